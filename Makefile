@@ -1,0 +1,45 @@
+# Everything happens in .venv; no target needs root. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.PHONY: help demo run test check bench constraints clean
+help:
+	@echo "make demo   set up, then run the story of John, Bob and Sun on loopback"
+	@echo "make run    serve with mailwye.toml of this folder (CONFIG=FILE for another)"
+	@echo "make test   everything: checks, unit, simulation, real counterparts"
+	@echo "make check  the fast part: style, types, layers, unit tests"
+	@echo "make bench  measure against Postfix"
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/mailwye demo
+
+CONFIG ?= mailwye.toml
+run: $(STAMP)
+	$(BIN)/mailwye serve --config $(CONFIG)
+
+check: $(STAMP)
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n auto tests/unit tests/properties tests/transcripts tests/tidy
+
+test: check
+	sh tests/counterparts/install.sh
+	$(BIN)/pytest -q -n auto tests/conformance tests/simulation tests/integration tests/e2e
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/relay.py
+
+constraints: $(STAMP)
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV) .counterparts

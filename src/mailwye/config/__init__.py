@@ -1,0 +1,1 @@
+"""Settings: schema, parsing with every error and its place, the frozen snapshot, and the port of the versioned store."""

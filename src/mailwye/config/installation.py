@@ -1,0 +1,128 @@
+"""The installation: what mailwye.toml holds. Every limit of the software has its name and default here.
+
+(First form; config/parse.py reads it from TOML with all errors at once.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin". `proxies`: CIDRs whose PROXY protocol header is believed."""
+
+    name: str
+    kind: str
+    address: str
+    port: int
+    proxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFileSettings:
+    """[tls]. Paths are absolute after reading (relative ones are relative to the file)."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    trusted_authorities: tuple[Path, ...] = ()
+    client_certificates: dict[str, tuple[Path, Path]] = field(default_factory=dict)  # name → (certificate, key)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """[dns]. Empty nameservers: the system's. Times in seconds."""
+
+    nameservers: tuple[str, ...] = ()  # "127.0.0.1:5353", "[::1]:53"
+    validating: bool = False
+    timeout: float = 5.0
+    cache_entries: int = 100_000
+    cache_ttl_max: float = 86_400.0
+    cache_ttl_negative_max: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class InboundLimits:
+    """[limits]: what one listener process lets its peers do. Octets, seconds, counts."""
+
+    message_size: int = 36_700_160
+    recipients_per_message: int = 500
+    header_octets: int = 262_144
+    header_fields: int = 1_000
+    received_headers: int = 30
+    command_line: int = 2_048
+    connections: int = 10_000  # in all, per worker
+    connections_per_address: int = 100  # per worker
+    connections_reserved_for_connectors: int = 500
+    errors_per_session: int = 20
+    idle_commands_per_session: int = 100
+    command_timeout: float = 300.0
+    content_timeout: float = 180.0
+    handshake_timeout: float = 30.0
+    minimum_rate: int = 64  # octets a second within content
+    failed_logins_per_address: int = 20  # in `failed_logins_window`
+    failed_logins_window: float = 600.0
+    bare_line_end: str = "reject"  # "reject" | "normalise"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """[delivery]. Seconds, counts."""
+
+    mx_port: int = 25
+    smart_host_port: int = 25
+    allow_private_mx: bool = False
+    hello_name: str = ""  # default: hostname
+    source_address: str = ""
+    connections_per_destination: int = 10
+    messages_per_connection: int = 100_000
+    connection_idle: float = 10.0
+    addresses_per_destination: int = 5
+    connect_timeout: float = 30.0
+    command_timeout: float = 300.0
+    content_timeout: float = 600.0  # RFC 5321 section 4.5.3.2.6: ten minutes after the final dot
+    concurrency: int = 2_000  # leases under way in one worker
+    concurrency_per_destination: int = 200
+    lmtp: str = ""  # "127.0.0.1:24" or a socket path: mailbox delivery by LMTP instead of Maildir
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """[queue]. Seconds, octets."""
+
+    retry_delays: tuple[float, ...] = (60, 120, 240, 480, 900, 1800, 3600)  # the last one repeats
+    delay_notice_after: float = 14_400.0
+    expire_after: float = 86_400.0
+    inline_octets: int = 262_144  # content up to this stays in memory until it is delivered the first time
+    memory_octets: int = 268_435_456  # all such content together
+    free_space_minimum: int = 67_108_864  # below it: 452 4.3.1
+    messages: int = 5_000_000
+    dsn_return_octets: int = 65_536  # how much of the original a full DSN returns
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """[trace]."""
+
+    retention_days: int = 30
+    buffer_events: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One installation. `source` is the file it was read from."""
+
+    hostname: str
+    data_directory: Path
+    listeners: tuple[ListenerSettings, ...]
+    workers: int = 0
+    user: str = ""  # run as this user after binding, where started as root
+    tls: TlsFileSettings = field(default_factory=TlsFileSettings)
+    dns: DnsSettings = field(default_factory=DnsSettings)
+    limits: InboundLimits = field(default_factory=InboundLimits)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
+    shutdown_timeout: float = 30.0
+    source: Path | None = None

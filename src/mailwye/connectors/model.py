@@ -1,0 +1,88 @@
+"""Connectors as the deciding functions see them. Field names are Exchange's, in snake_case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ConnectorType(Enum):
+    """OnPremises: the organization's own servers (grants). Partner: any other (only restricts)."""
+
+    ON_PREMISES = "OnPremises"
+    PARTNER = "Partner"
+
+
+class TlsSettings(Enum):
+    """How much TLS an outbound connector asks for (SEMANTICS section 8)."""
+
+    OPPORTUNISTIC = None
+    ENCRYPTION_ONLY = "EncryptionOnly"
+    CERTIFICATE_VALIDATION = "CertificateValidation"
+    DOMAIN_VALIDATION = "DomainValidation"
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHost:
+    """One entry of SmartHosts. `host`: a name (lower-case A-labels) or an IP address. `port` 0: the default (25).
+    `look_up_mx` is False for addresses, `[name]` and `name:port`. Lower `priority` first; among equals random by `weight` (>= 1).
+    """
+
+    host: str
+    port: int = 0
+    priority: int = 10
+    weight: int = 1
+    look_up_mx: bool = True
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host or (not self.look_up_mx and not self.port and not self.is_address) else self.host
+        return f"{host}:{self.port}" if self.port else host
+
+    @property
+    def is_address(self) -> bool:
+        """True where `host` is an IP address."""
+        return ":" in self.host or self.host.replace(".", "").isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class InboundConnector:
+    """Mail from one of the organization's servers or a partner. Patterns are canonical text: "*", "contoso.com", "*.contoso.com"."""
+
+    name: str
+    enabled: bool = True
+    connector_type: ConnectorType = ConnectorType.PARTNER
+    sender_domains: tuple[str, ...] = ("*",)
+    sender_ip_addresses: tuple[str, ...] = ()  # canonical CIDR: "192.0.2.0/24", "2001:db8::/32"
+    tls_sender_certificate_name: str = ""
+    require_tls: bool = False
+    restrict_domains_to_ip_addresses: bool = False
+    restrict_domains_to_certificate: bool = False
+    associated_accepted_domains: tuple[str, ...] = ()
+    cloud_services_mail_enabled: bool = False
+    treat_messages_as_internal: bool = False
+    ef_skip_ips: tuple[str, ...] = ()
+    ef_skip_last_ip: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundConnector:
+    """A way out. `tls_domain` as `recipient_domains`: `*.x` means subdomains only. `client_certificate` names a file pair or ""."""
+
+    name: str
+    enabled: bool = True
+    connector_type: ConnectorType = ConnectorType.PARTNER
+    recipient_domains: tuple[str, ...] = ()
+    all_accepted_domains: bool = False
+    is_transport_rule_scoped: bool = False
+    use_mx_record: bool = True
+    smart_hosts: tuple[SmartHost, ...] = ()
+    tls_settings: TlsSettings = TlsSettings.OPPORTUNISTIC
+    tls_domain: str = ""
+    cloud_services_mail_enabled: bool = False
+    route_all_messages_via_on_premises: bool = False
+    sender_rewriting_enabled: bool = False
+    test_mode: bool = False
+    validation_recipients: tuple[str, ...] = ()
+    client_certificate: str = ""
+    comment: str = ""

@@ -1,0 +1,1 @@
+"""Accepted domains and recipients of the organization: pure look-ups on one snapshot."""

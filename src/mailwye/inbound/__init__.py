@@ -1,0 +1,1 @@
+"""Mail's way in: listener, session, TLS, admission, recipients, acceptance."""

@@ -1,0 +1,1 @@
+"""Values about one message: envelope, what the session proved, content, headers, delivery status notifications."""

@@ -1,0 +1,54 @@
+"""What one session proved about its peer. Facts only: who that makes him is decided in connectors/attribution.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """The certificate that a TLS peer presented.
+
+    `names`: the dNSName entries of subjectAltName, lower-case A-labels; the subject's CN only where there is no SAN
+    (RFC 9525 section 2). `trusted` says whether the presented chain leads to a trusted authority and is in date;
+    `trust_reason` says why in words (for a trusted one: by which authority). Times are Unix seconds.
+    """
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: float
+    not_after: float
+    fingerprint: str
+    trusted: bool
+    trust_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """The TLS session: `version` "TLSv1.3", `cipher` "TLS_AES_256_GCM_SHA384", `bits` of the secret key, the peer's certificate."""
+
+    version: str
+    cipher: str
+    bits: int
+    certificate: PeerCertificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """Everything that is known of the peer of one inbound session at one moment.
+
+    `peer_address` is canonical (IPv4-mapped IPv6 becomes IPv4, no zone id). `authenticated` is the PrimarySmtpAddress of the
+    mailbox that AUTH proved, "" when none. `listener_kind` is "mx", "submission" or "submissions".
+    """
+
+    session_id: str
+    listener: str
+    listener_kind: str
+    peer_address: str
+    peer_port: int = 0
+    hello: str = ""
+    esmtp: bool = False
+    tls: TlsFacts | None = None
+    authenticated: str = ""
+    proxied: bool = False

@@ -1,0 +1,1 @@
+"""Mail's way out: dispatcher, couriers, resolving, outcomes, bounces."""

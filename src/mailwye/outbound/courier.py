@@ -1,0 +1,62 @@
+"""The port of the parts that carry a message one hop further."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from mailwye.connectors.selection import Route
+from mailwye.queue.item import Delivery, Lease
+from mailwye.smtp.reply import Reply
+
+
+class Stage(Enum):
+    """How far an attempt came: outcomes.py decides by it."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    GREETING = "greeting"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    CONTENT = "content"
+    MAILBOX = "mailbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What happened to one delivery in one attempt. `reply`: the far side's words, or the reply that describes the failure here
+    (450 4.4.316 Connection refused …). `host` as people read it: `mail.contoso.com[192.0.2.1]:25`; `tls` "TLSv1.3 with CIPHER" or "".
+    """
+
+    delivery: Delivery
+    stage: Stage
+    reply: Reply
+    host: str = ""
+    tls: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A lease with the route of its deliveries: what a courier is asked to carry."""
+
+    lease: Lease
+    route: Route
+
+
+class Courier(Protocol):
+    """Carries one message to one next hop, for one or several recipients."""
+
+    def deliver(self, work: Work) -> Awaitable[Sequence[Attempt]]:
+        """One Attempt per delivery of the lease, in its order. Never raises for what the far side does; cancelling it gives up the
+        connection. The awaitable is an asyncio.Future or a coroutine.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in flight (bounded by the caller's timeout), say QUIT, close."""
+        ...

@@ -1,0 +1,1 @@
+"""Checks and rules: results become actions here and nowhere else."""

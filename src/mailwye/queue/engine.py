@@ -1,0 +1,119 @@
+"""The port of the queue: domain verbs, no SQL, no paths. Implementations: queue/memory.py, storage/sqlite, (later) storage/postgres.
+
+Every implementation passes tests/conformance/test_queue_engine.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from mailwye.message.content import Content
+from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
+
+
+class QueueError(Exception):
+    """The engine could not do it. The caller answers 4xx; nothing was acknowledged."""
+
+
+class QueueFull(QueueError):
+    """No room: a named limit, or the disk. The caller answers 452 4.3.1."""
+
+
+class LeaseLost(QueueError):
+    """The token is no longer known: the lease expired and somebody else may be at work."""
+
+
+class ContentWriter(Protocol):
+    """Takes the content of one message as it arrives. Small content stays in memory; large content is staged in the store, so
+    that memory stays bounded. Nothing staged outlives `discard`, or a restart without `accept`.
+    """
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Append. Returns None where the data was taken at once; an awaitable where the caller must wait (back-pressure).
+
+        :raises QueueError: (from the awaitable) staging failed; the content is lost, answer 4xx.
+        """
+        ...
+
+    def finish(self) -> Content:
+        """The whole content, to put into a NewMessage. No `write` after it."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was written. Harmless after `finish` was accepted, and when repeated."""
+        ...
+
+
+class QueueEngine(Protocol):
+    """The durable queue of one worker."""
+
+    def content_writer(self) -> ContentWriter:
+        """A writer for the content of one incoming message."""
+        ...
+
+    def accept(self, message: NewMessage) -> Awaitable[Receipt]:
+        """Make `message` durable with all its deliveries and its content. Many callers share one commit.
+
+        The awaitable is an asyncio.Future in live engines, so that a caller may attach a callback instead of a task.
+        :raises QueueFull: no room. :raises QueueError: not durable; nothing was kept.
+        """
+        ...
+
+    def lease(self, now: float, *, limit: int, exclude: frozenset[str] = frozenset(), seconds: float = 3600) -> Awaitable[Sequence[Lease]]:
+        """Up to `limit` leases on due deliveries, oldest message first within a next hop, none of a next hop in `exclude`.
+
+        Deliveries of one message with the same next hop come in one lease.
+        """
+        ...
+
+    def renew(self, lease: Lease, until: float) -> Awaitable[None]:
+        """Keep a lease longer. :raises LeaseLost: it is gone."""
+        ...
+
+    def settle(self, lease: Lease, settlements: Sequence[Settlement], bounces: Sequence[NewMessage] = ()) -> Awaitable[None]:
+        """End deliveries of a lease, and accept the DSNs that this causes, in one commit. Content without deliveries left is removed.
+
+        A lease may be settled in parts. :raises LeaseLost: nothing was changed.
+        """
+        ...
+
+    def hold(self, query: QueueQuery) -> Awaitable[int]:
+        """Hold the matching queued deliveries; how many."""
+        ...
+
+    def release(self, query: QueueQuery) -> Awaitable[int]:
+        """Release the matching held deliveries: due at once; how many."""
+        ...
+
+    def retry(self, query: QueueQuery, now: float) -> Awaitable[int]:
+        """Make the matching queued deliveries due now; how many. Attempts already counted stay counted."""
+        ...
+
+    def delete(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
+        """Delete the matching queued or held deliveries without a DSN; the rows that went."""
+        ...
+
+    def inspect(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
+        """The matching deliveries, oldest first."""
+        ...
+
+    def read_content(self, message_id: str) -> Awaitable[Content | None]:
+        """The content of a queued message, None where it is gone."""
+        ...
+
+    def counts(self) -> Awaitable[dict[str, dict[str, int]]]:
+        """How many deliveries per next hop and state: {"connector:A": {"queued": 3}}."""
+        ...
+
+    def next_due(self) -> Awaitable[float | None]:
+        """When the earliest queued delivery is due, None for an empty queue."""
+        ...
+
+    def on_work(self, callback: Callable[[], None]) -> None:
+        """Call `callback` (in the event loop) whenever deliveries may have become due: after accept, release, retry, settle."""
+        ...
+
+    def close(self) -> Awaitable[None]:
+        """Finish waiting commits and close. Leases stay in the store as such and are queued again at the next start."""
+        ...
