@@ -48,6 +48,41 @@ class Work:
     route: Route
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One server to try. `name`: as MX or SmartHosts names it (lower-case A-labels; the address itself where none was named), the
+    name that a certificate is checked against. `address`: the IP address to dial. `validated`: DNSSEC vouches for name and address.
+    """
+
+    name: str
+    address: str
+    port: int
+    validated: bool = False
+
+    def __str__(self) -> str:
+        """As people read it: `mail.contoso.com[192.0.2.1]:25`."""
+        return f"{self.name}[{self.address}]:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Where a route leads: `hosts` in the order to try; or, with none, `failure`: the temporary (450 4.4.312 DNS query failed …) or
+    permanent (556 5.1.10, 550 5.4.6 …) reply. `reasons` say how the list came about.
+    """
+
+    hosts: tuple[Host, ...] = ()
+    failure: Reply | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class HostResolver(Protocol):
+    """From a route to the servers behind it (outbound/resolve.py)."""
+
+    async def hosts(self, route: Route) -> Hosts:
+        """Look up MX or smart hosts; private addresses and ourselves are already dropped. Never raises for what DNS does."""
+        ...
+
+
 class Courier(Protocol):
     """Carries one message to one next hop, for one or several recipients."""
 
