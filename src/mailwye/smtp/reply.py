@@ -1,9 +1,23 @@
-"""SMTP replies (RFC 5321 section 4.2) with enhanced status codes (RFC 3463, RFC 2034)."""
+"""SMTP replies (RFC 5321 section 4.2) with enhanced status codes (RFC 3463, RFC 2034): the value, both directions of the wire, and
+the catalogue of standard replies.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+
+from mailwye.smtp.errors import RemoteProtocolError
+
+REPLY_LINE_LIMIT = 512  # octets with CR LF that we send, RFC 5321 section 4.5.3.1.5
+REPLY_LINES_SENT = 100  # the rest of a longer text is cut
+RECEIVED_LINE_LIMIT = 2_048  # octets that we take: peers do send longer lines than the RFC has
+RECEIVED_REPLY_LIMIT = 65_536  # octets of one multi-line reply (R8)
+
+_UNPRINTABLE = re.compile(r"[^ -~]+")
+_LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])(.*))?", re.DOTALL).fullmatch
+_STATUS = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)").match
 
 
 class Severity(Enum):
@@ -46,7 +60,149 @@ class Reply:
         """True for 5xx: do not try again unchanged."""
         return 500 <= self.code < 600
 
+    def encode(self) -> bytes:
+        """The octets for the wire: every line at most 512 octets of printable ASCII, whatever the text holds; the status code on each
+        line (RFC 2034 section 4).
+        """
+        text = self.text
+        status = f"{self.enhanced} " if self.enhanced else ""
+        if len(text) < 490 and text.isascii() and text.isprintable():
+            return f"{self.code} {status}{text}\r\n".encode("ascii")
+        lines = _lines_of(text, REPLY_LINE_LIMIT - len(status) - 6)
+        head = "".join(f"{self.code}-{status}{line}\r\n" for line in lines[:-1])
+        return f"{head}{self.code} {status}{lines[-1]}\r\n".encode("ascii")
+
     def __str__(self) -> str:
         """The reply as one line, as logs, traces and DSNs show it."""
         status = f"{self.enhanced} " if self.enhanced else ""
         return f"{self.code} {status}{self.text}".replace("\n", " ")
+
+
+def _lines_of(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` printable ASCII characters, broken at blanks where there are any; at least one line."""
+    lines: list[str] = []
+    for part in text.split("\n")[:REPLY_LINES_SENT]:
+        rest = _UNPRINTABLE.sub(" ", part.encode("ascii", "replace").decode("ascii")).rstrip()
+        while len(rest) > width:
+            cut = rest.rfind(" ", 1, width + 1)
+            cut = cut if cut > 0 else width
+            lines.append(rest[:cut])
+            rest = rest[cut:].lstrip(" ")
+        lines.append(rest)
+    return lines[:REPLY_LINES_SENT]
+
+
+def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
+    """One reply line without its CR LF → (code, more lines follow, text). Status codes stay in the text. What is no printable
+    character becomes "?".
+
+    :raises RemoteProtocolError: no reply line (`999 x`, no number, …).
+    """
+    found = _LINE(line)
+    if found is None:
+        raise RemoteProtocolError(f"not an SMTP reply: {line[:80].decode('latin-1')!a}")
+    text = (found[3] or b"").decode("utf-8", "replace")
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "?" for character in text)
+    return int(found[1]), found[2] == b"-", text
+
+
+class ReplyParser:
+    """Octets of the peer → replies. Bounded by RECEIVED_LINE_LIMIT and RECEIVED_REPLY_LIMIT."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._code = 0
+        self._texts: list[str] = []
+        self._octets = 0
+
+    @property
+    def has_pending(self) -> bool:
+        """True while octets or lines wait that belong to no reply yet. After 220 to STARTTLS that is an attack (W5)."""
+        return bool(self._buffer or self._texts)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets."""
+        self._buffer += data
+
+    def next_reply(self) -> Reply | None:
+        """The next complete reply, None when more octets are needed.
+
+        :raises RemoteProtocolError: garbage, lines with different codes, or a limit passed (R8). The parser is of no use afterwards.
+        """
+        while True:
+            # Only CR LF ends a line: a peer that echoes our own text with a lone LF cannot make a reply of it.
+            end = self._buffer.find(b"\r\n", self._searched)
+            if end > RECEIVED_LINE_LIMIT or (end < 0 and len(self._buffer) > RECEIVED_LINE_LIMIT):
+                raise RemoteProtocolError(f"a reply line is longer than {RECEIVED_LINE_LIMIT} octets")
+            if end < 0:
+                self._searched = max(0, len(self._buffer) - 1)
+                return None
+            code, more, text = parse_reply_line(bytes(self._buffer[:end]))
+            del self._buffer[: end + 2]
+            self._searched = 0
+            self._octets += end + 2
+            if self._octets > RECEIVED_REPLY_LIMIT:
+                raise RemoteProtocolError(f"a reply is longer than {RECEIVED_REPLY_LIMIT} octets")
+            if self._texts and code != self._code:
+                raise RemoteProtocolError(f"one reply has the codes {self._code} and {code}")
+            self._code = code
+            self._texts.append(text)
+            if not more:
+                return self._finish()
+
+    def _finish(self) -> Reply:
+        """The collected lines → one Reply; the status code leaves the text where its class is that of the code (RFC 2034 section 4)."""
+        code, texts = self._code, self._texts
+        self._texts, self._octets = [], 0
+        found = _STATUS(texts[0])
+        if found is None or int(texts[0][0]) != code // 100:
+            return Reply(code, "", "\n".join(texts))
+        status = found[1]
+        stripped = [text[len(status) :].lstrip(" ") if text.startswith(status) else text for text in texts]
+        return Reply(code, status, "\n".join(stripped))
+
+
+# The catalogue: what the machine says without asking anyone, and what drivers say most. Sorted by code.
+OK = Reply(250, "2.0.0", "Ok")
+SENDER_OK = Reply(250, "2.1.0", "Ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
+CLOSING = Reply(221, "2.0.0", "Bye")
+TLS_READY = Reply(220, "2.0.0", "Ready to start TLS")
+AUTH_SUCCEEDED = Reply(235, "2.7.0", "Authentication succeeded")
+CANNOT_VERIFY = Reply(252, "2.0.0", "Cannot verify the user; send some mail and see")
+START_CONTENT = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+
+SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down; try again in a moment")
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
+TIMED_OUT = Reply(421, "4.4.2", "Timeout; closing the connection")
+TOO_SLOW = Reply(421, "4.4.2", "Data arrives too slowly; closing the connection")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing the connection")
+TOO_MANY_IDLE_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing the connection")
+TRY_LATER = Reply(451, "4.3.0", "Temporary failure; try again later")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients in one message; send the rest in another one")
+NO_SPACE = Reply(452, "4.3.1", "Insufficient storage; try again later")
+AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure; try again later")
+
+COMMAND_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
+AUTH_LINE_TOO_LONG = Reply(500, "5.5.6", "Authentication line too long")
+AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
+AUTH_MALFORMED = Reply(501, "5.5.2", "Cannot decode the response")
+NO_ARGUMENT_ALLOWED = Reply(501, "5.5.4", "This command takes no argument")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
+BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
+NO_VALID_RECIPIENTS = Reply(503, "5.5.1", "No valid recipients")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Authentication mechanism not supported")
+SYNCHRONIZATION_LOST = Reply(554, "5.5.0", "Protocol synchronization error: you must wait for the reply")
+AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
+TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
+AUTH_FAILED = Reply(535, "5.7.8", "Authentication credentials invalid")
+ENCRYPTION_REQUIRED = Reply(538, "5.7.11", "Encryption required for the requested authentication mechanism")
+BARE_LINE_END = Reply(550, "5.5.2", "The message holds a bare <CR> or <LF>; lines must end with <CR><LF> (RFC 5321 section 2.3.8)")
+HEADER_TOO_LARGE = Reply(552, "5.3.4", "The message header is too large")
+MESSAGE_TOO_LARGE = Reply(552, "5.3.4", "The message is too large")
+NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "A non-ASCII address needs SMTPUTF8 in MAIL FROM")
+NOT_SMTP = Reply(554, "5.5.0", "This is a mail server")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unknown parameter")
