@@ -1,0 +1,215 @@
+"""Certificates for runtime/tls.py: reading PEM files with errors that name file and remedy, the names that a certificate proves,
+and the verdict on a presented chain in words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NAMES_LIMIT = 256
+"""How many names of one certificate are read; OpenSSL bounds the presented chain itself (100 KiB)."""
+
+CHAIN_ERRORS_LIMIT = 4
+"""How many faults of one chain are told."""
+
+# A dNSName as RFC 9525 section 6.3 lets it match: whole LDH labels in lower case, "*" as the whole leftmost label only, no trailing
+# dot, and no number as the last label (that would be an IP address in the wrong place). NUL and control characters never match.
+_DNS_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h) are part of its stable interface; pyOpenSSL names only some of them.
+INVALID_PURPOSE = 26
+
+_ERRORS = {
+    7: "its signature is wrong",
+    22: "the chain is too long",
+    23: "revoked",
+    24: "issued by a certificate that is not an authority",
+    25: "the chain is longer than one of its authorities allows",
+    INVALID_PURPOSE: "its key usage does not allow TLS",
+    27: "not trusted for this purpose",
+    28: "rejected by the trust settings of an authority",
+    32: "issued by an authority whose key usage does not allow it to sign certificates",
+    34: "it has a critical extension that is not understood",
+    47: "a name in it lies outside what its authority may certify (name constraints)",
+    48: "a name in it is one that its authority must not certify (name constraints)",
+    66: "its key is too weak",
+    67: "the key of one of its authorities is too weak",
+    68: "signed with a digest that is too weak",
+}
+
+
+class TlsError(Exception):
+    """The handshake or the stream failed, or a certificate file cannot be used; the text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedCertificate:
+    """What the peer presented. Times in Unix seconds; `names` as message/facts.PeerCertificate has them."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: float
+    not_after: float
+    fingerprint: str
+    trusted: bool
+    trust_reason: str
+
+
+class ChainVerdict:
+    """What OpenSSL's verification found for one handshake, fault by fault. Filled in by the verify callback of runtime/tls.py."""
+
+    __slots__ = ("_anchor", "_anchor_depth", "_faults")
+
+    def __init__(self) -> None:
+        self._faults: list[str] = []
+        self._anchor: x509.Certificate | None = None
+        self._anchor_depth = -1
+
+    def add(self, error: int, depth: int, certificate: x509.Certificate | None) -> None:
+        """One call of the verify callback: `error` 0 says that the certificate at `depth` (0: leaf) is good. None: it is unreadable."""
+        if certificate is None:
+            self._add_fault("a certificate of the chain is unreadable")
+        elif error == 0:
+            if depth > self._anchor_depth:
+                self._anchor, self._anchor_depth = certificate, depth
+        elif not (error == INVALID_PURPOSE and _is_for_servers(certificate)):
+            self._add_fault(_fault_in_words(error, depth, certificate))
+
+    def _add_fault(self, words: str) -> None:
+        if words not in self._faults and len(self._faults) < CHAIN_ERRORS_LIMIT:
+            self._faults.append(words)
+
+    @property
+    def trusted(self) -> bool:
+        """True where the chain leads to a trusted authority without any fault."""
+        return not self._faults and self._anchor is not None
+
+    @property
+    def reason(self) -> str:
+        """The verdict in words: by which authority, or what is wrong."""
+        if self._faults:
+            return "; ".join(self._faults)
+        if self._anchor is None:
+            return "the chain was not verified"
+        return f"chain to the trusted authority {subject_text(self._anchor.subject)}"
+
+
+def _fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> str:
+    whose = "" if depth == 0 else f"authority {subject_text(certificate.subject)}: "
+    match error:
+        case 9:
+            return f"{whose}not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+        case 10:
+            return f"{whose}expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        case 18:
+            return "self-signed certificate"
+        case 19:
+            return f"issued by an authority that is not trusted: {subject_text(certificate.subject)}"
+        case 2 | 20 | 21:
+            issuer = subject_text(certificate.issuer)
+            return f"issued by an authority that is not trusted: {issuer}, or the peer left out an intermediate certificate"
+    return f"{whose}{_ERRORS.get(error, f'not accepted (OpenSSL verification error {error})')}"
+
+
+def _is_for_servers(certificate: x509.Certificate) -> bool:
+    """True for a certificate whose extended key usage names serverAuth. Mail servers present their one certificate in both
+    directions, so it identifies them as clients too (docs/decisions/0001-server-certificates-identify-clients.md).
+    """
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    return ExtendedKeyUsageOID.SERVER_AUTH in usage
+
+
+def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCertificate:
+    """The peer's leaf with the verdict on its chain."""
+    return PresentedCertificate(
+        subject=subject_text(certificate.subject),
+        issuer=subject_text(certificate.issuer),
+        names=certificate_names(certificate),
+        not_before=certificate.not_valid_before_utc.timestamp(),
+        not_after=certificate.not_valid_after_utc.timestamp(),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        trusted=verdict.trusted,
+        trust_reason=verdict.reason,
+    )
+
+
+def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The dNSName entries of subjectAltName in lower case, each once, at most NAMES_LIMIT; the CN only where there is no
+    subjectAltName (RFC 9525 section 2 drops it; old appliances still need it). What is no DNS name is left out, so it matches nothing.
+    """
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        found = [str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return ()  # unreadable extensions prove nothing
+    names = (name.lower() for name in found[:NAMES_LIMIT])
+    return tuple(dict.fromkeys(name for name in names if len(name) <= 253 and _DNS_NAME.fullmatch(name)))
+
+
+def subject_text(name: x509.Name) -> str:
+    """A distinguished name for people, one line, at most 256 characters, without control characters."""
+    try:
+        text = name.rfc4514_string()
+    except ValueError:
+        return "(unreadable name)"
+    return "".join(c if c.isprintable() else "?" for c in text)[:256] or "(empty name)"
+
+
+def read_chain(path: str) -> list[x509.Certificate]:
+    """The certificates of a PEM file, leaf first.
+
+    :raises TlsError: the file cannot be read or holds no certificate.
+    """
+    data = _read(path, "certificate")
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise TlsError(
+            f"{path}: no certificate in PEM form ({error}); it must hold -----BEGIN CERTIFICATE----- blocks, leaf first"
+        ) from error
+
+
+def read_key(path: str) -> PrivateKeyTypes:
+    """The private key of a PEM file.
+
+    :raises TlsError: the file cannot be read, holds no key, or the key has a passphrase.
+    """
+    data = _read(path, "private key")
+    try:
+        return serialization.load_pem_private_key(data, None)
+    except TypeError as error:
+        raise TlsError(f"{path}: the private key has a passphrase; store it without one: openssl pkey -in {path} -out new.key") from error
+    except ValueError as error:
+        raise TlsError(f"{path}: no private key in PEM form; it must hold a -----BEGIN PRIVATE KEY----- block") from error
+
+
+def check_pair(chain: list[x509.Certificate], key: PrivateKeyTypes, certificate_path: str, key_path: str) -> None:
+    """:raises TlsError: the key does not belong to the chain's first certificate."""
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    wanted = key.public_key().public_bytes(*form)
+    if chain[0].public_key().public_bytes(*form) == wanted:
+        return
+    if any(other.public_key().public_bytes(*form) == wanted for other in chain[1:]):
+        raise TlsError(f"{certificate_path}: the certificate of the key {key_path} must come first in the file, its issuers after it")
+    raise TlsError(f"{key_path}: the private key does not belong to the certificate in {certificate_path}; give the pair that was issued")
+
+
+def _read(path: str, what: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise TlsError(f"{path}: the {what} file does not exist; put it there or correct the path in the settings") from error
+    except OSError as error:
+        raise TlsError(f"{path}: the {what} file cannot be read ({error.strerror}); check its owner and mode") from error
