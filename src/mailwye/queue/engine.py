@@ -106,8 +106,11 @@ class QueueEngine(Protocol):
         """How many deliveries per next hop and state: {"connector:A": {"queued": 3}}."""
         ...
 
-    def next_due(self) -> Awaitable[float | None]:
-        """When the earliest queued delivery is due, None for an empty queue."""
+    def next_due(self, *, exclude: frozenset[str] = frozenset()) -> Awaitable[float | None]:
+        """When the earliest queued delivery is due (0.0 and the past mean: now), None where none is queued.
+
+        With `exclude` (next hops that `lease` would leave out as well) it may name the due time of an excluded one, but only a future one.
+        """
         ...
 
     def on_work(self, callback: Callable[[], None]) -> None:

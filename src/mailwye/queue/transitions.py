@@ -1,0 +1,98 @@
+"""The legal moves of a delivery, as a table: what is not in it is an IllegalTransition. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from types import MappingProxyType
+
+from mailwye.queue.item import Delivery, DeliveryState, Result, Settlement
+
+
+class Move(Enum):
+    """What can happen to a delivery."""
+
+    LEASE = "lease"
+    DELIVER = "deliver"
+    DEFER = "defer"
+    FAIL = "fail"
+    EXPIRE = "expire"
+    RETURN = "return"  # the lease ended without an attempt: given back, expired, or the service restarted
+    HOLD = "hold"
+    RELEASE = "release"
+    RETRY = "retry"
+    DELETE = "delete"
+    SET_ASIDE = "set aside"  # its row cannot be read
+
+
+class IllegalTransition(ValueError):
+    """A move that the table does not have: a fault of the caller, never of the mail."""
+
+
+TRANSITIONS: Mapping[tuple[DeliveryState, Move], DeliveryState] = MappingProxyType(
+    {
+        (DeliveryState.QUEUED, Move.LEASE): DeliveryState.LEASED,
+        (DeliveryState.QUEUED, Move.HOLD): DeliveryState.HELD,
+        (DeliveryState.QUEUED, Move.RETRY): DeliveryState.QUEUED,
+        (DeliveryState.QUEUED, Move.DELETE): DeliveryState.DELETED,
+        (DeliveryState.QUEUED, Move.SET_ASIDE): DeliveryState.CORRUPT,
+        (DeliveryState.LEASED, Move.DELIVER): DeliveryState.DELIVERED,
+        (DeliveryState.LEASED, Move.DEFER): DeliveryState.QUEUED,
+        (DeliveryState.LEASED, Move.FAIL): DeliveryState.FAILED,
+        (DeliveryState.LEASED, Move.EXPIRE): DeliveryState.EXPIRED,
+        (DeliveryState.LEASED, Move.RETURN): DeliveryState.QUEUED,
+        (DeliveryState.LEASED, Move.SET_ASIDE): DeliveryState.CORRUPT,
+        (DeliveryState.HELD, Move.RELEASE): DeliveryState.QUEUED,
+        (DeliveryState.HELD, Move.DELETE): DeliveryState.DELETED,
+        (DeliveryState.HELD, Move.SET_ASIDE): DeliveryState.CORRUPT,
+    }
+)
+
+RESULT_MOVES: Mapping[Result, Move] = MappingProxyType(
+    {
+        Result.DELIVERED: Move.DELIVER,
+        Result.DEFERRED: Move.DEFER,
+        Result.FAILED: Move.FAIL,
+        Result.EXPIRED: Move.EXPIRE,
+        Result.RELEASED: Move.RETURN,
+    }
+)
+
+
+def after(state: DeliveryState, move: Move) -> DeliveryState:
+    """The state that `move` leads to.
+
+    :raises IllegalTransition: the table has no such move.
+    """
+    try:
+        return TRANSITIONS[state, move]
+    except KeyError:
+        raise IllegalTransition(f"a delivery that is {state.value} cannot {move.value}") from None
+
+
+def settled(delivery: Delivery, settlement: Settlement) -> Delivery:
+    """`delivery` (leased) as it stands after one attempt ended with `settlement`.
+
+    An attempt that released counts no attempt and leaves the last error as it was.
+    :raises IllegalTransition: the delivery is not leased.
+    """
+    state = after(delivery.state, RESULT_MOVES[settlement.result])
+    hop = settlement.next_hop or delivery.next_hop
+    notice = delivery.delay_notice_sent or settlement.delay_notice_sent
+    if settlement.result is Result.RELEASED:
+        return replace(delivery, state=state, due=settlement.due, next_hop=hop, delay_notice_sent=notice)
+    failed_at = delivery.first_failed_at
+    if settlement.result is not Result.DELIVERED and not failed_at:
+        failed_at = settlement.attempted_at
+    return replace(
+        delivery,
+        state=state,
+        due=settlement.due,
+        next_hop=hop,
+        attempts=delivery.attempts + 1,
+        first_failed_at=failed_at,
+        last_attempt_at=settlement.attempted_at,
+        last_error=settlement.error,
+        delay_notice_sent=notice,
+    )
