@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mailwye.connectors.selection import Route
 from mailwye.queue.item import Delivery, Lease
+from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 
 
@@ -30,6 +31,7 @@ class Stage(Enum):
 class Attempt:
     """What happened to one delivery in one attempt. `reply`: the far side's words, or the reply that describes the failure here
     (450 4.4.316 Connection refused …). `host` as people read it: `mail.contoso.com[192.0.2.1]:25`; `tls` "TLSv1.3 with CIPHER" or "".
+    `offers_dsn`: the far side offers DSN, so it took over the duty to notify (RFC 3461 section 5.2).
     """
 
     delivery: Delivery
@@ -38,14 +40,26 @@ class Attempt:
     host: str = ""
     tls: str = ""
     reasons: tuple[str, ...] = ()
+    offers_dsn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A lease with the route of its deliveries: what a courier is asked to carry."""
+    """A lease with the route of its deliveries: what a courier is asked to carry. `recipients`: the envelope recipients at the next
+    hop, one per delivery, in order; left empty, a single delivery goes to `route.recipient`, several go each to its own recipient.
+    """
 
     lease: Lease
     route: Route
+    recipients: tuple[Address, ...] = ()
+
+    @property
+    def envelope_recipients(self) -> tuple[Address, ...]:
+        """One per delivery of the lease, in its order."""
+        if self.recipients:
+            return self.recipients
+        deliveries = self.lease.deliveries
+        return (self.route.recipient,) if len(deliveries) == 1 else tuple(delivery.recipient for delivery in deliveries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""From what an attempt met to what becomes of the delivery. Pure.
+
+The rule in one sentence: only a server that speaks SMTP and speaks about *this message* can make it fail for good; whatever
+happens before (no connection, no TLS, a refusing greeting) or instead (silence, garbage, 421) defers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailwye.outbound.courier import Attempt, Stage
+from mailwye.queue.item import Result
+
+# Nothing has been said about the message at these stages. RFC 5321 section 3.1 lets a host refuse everybody with a 554 greeting: that
+# speaks for the host, not for the domain, so the courier goes on to the next host, and when none is left the message waits: hosts that
+# refuse for an hour (a block list, a full disk, a half-done reconfiguration) are far more frequent than ones that refuse for ever.
+# Postfix decides likewise (smtp_skip_5xx_greeting). STARTTLS trouble defers by SEMANTICS section 8.
+_BEFORE_THE_MESSAGE = frozenset({Stage.CONNECT, Stage.TLS, Stage.GREETING})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`result` is DELIVERED, DEFERRED or FAILED; `error` the text for the queue ("" when delivered); `reason` why it was judged so."""
+
+    result: Result
+    error: str = ""
+    reason: str = ""
+
+
+_DELIVERED = Outcome(Result.DELIVERED, reason="the next hop took responsibility (2xx)")
+
+
+def judge(attempt: Attempt) -> Outcome:
+    """What becomes of the delivery after `attempt`."""
+    reply = attempt.reply
+    if reply.is_success and attempt.stage in (Stage.CONTENT, Stage.MAILBOX):
+        return _DELIVERED
+    error = f"{attempt.host}: {reply}" if attempt.host else str(reply)
+    if attempt.stage in _BEFORE_THE_MESSAGE:
+        return Outcome(Result.DEFERRED, error, f"no server talked about the message yet (stage {attempt.stage.value})")
+    if attempt.stage is Stage.RCPT and reply.code == 552:
+        # RFC 5321 section 4.5.3.1.10: an old "too many recipients"; treat it as 452, the rest goes in another transaction.
+        return Outcome(Result.DEFERRED, error, "552 to RCPT counts as 452, too many recipients (RFC 5321 section 4.5.3.1.10)")
+    if reply.is_permanent:
+        return Outcome(Result.FAILED, error, f"permanent refusal at {attempt.stage.value} (5xx)")
+    if reply.is_transient:
+        return Outcome(Result.DEFERRED, error, f"temporary refusal at {attempt.stage.value} (4xx)")
+    # A reply that fits nothing (a 2xx before the end, a 3xx, garbage) never bounces.
+    return Outcome(Result.DEFERRED, error, f"the reply makes no sense at {attempt.stage.value}")
