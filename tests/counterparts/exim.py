@@ -1,0 +1,134 @@
+"""Exim as a second own server: sales.contoso.com, identified by its address."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.counterparts.process import Process, free_port, need_root, program
+
+CONFIGURATION = """\
+exim_path = {program}
+primary_hostname = mail.sales.contoso.com
+spool_directory = {directory}/spool
+log_file_path = {directory}/log-%slog
+pid_file_path = {directory}/exim.pid
+local_interfaces = <; [{address}]:{port}
+daemon_smtp_ports = {port}
+never_users =
+exim_user = mail
+exim_group = mail
+trusted_users = root
+tls_advertise_hosts =
+smtputf8_advertise_hosts = *
+prdr_enable = false
+chunking_advertise_hosts = *
+domainlist local_domains = {domains}
+hostlist relay_from_hosts = {address}
+acl_smtp_rcpt = acl_check_rcpt
+acl_smtp_data = acl_check_data
+message_size_limit = 100M
+queue_run_max = 5
+ignore_bounce_errors_after = 1h
+keep_environment =
+
+begin acl
+acl_check_rcpt:
+  accept hosts = +relay_from_hosts
+  accept domains = +local_domains
+  deny message = relay not permitted
+acl_check_data:
+  accept
+
+begin routers
+mailboxes:
+  driver = accept
+  domains = +local_domains
+  transport = maildir_delivery
+smarthost:
+  driver = manualroute
+  domains = ! +local_domains
+  transport = to_mailwye
+  route_list = * {smart_host}::{smart_host_port} byname
+  self = send
+  no_more
+
+begin transports
+to_mailwye:
+  driver = smtp
+  interface = {address}
+  hosts_try_fastopen = :
+  tls_tempfail_tryclear = true
+maildir_delivery:
+  driver = appendfile
+  maildir_format
+  directory = {directory}/mailboxes/$domain_data/${{sg{{$local_part}}{{/}}{{_}}}}
+  create_directory
+  user = mail
+  group = mail
+  mode = 0644
+  directory_mode = 0755
+
+begin retry
+* * F,1h,5s
+"""
+
+
+class Exim:
+    """One running instance."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        address: str,
+        smart_host: tuple[str, int],
+        domains: tuple[str, ...] = ("sales.contoso.com",),
+        port: int = 0,
+    ) -> None:
+        need_root()
+        program("exim4")
+        self.address = address
+        self.port = port or free_port(address)
+        self.directory = directory
+        for name in ("spool", "mailboxes"):
+            (directory / name).mkdir(parents=True)
+        self.configuration = directory / "exim.conf"
+        text = CONFIGURATION.format(
+            directory=directory,
+            program=program("exim4"),
+            address=address,
+            port=self.port,
+            domains=" : ".join(domains),
+            smart_host=smart_host[0],
+            smart_host_port=smart_host[1],
+        )
+        # $local_part is tainted data; sg{} of it stays tainted, a lookup of a fixed list does not.
+        text = text.replace("${sg{$local_part}{/}{_}}", "${lookup{$local_part}lsearch*{" + str(directory / "users") + "}}")
+        (directory / "users").write_text("".join(f"{user}: {user}\n" for user in ("john", "jane")) + "*: other\n")
+        self.configuration.write_text(text)
+        for parent in (directory, *directory.parents):
+            if parent.stat().st_uid == 0 and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+        os.system(f"chown -R mail:mail {directory}/spool {directory}/mailboxes")
+        os.chmod(directory, 0o777)
+        os.chmod(self.configuration, 0o644)
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it in the foreground with a queue run every 5 seconds."""
+        self._process = Process([program("exim4"), "-C", str(self.configuration), "-bdf", "-q5s"], directory=self.directory)
+        self._process.wait_ready(self.address, self.port)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.stop()
+
+    def log(self) -> str:
+        """Its main and panic logs."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("log*")))
+
+    def mailbox(self, local: str, domain: str) -> Path:
+        """The Maildir of one of its users."""
+        return self.directory / "mailboxes" / domain / local

@@ -1,0 +1,158 @@
+"""Postfix as the own server of contoso.com: John's mailbox, everything outside goes to Mailwye as smart host."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailwye.testing.authority import KeyPair
+from tests.counterparts.process import Process, free_port, need_root, program
+
+MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {directory}/spool
+data_directory = {directory}/data
+maillog_file = /dev/stdout
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = mail.contoso.com
+mydestination =
+mynetworks = {address}/32
+virtual_mailbox_domains = {domains}
+virtual_mailbox_base = {directory}/mailboxes
+virtual_mailbox_maps = texthash:{directory}/mailboxes.map
+virtual_minimum_uid = 1
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_alias_domains =
+relayhost = [{smart_host}]:{smart_host_port}
+smtp_bind_address = {address}
+smtp_tls_security_level = secure
+smtp_tls_secure_cert_match = {smart_host_name}
+smtp_tls_CAfile = {authority}
+smtp_tls_cert_file = {certificate}
+smtp_tls_key_file = {key}
+smtp_tls_loglevel = 1
+smtpd_tls_security_level = {receiving_level}
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+smtpd_tls_CAfile = {authority}
+smtpd_tls_ask_ccert = yes
+smtpd_tls_received_header = yes
+smtpd_recipient_restrictions = reject_unauth_destination
+smtputf8_enable = yes
+alias_maps =
+local_recipient_maps =
+maximal_backoff_time = 30s
+minimal_backoff_time = 5s
+queue_run_delay = 5s
+disable_dns_lookups = yes
+"""
+
+MASTER_CF = """\
+{port}      inet  n       -       n       -       -       smtpd
+pickup    unix  n       -       n       60      1       pickup
+cleanup   unix  n       -       n       -       0       cleanup
+qmgr      unix  n       -       n       5       1       qmgr
+tlsmgr    unix  -       -       n       1000?   1       tlsmgr
+rewrite   unix  -       -       n       -       -       trivial-rewrite
+bounce    unix  -       -       n       -       0       bounce
+defer     unix  -       -       n       -       0       bounce
+trace     unix  -       -       n       -       0       bounce
+verify    unix  -       -       n       -       1       verify
+flush     unix  n       -       n       1000?   0       flush
+proxymap  unix  -       -       n       -       -       proxymap
+smtp      unix  -       -       n       -       -       smtp
+relay     unix  -       -       n       -       -       smtp
+error     unix  -       -       n       -       -       error
+retry     unix  -       -       n       -       -       error
+discard   unix  -       -       n       -       -       discard
+local     unix  -       n       n       -       -       local
+virtual   unix  -       n       n       -       -       virtual
+anvil     unix  -       -       n       -       1       anvil
+scache    unix  -       -       n       -       1       scache
+postlog   unix-dgram n  -       n       -       1       postlogd
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHostOfPostfix:
+    """Where Postfix relays everything: Mailwye."""
+
+    address: str
+    port: int
+    name: str
+
+
+class Postfix:
+    """One running instance. `mailbox(local, domain)` gives the Maildir where its users' mail arrives."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        address: str,
+        smart_host: SmartHostOfPostfix,
+        pair: KeyPair,
+        authority: Path,
+        domains: tuple[str, ...] = ("contoso.com",),
+        mailboxes: tuple[str, ...] = ("john", "jane"),
+        receiving_level: str = "encrypt",
+        port: int = 0,
+    ) -> None:
+        need_root()
+        program("postfix")
+        self.address = address
+        self.port = port or free_port(address)
+        self.directory = directory
+        for name in ("spool", "data", "mailboxes", "config"):
+            (directory / name).mkdir(parents=True)
+        identity = subprocess.run(["id", "-u", "postfix"], capture_output=True, text=True, check=True).stdout.strip()
+        group = subprocess.run(["id", "-g", "postfix"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("data", "mailboxes"):
+            subprocess.run(["chown", "-R", "postfix", str(directory / name)], check=True)
+        for parent in (directory, *directory.parents):  # the mail owner must reach its directories
+            if parent.stat().st_uid == 0 and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+        users = [(local, domain) for domain in domains for local in mailboxes]
+        (directory / "mailboxes.map").write_text("".join(f"{local}@{domain} {domain}/{local}/\n" for local, domain in users))
+        (directory / "config" / "main.cf").write_text(
+            MAIN_CF.format(
+                directory=directory,
+                address=address,
+                domains=", ".join(domains),
+                uid=identity,
+                gid=group,
+                smart_host=smart_host.address,
+                smart_host_port=smart_host.port,
+                smart_host_name=smart_host.name,
+                authority=authority,
+                certificate=pair.certificate,
+                key=pair.private_key,
+                receiving_level=receiving_level,
+            )
+        )
+        (directory / "config" / "master.cf").write_text(MASTER_CF.format(port=f"{address}:{self.port}"))
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it in the foreground and wait until it accepts mail."""
+        self._process = Process([program("postfix"), "-c", str(self.directory / "config"), "start-fg"], directory=self.directory)
+        self._process.wait_ready(self.address, self.port)
+
+    def stop(self) -> None:
+        """`postfix stop`, then the master process."""
+        if self._process is not None:
+            subprocess.run([program("postfix"), "-c", str(self.directory / "config"), "stop"], capture_output=True, check=False)
+            self._process.stop()
+
+    def log(self) -> str:
+        """Its log."""
+        return self._process.output() if self._process is not None else ""
+
+    def mailbox(self, local: str, domain: str) -> Path:
+        """The Maildir of one of its users."""
+        return self.directory / "mailboxes" / domain / local
