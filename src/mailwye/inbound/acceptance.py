@@ -1,0 +1,242 @@
+"""From the first octet of content to the reply that answers it. The only file that may say 250 to content, and it says so only with
+the Receipt of a queue engine in hand (ARCHITECTURE section 2, point 3; RFC 5321 section 6.1).
+
+The header section is collected up to its limit and transformed once; the body streams through unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from mailwye.connectors.attribution import CallerKind
+from mailwye.connectors.model import ConnectorType
+from mailwye.inbound.context import InboundContext
+from mailwye.inbound.recipients import Transaction
+from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
+from mailwye.message.envelope import BodyType
+from mailwye.message.firewall import filter_header, promote
+from mailwye.message.headers import Header, find_header_end, scan
+from mailwye.message.mime_words import decode_words
+from mailwye.message.received import date_text, received_field
+from mailwye.queue.engine import QueueFull
+from mailwye.queue.item import NewMessage, Origin, Receipt
+from mailwye.smtp.reply import Reply
+
+SUBJECT_CHARACTERS = 256
+"""How much of the decoded subject the trace keeps (queue/item.NewMessage)."""
+
+MESSAGE_ID_CHARACTERS = 998
+"""How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
+
+_HEADER_TOO_LARGE = Reply(552, "5.3.4", "Message header size exceeds the limit of {} octets")
+_TOO_MANY_FIELDS = Reply(554, "5.6.0", "Message header has more than {} fields")
+_CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+_CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
+_LOOP = Reply(554, "5.4.14", "Hop count exceeded - possible mail loop")
+_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
+_NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely, try again later")
+
+
+def go_ahead(*, chunking: bool) -> Reply:
+    """The answer to the start of content: 354, or for BDAT the word that its octets are wanted (RFC 3030 section 2)."""
+    return _CHUNKS_WANTED if chunking else _CONTENT_WANTED
+
+
+def accepted(receipt: Receipt) -> Reply:
+    """The reply 250 to content: a durable commit lies behind it."""
+    return Reply(250, "2.0.0", f"Ok: queued as {receipt.message_id}")
+
+
+def not_accepted(error: BaseException) -> Reply:
+    """The reply to content that did not become durable, whatever the reason: the client keeps the message and tries again."""
+    return _NO_ROOM if isinstance(error, QueueFull) else _NOT_DURABLE
+
+
+class Intake:
+    """The content of one transaction on its way into the queue. Bounded: the header section up to its limit is in memory, everything
+    else is the ContentWriter's. After a refusal the rest is read and dropped.
+    """
+
+    __slots__ = ("_context", "_eight_bit", "_header", "_removed", "_start", "_streaming", "_transaction", "_writer", "at", "id", "refusal")
+
+    def __init__(self, context: InboundContext, transaction: Transaction) -> None:
+        """:raises QueueError: the engine takes nothing."""
+        self._context = context
+        self._transaction = transaction
+        self._writer = context.queue.content_writer()
+        self._start = bytearray()  # the content so far, until its header section is complete
+        self._streaming = False
+        self._eight_bit = False
+        self._header = Header(b"", [])
+        self._removed: tuple[str, ...] = ()
+        self.id = context.new_id()
+        self.at = context.clock.now()
+        self.refusal: Reply | None = None
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take octets of content. An awaitable: wait for it before the next ones (back-pressure)."""
+        if self.refusal is not None:
+            return None
+        if not data.isascii():
+            self._eight_bit = True
+        if self._streaming:
+            return self._writer.write(data)
+        if not self._start:
+            end = find_header_end(data)
+            if end >= 0:
+                return self._begin(data[:end], data[end:])
+            self._start += data
+        else:
+            # The blank line may have begun up to three octets before the new data; searching from there keeps the cost linear.
+            searched = max(0, len(self._start) - 3)
+            self._start += data
+            end = find_header_end(self._start, searched)
+            if end >= 0:
+                start, self._start = bytes(self._start), bytearray()
+                return self._begin(start[:end], start[end:])
+        limit = self._context.limits.header_octets
+        if len(self._start) > limit:
+            self._refuse(Reply(_HEADER_TOO_LARGE.code, _HEADER_TOO_LARGE.enhanced, _HEADER_TOO_LARGE.text.format(limit)))
+        return None
+
+    def _begin(self, block: bytes, body: bytes) -> Awaitable[None] | None:
+        """The header section is complete: check it, transform it, and let it go ahead of the body."""
+        self._streaming = True
+        header = self._header = scan(block)
+        refusal = self._check(block, header)
+        if refusal is not None:
+            self._refuse(refusal)
+            return None
+        transaction = self._transaction
+        if _is_trusted(transaction):
+            filtered = promote(block, header)
+        else:
+            filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
+        only = next(iter(transaction.accepted.values())).event.recipient if len(transaction.accepted) == 1 else None
+        received = received_field(
+            transaction.facts,
+            hostname=self._context.hostname,
+            queue_id=self.id,
+            at=self.at,
+            recipient=str(only) if only is not None else "",  # several: naming one would tell the others of him
+            smtputf8=transaction.mail.smtputf8,
+        )
+        return self._writer.write(b"".join((received, self._missing_fields(header), filtered, body)))
+
+    def _check(self, block: bytes, header: Header) -> Reply | None:
+        limits = self._context.limits
+        if len(block) > limits.header_octets:
+            return Reply(_HEADER_TOO_LARGE.code, _HEADER_TOO_LARGE.enhanced, _HEADER_TOO_LARGE.text.format(limits.header_octets))
+        if len(header.fields) > limits.header_fields:
+            return Reply(_TOO_MANY_FIELDS.code, _TOO_MANY_FIELDS.enhanced, _TOO_MANY_FIELDS.text.format(limits.header_fields))
+        if header.count("Received") > limits.received_headers:
+            return _LOOP  # RFC 5321 section 6.3
+        return None
+
+    def _missing_fields(self, header: Header) -> bytes:
+        """Date and Message-ID where a submission lacks them (RFC 6409 section 8). Relayed mail gets nothing added."""
+        if self._transaction.facts.listener_kind == "mx":
+            return b""
+        lines = b""
+        if not header.count("Date"):
+            lines += f"Date: {date_text(int(self.at))}\r\n".encode("ascii")
+        if not header.count("Message-ID"):
+            lines += f"Message-ID: {self._own_message_id()}\r\n".encode("ascii")
+        return lines
+
+    def _own_message_id(self) -> str:
+        return f"<{self.id}@{self._context.hostname}>"
+
+    def _refuse(self, reply: Reply) -> None:
+        self.refusal = reply
+        self._start = bytearray()
+        self._writer.discard()
+
+    def fail(self, error: BaseException) -> None:
+        """Staging failed: the content is lost, and the client will hear that he must try again."""
+        self._refuse(not_accepted(error))
+
+    def discard(self) -> None:
+        """Forget the content. Harmless when repeated and after acceptance."""
+        self._start = bytearray()
+        self._writer.discard()
+
+    def finish(self) -> NewMessage | None:
+        """The content is complete: the message to hand to the queue, or None where `refusal` says why there is none."""
+        if not self._streaming and self.refusal is None:
+            start, self._start = bytes(self._start), bytearray()
+            self._begin(start, b"")  # a message without a body; its writer has no reason to make anybody wait
+        if self.refusal is not None:
+            self._transaction.refused(self._context, self.refusal, (self.refusal.text,), message=self.id)
+            return None
+        return self._message()
+
+    def _message(self) -> NewMessage:
+        transaction, header = self._transaction, self._header
+        mail = transaction.mail
+        message_id = header.get("Message-ID")
+        if not message_id and transaction.facts.listener_kind != "mx":
+            message_id = self._own_message_id()
+        return NewMessage(
+            id=self.id,
+            received_at=self.at,
+            sender=mail.sender,
+            deliveries=tuple(transaction.deliveries.values()),
+            content=self._writer.finish(),
+            origin=_origin(transaction),
+            config_version=transaction.snapshot.version,
+            body=BodyType(mail.body),
+            smtputf8=mail.smtputf8,
+            ret=mail.ret,
+            envid=mail.envid,
+            message_id=message_id[:MESSAGE_ID_CHARACTERS],
+            subject=decode_words(header.get("Subject"), SUBJECT_CHARACTERS),
+            auto_submitted=is_auto_submitted(header),
+            requires_8bit=self._eight_bit,
+        )
+
+    def record(self, message: NewMessage) -> None:
+        """Tell the trace what was accepted and why it goes where it goes: after the commit, so never of mail that is not there."""
+        transaction = self._transaction
+        record_receipt(self._context, transaction.facts, transaction.caller, message, self._removed)
+        told: set[str] = set()
+        for taken in transaction.accepted.values():
+            original = taken.event.recipient
+            if taken.decision.resolution.kind == "DistributionGroup":
+                record_expansion(self._context, message, original, taken.decision)
+            record_ways(self._context, message, original, taken.decision, told)
+
+
+def is_auto_submitted(header: Header) -> bool:
+    """True for mail that a program sent (RFC 3834 section 5): it causes no DSN of ours."""
+    value = header.get("Auto-Submitted")
+    return bool(value) and value.partition(";")[0].strip().lower() != "no"
+
+
+def _is_trusted(transaction: Transaction) -> bool:
+    """May the organization's own header fields pass? Only from a trusted OnPremises connector: TLS, certificate, and
+    CloudServicesMailEnabled (SEMANTICS section 9).
+    """
+    caller = transaction.caller
+    connector = caller.connector
+    return (
+        caller.kind is CallerKind.CONNECTOR
+        and connector is not None
+        and connector.connector_type is ConnectorType.ON_PREMISES
+        and connector.cloud_services_mail_enabled
+        and transaction.facts.tls is not None
+        and "certificate" in caller.proof
+    )
+
+
+def _origin(transaction: Transaction) -> Origin:
+    facts, caller = transaction.facts, transaction.caller
+    return Origin(
+        session_id=facts.session_id,
+        caller_kind=caller.kind.value,
+        connector=caller.connector.name if caller.connector is not None else "",
+        authenticated=facts.authenticated,
+        peer_address=facts.peer_address,
+        hello=facts.hello,
+        listener=facts.listener,
+    )

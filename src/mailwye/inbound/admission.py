@@ -1,0 +1,113 @@
+"""Who may come in at all: connections in all, per address, slots kept free for the organization's own servers, failed logins (V2, V3).
+
+Counters only: no I/O; time is an argument (seconds that only grow).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from mailwye.config.installation import InboundLimits
+from mailwye.config.snapshot import ActiveSnapshot, Snapshot
+from mailwye.connectors.model import ConnectorType
+from mailwye.inbound.peer_address import AddressSet, counting_key
+from mailwye.smtp.reply import Reply
+
+LOGIN_ADDRESSES_LIMIT = 100_000
+"""Addresses whose failed logins are remembered; beyond it, the one that failed first is forgotten."""
+
+SERVER_FULL = Reply(421, "4.3.2", "Too many connections to this server, try again later")
+ADDRESS_FULL = Reply(421, "4.7.0", "Too many connections from your address, close some or try again later")
+LOGINS_FAILED = Reply(421, "4.7.0", "Too many failed logins from your address, try again later")
+
+
+class ConnectorAddresses:
+    """Which peer addresses OnPremises connectors name, in the snapshot that is in force. The index is built once per snapshot."""
+
+    __slots__ = ("_active", "_addresses", "_snapshot")
+
+    def __init__(self, active: ActiveSnapshot) -> None:
+        self._active = active
+        self._snapshot: Snapshot | None = None
+        self._addresses = AddressSet()
+
+    def __call__(self, address: str) -> bool:
+        """True where an enabled OnPremises connector names the canonical `address`."""
+        snapshot = self._active.current
+        if snapshot is not self._snapshot:
+            connectors = (c for c in snapshot.connectors.inbound if c.enabled and c.connector_type is ConnectorType.ON_PREMISES)
+            self._addresses = AddressSet(network for connector in connectors for network in connector.sender_ip_addresses)
+            self._snapshot = snapshot
+        return address in self._addresses
+
+
+class Admission:
+    """The counters of one worker, shared by its listeners. Every `admit` that returned None wants one `release`."""
+
+    __slots__ = ("_connections", "_failures", "_is_connector_address", "_limits", "_reserved", "_total")
+
+    def __init__(self, limits: InboundLimits, is_connector_address: Callable[[str], bool]) -> None:
+        """`is_connector_address`: does an OnPremises connector name this canonical address? (ConnectorAddresses)"""
+        self._limits = limits
+        # Never more than half, so that a small installation still hears strangers.
+        self._reserved = min(limits.connections_reserved_for_connectors, limits.connections // 2)
+        self._is_connector_address = is_connector_address
+        self._connections: dict[str, int] = {}
+        self._failures: dict[str, deque[float]] = {}
+        self._total = 0
+
+    @property
+    def connections(self) -> int:
+        """Admitted connections that are open."""
+        return self._total
+
+    def admit(self, address: str) -> Reply | None:
+        """Count a connection from the canonical `address`, or refuse it: the reply that says why, and nothing is counted."""
+        limits = self._limits
+        free = limits.connections - self._total
+        # The last slots are for the organization's own servers: a flood from strangers must not stop its mail.
+        if free <= 0 or (free <= self._reserved and not self._is_connector_address(address)):
+            return SERVER_FULL
+        key = counting_key(address)
+        count = self._connections.get(key, 0)
+        if count >= limits.connections_per_address:
+            return ADDRESS_FULL
+        self._connections[key] = count + 1
+        self._total += 1
+        return None
+
+    def release(self, address: str) -> None:
+        """An admitted connection from `address` ended."""
+        key = counting_key(address)
+        count = self._connections[key]
+        if count == 1:
+            del self._connections[key]
+        else:
+            self._connections[key] = count - 1
+        self._total -= 1
+
+    def login_failed(self, address: str, now: float) -> None:
+        """Count a refused password from `address`."""
+        key = counting_key(address)
+        failures = self._failures.pop(key, None)
+        if failures is None:
+            failures = deque(maxlen=self._limits.failed_logins_per_address)
+        failures.append(now)
+        self._failures[key] = failures  # last in order: the newest failure
+        if len(self._failures) > LOGIN_ADDRESSES_LIMIT:
+            del self._failures[next(iter(self._failures))]
+
+    def login_refusal(self, address: str, now: float) -> Reply | None:
+        """The refusal where `address` failed too often within the window, else None."""
+        key = counting_key(address)
+        failures = self._failures.get(key)
+        if failures is None:
+            return None
+        since = now - self._limits.failed_logins_window
+        while failures and failures[0] <= since:
+            failures.popleft()
+        if not failures:
+            del self._failures[key]
+            return None
+        return LOGINS_FAILED if len(failures) >= self._limits.failed_logins_per_address else None

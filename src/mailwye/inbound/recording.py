@@ -1,0 +1,145 @@
+"""What the trace learns from the way in: refusals in the session, and accepted messages with the reasons of every decision.
+
+Nothing here decides: the reasons are those that the deciding functions returned.
+"""
+
+from __future__ import annotations
+
+from mailwye.connectors.attribution import Caller
+from mailwye.connectors.mailflow import RecipientDecision
+from mailwye.inbound.context import InboundContext
+from mailwye.message.facts import SessionFacts
+from mailwye.queue.item import NewMessage
+from mailwye.smtp.address import Address
+from mailwye.smtp.reply import Reply
+from mailwye.trace.event import EventKind, TraceEvent
+
+
+def record_refusal(
+    context: InboundContext,
+    facts: SessionFacts,
+    sender: Address | None,
+    reply: Reply | None,
+    reasons: tuple[str, ...],
+    *,
+    config_version: int,
+    recipient: str = "",
+    message: str = "",
+) -> None:
+    """Something was refused at MAIL, RCPT or content."""
+    context.trace.record(
+        TraceEvent(
+            at=context.clock.now(),
+            kind=EventKind.REJECT,
+            session=facts.session_id,
+            message=message,
+            sender=_sender_text(sender),
+            recipient=recipient,
+            status="Rejected",
+            reply=str(reply) if reply is not None else "",
+            reasons=reasons,
+            config_version=config_version,
+            data=_session_data(facts),
+        )
+    )
+
+
+def record_receipt(
+    context: InboundContext, facts: SessionFacts, caller: Caller, message: NewMessage, removed_headers: tuple[str, ...]
+) -> None:
+    """A message became durable: where it came from and who that is."""
+    data = _session_data(facts)
+    data["size"] = str(message.content.size)
+    data["message_id"] = message.message_id
+    data["subject"] = message.subject
+    if removed_headers:
+        data["removed_headers"] = ", ".join(removed_headers)
+    context.trace.record(
+        TraceEvent(
+            at=message.received_at,
+            kind=EventKind.RECEIVE,
+            session=facts.session_id,
+            message=message.id,
+            sender=_sender_text(message.sender),
+            connector=message.origin.connector,
+            reasons=caller.reasons,
+            config_version=message.config_version,
+            data=data,
+        )
+    )
+
+
+def record_expansion(context: InboundContext, message: NewMessage, group: Address, decision: RecipientDecision) -> None:
+    """A group became its members."""
+    context.trace.record(
+        TraceEvent(
+            at=message.received_at,
+            kind=EventKind.EXPAND,
+            session=message.origin.session_id,
+            message=message.id,
+            sender=_sender_text(message.sender),
+            recipient=str(group),
+            status="Expanded",
+            reasons=decision.reasons,
+            config_version=message.config_version,
+            data={"members": str(len(decision.resolution.recipients))},
+        )
+    )
+
+
+def record_ways(context: InboundContext, message: NewMessage, original: Address, decision: RecipientDecision, told: set[str]) -> None:
+    """Which way each final recipient of one forward-path takes, and why: one event each, what he is and his way folded into one.
+
+    `told`: keys of final recipients that were told already; extended.
+    """
+    for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True):
+        address = resolved.address
+        if address.key in told:
+            continue
+        told.add(address.key)
+        context.trace.record(
+            TraceEvent(
+                at=message.received_at,
+                kind=EventKind.ROUTE,
+                session=message.origin.session_id,
+                message=message.id,
+                sender=_sender_text(message.sender),
+                recipient=str(address),
+                connector=route.connector,
+                status="Pending",
+                reasons=(*decision.reasons, *resolved.reasons, *route.reasons),
+                config_version=message.config_version,
+                data={"original": str(original), "next_hop": route.next_hop},
+            )
+        )
+
+
+def record_broken_session(context: InboundContext, session: str, peer_address: str, listener: str, cause: str) -> None:
+    """A session ended before anything could be said: a broken handshake or PROXY header."""
+    context.trace.record(
+        TraceEvent(
+            at=context.clock.now(),
+            kind=EventKind.CONNECT,
+            session=session,
+            reasons=(cause,),
+            config_version=context.snapshot.current.version,
+            data={"peer_address": peer_address, "listener": listener},
+        )
+    )
+
+
+def _sender_text(sender: Address | None) -> str:
+    return str(sender) if sender is not None else "<>"
+
+
+def _session_data(facts: SessionFacts) -> dict[str, str]:
+    data = {"peer_address": facts.peer_address, "hello": facts.hello, "listener": facts.listener}
+    if facts.tls is not None:
+        data["tls"] = f"{facts.tls.version} with {facts.tls.cipher}"
+        certificate = facts.tls.certificate
+        if certificate is not None:
+            data["certificate"] = certificate.subject
+            data["certificate_verdict"] = certificate.trust_reason
+    if facts.authenticated:
+        data["authenticated"] = facts.authenticated
+    return data

@@ -1,0 +1,435 @@
+"""One inbound connection: bytes → (PROXY header) → (TLS) → protocol machine → events → dialogue → replies → bytes.
+
+A driver without protocol logic: smtp/server.py knows the protocol, dialogue.py what it means. No task per command; one write per burst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import partial
+from typing import Any, cast
+
+from mailwye.config.installation import ListenerSettings
+from mailwye.inbound.context import InboundContext
+from mailwye.inbound.dialogue import Dialogue, Wait
+from mailwye.inbound.peer_address import AddressSet, canonical_address
+from mailwye.inbound.recording import record_broken_session
+from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
+from mailwye.runtime.tls import PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
+from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
+from mailwye.smtp.proxy import ProxyError, parse_proxy_header
+from mailwye.smtp.reply import Reply
+from mailwye.smtp.server import ServerConfig, ServerConnection
+
+CLOSING_TIME = 10.0
+"""Seconds that a peer has for taking the last octets before the connection is cut."""
+
+SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
+
+_SUBMISSION_KINDS = frozenset({"submission", "submissions"})
+
+
+class Phase(Enum):
+    """What the next octets from the peer are."""
+
+    PROXY = "proxy header"
+    HANDSHAKE = "TLS handshake"
+    DIALOGUE = "dialogue"
+    CLOSING = "closing"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What the sessions of one listener share. `config` and `config_without_tls`: what the machine offers with and without STARTTLS.
+
+    `opened` and `closed` keep the listener's list of sessions.
+    """
+
+    listener: ListenerSettings
+    proxies: AddressSet
+    config: ServerConfig
+    config_without_tls: ServerConfig
+    opened: Callable[[Session], None]
+    closed: Callable[[Session], None]
+
+    @property
+    def implicit_tls(self) -> bool:
+        """TLS from the first octet (RFC 8314 section 3.3)."""
+        return self.listener.kind == "submissions"
+
+
+class Session(asyncio.Protocol):
+    """See the module. Made by the listener for each connection."""
+
+    __slots__ = (
+        "_address",
+        "_admitted",
+        "_connection",
+        "_context",
+        "_deadline",
+        "_dialogue",
+        "_ended_by_peer",
+        "_loop",
+        "_lost",
+        "_phase",
+        "_port",
+        "_proxy_data",
+        "_reading_paused",
+        "_session_id",
+        "_settings",
+        "_timer",
+        "_tls",
+        "_tls_context",
+        "_transport",
+        "_waiting",
+        "_write_full",
+    )
+
+    def __init__(self, context: InboundContext, settings: SessionSettings) -> None:
+        self._context = context
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._phase = Phase.DIALOGUE
+        self._session_id = ""
+        self._address = ""
+        self._port = 0
+        self._admitted = False
+        self._proxy_data = b""
+        self._tls_context: ServerTlsContext | None = None
+        self._tls: TlsLayer | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: float | None = None  # of the phases before and after the dialogue, which has its own
+        self._waiting: asyncio.Future[Any] | None = None
+        self._reading_paused = False
+        self._write_full = False
+        self._ended_by_peer = False
+        self._lost = False
+        self._transport: asyncio.Transport
+        self._connection: ServerConnection
+        self._dialogue: Dialogue | None = None  # None until the peer's address is known
+
+    # --- the connection begins
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: a peer connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._settings.opened(self)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._address, self._port = canonical_address(peer[0]), peer[1]
+        if self._address in self._settings.proxies:
+            self._enter(Phase.PROXY)
+            self._arm()
+        else:
+            self._begin(proxied=False)
+
+    def _begin(self, *, proxied: bool) -> None:
+        """The peer's address is known: admit him or not, and greet."""
+        context, listener = self._context, self._settings.listener
+        self._phase = Phase.DIALOGUE
+        self._tls_context = context.tls.current
+        now = context.clock.monotonic()
+        config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
+        self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
+        self._session_id = context.new_id()
+        facts = SessionFacts(
+            session_id=self._session_id,
+            listener=listener.name,
+            listener_kind=listener.kind,
+            peer_address=self._address,
+            peer_port=self._port,
+            proxied=proxied,
+        )
+        self._dialogue = Dialogue(context, facts)
+        refusal = self._refusal(now)
+        if self._settings.implicit_tls:
+            if refusal is not None or self._tls_context is None:
+                self._close()  # nothing can be said before the handshake
+            else:
+                self._start_tls(self._tls_context)
+        elif refusal is not None:
+            self._connection.refuse_connection(refusal)
+        else:
+            self._connection.greet()
+        self._advance()
+
+    def _refusal(self, now: float) -> Reply | None:
+        admission = self._context.admission
+        if self._settings.listener.kind in _SUBMISSION_KINDS:
+            refusal = admission.login_refusal(self._address, now)
+            if refusal is not None:
+                return refusal
+        refusal = admission.admit(self._address)
+        self._admitted = refusal is None
+        return refusal
+
+    def _enter(self, phase: Phase) -> None:
+        """A phase whose deadline is ours, not the machine's."""
+        seconds = CLOSING_TIME if phase is Phase.CLOSING else self._context.limits.handshake_timeout
+        self._phase = phase
+        self._deadline = self._context.clock.monotonic() + seconds
+
+    # --- octets come in
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: octets from the peer, through every layer that is up."""
+        if self._waiting is not None:
+            self._pause_reading()  # what came already is kept by the machine; more must stay in the kernel
+        match self._phase:
+            case Phase.DIALOGUE:
+                plain = data if self._tls is None else self._decrypt(self._tls, data)
+                if plain:
+                    self._connection.receive_data(plain, self._context.clock.monotonic())
+                    self._advance()
+            case Phase.HANDSHAKE:
+                self._shake_hands(data)
+            case Phase.PROXY:
+                self._read_proxy_header(data)
+            case Phase.CLOSING:
+                pass
+
+    def _decrypt(self, tls: TlsLayer, data: bytes) -> bytes:
+        try:
+            plain = tls.receive_data(data)
+        except TlsError as error:
+            self._break(error)
+            return b""
+        if tls.peer_closed and not self._ended_by_peer:
+            self._loop.call_soon(self.eof_received)
+        return plain
+
+    def _read_proxy_header(self, data: bytes) -> None:
+        self._proxy_data += data
+        try:
+            header = parse_proxy_header(self._proxy_data)
+        except ProxyError as error:
+            self._session_id = self._context.new_id()
+            self._break(error)
+            return
+        if header is None:
+            return  # bounded: the parser refuses what is too long for a header
+        rest, self._proxy_data = self._proxy_data[header.length :], b""
+        if header.source:
+            self._address, self._port = canonical_address(header.source), header.source_port
+        self._begin(proxied=bool(header.source))
+        if rest:
+            self.data_received(rest)
+
+    def eof_received(self) -> bool:
+        """asyncio: the peer sends no more. True keeps our direction open until the answer to his message is out."""
+        self._ended_by_peer = True
+        if self._phase is Phase.DIALOGUE and not self._lost:
+            self._connection.receive_eof(self._context.clock.monotonic())
+            self._advance()
+        if self._waiting is None:
+            self._close()
+        return True
+
+    # --- TLS
+
+    def _start_tls(self, context: ServerTlsContext) -> None:
+        self._enter(Phase.HANDSHAKE)
+        self._tls = TlsLayer(context)
+        self._tls.start()
+
+    def _shake_hands(self, data: bytes) -> None:
+        tls, dialogue = self._tls, self._dialogue
+        assert tls is not None
+        assert dialogue is not None
+        try:
+            plain = tls.receive_data(data)
+        except TlsError as error:
+            self._break(error)
+            return
+        if not tls.handshake_complete:
+            self._write(b"")
+            return
+        now = self._context.clock.monotonic()
+        self._phase = Phase.DIALOGUE
+        dialogue.tls_established(_tls_facts(tls))
+        if self._settings.implicit_tls:
+            self._connection.greet()
+        else:
+            self._connection.tls_started(now)
+        if plain:
+            self._connection.receive_data(plain, now)
+        self._advance()
+
+    def _break(self, error: Exception) -> None:
+        """TLS or the PROXY header broke: say so where the layer can (an alert), tell the trace, close."""
+        record_broken_session(self._context, self._session_id, self._address, self._settings.listener.name, str(error))
+        if self._tls is not None:
+            self._transport.write(self._tls.data_to_send())
+        self._close()
+
+    # --- events and replies
+
+    def _advance(self) -> None:
+        """Act on all events that are there, then send what there is to say in one piece."""
+        connection, dialogue = self._connection, self._dialogue
+        assert dialogue is not None
+        while self._waiting is None and self._phase is Phase.DIALOGUE:
+            event = connection.next_event()
+            if event is None:
+                break
+            match event:
+                case StartTlsReceived():
+                    self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
+                    assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
+                    self._start_tls(self._tls_context)
+                case ConnectionEnded():
+                    self._write(connection.data_to_send())
+                    self._close()
+                case _:
+                    self._answer(dialogue.handle(event))
+        if self._phase is Phase.DIALOGUE:
+            self._write(connection.data_to_send())
+        self._arm()
+
+    def _answer(self, outcome: Reply | Wait | None) -> None:
+        while isinstance(outcome, Wait):
+            future = asyncio.ensure_future(outcome.awaitable)
+            if not future.done():
+                self._waiting = future
+                future.add_done_callback(partial(self._resume, outcome.then))
+                return
+            outcome = outcome.then(future)
+        if outcome is not None:
+            self._connection.reply(outcome)
+
+    def _resume(self, then: Callable[[asyncio.Future[Any]], Reply | Wait | None], done: asyncio.Future[Any]) -> None:
+        """What the session waited for is there, or failed."""
+        self._waiting = None
+        try:
+            outcome = then(done)  # even where nobody is left to hear the answer: what was accepted is told to the trace
+            if self._lost or self._phase is not Phase.DIALOGUE:
+                return
+            self._answer(outcome)
+            self._advance()
+        except Exception:
+            self._transport.abort()  # as asyncio does for an error in data_received; the loop's exception handler reports it
+            raise
+        if self._waiting is None:
+            self._resume_reading()
+            if self._ended_by_peer:
+                self._close()
+
+    # --- octets go out
+
+    def _write(self, data: bytes) -> None:
+        if self._tls is not None:
+            try:
+                self._tls.send(data)
+            except TlsError as error:
+                self._break(error)
+                return
+            data = self._tls.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def pause_writing(self) -> None:
+        """asyncio: the peer takes no octets; take none from him either."""
+        self._write_full = True
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """asyncio: the peer takes octets again."""
+        self._write_full = False
+        if self._waiting is None:
+            self._resume_reading()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and not self._write_full and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    # --- deadlines
+
+    def _arm(self) -> None:
+        """One timer per session, re-armed only when it is too late or has fired: a burst costs a comparison."""
+        deadline = self._next_deadline()
+        if deadline is None or self._lost:
+            return
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= deadline:
+                return
+            timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _next_deadline(self) -> float | None:
+        return self._connection.next_deadline() if self._phase is Phase.DIALOGUE else self._deadline
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        deadline, now = self._next_deadline(), self._context.clock.monotonic()
+        if deadline is not None and deadline <= now:
+            match self._phase:
+                case Phase.DIALOGUE:
+                    self._connection.handle_deadline(now)
+                    self._advance()
+                case Phase.HANDSHAKE | Phase.PROXY:
+                    self._break(
+                        TimeoutError(f"the {self._phase.value} took longer than {self._context.limits.handshake_timeout:g} seconds")
+                    )
+                case Phase.CLOSING:
+                    self._transport.abort()
+                    return
+        self._arm()
+
+    # --- the connection ends
+
+    def shut_down(self) -> None:
+        """Say 421 and close as soon as no content is under way (RFC 5321 section 3.8)."""
+        if self._dialogue is None or self._phase is not Phase.DIALOGUE:
+            self._close()
+            return
+        self._connection.shut_down(SHUTTING_DOWN)
+        self._advance()
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self._transport.abort()
+
+    def _close(self) -> None:
+        """Close once the last octets are out; whoever does not take them is cut off."""
+        if self._phase is Phase.CLOSING or self._lost:
+            return
+        tls = self._tls
+        if tls is not None and self._phase is Phase.DIALOGUE:
+            tls.close()
+            self._transport.write(tls.data_to_send())
+        self._enter(Phase.CLOSING)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.close()
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection is gone. A message that was handed to the queue stays accepted; any other is forgotten."""
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._admitted:
+            self._context.admission.release(self._address)
+        if self._dialogue is not None:
+            self._dialogue.abandon()
+        self._settings.closed(self)
+
+
+def _tls_facts(tls: TlsLayer) -> TlsFacts:
+    presented = tls.peer_certificate
+    return TlsFacts(tls.version, tls.cipher, tls.bits, _peer_certificate(presented) if presented is not None else None)
+
+
+def _peer_certificate(presented: PresentedCertificate) -> PeerCertificate:
+    return PeerCertificate(**{field.name: getattr(presented, field.name) for field in fields(PeerCertificate)})
