@@ -1,18 +1,36 @@
 """The three questions of a transaction, composed once: MAIL FROM, RCPT TO, and the way out. The live path, `explain`, replay and
-validation call these functions and no others. (Interface.)
+validation call these functions and no others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailwye.connectors.attribution import Caller
-from mailwye.connectors.selection import Route
+from mailwye.connectors.attribution import Caller, CallerKind, attribute
+from mailwye.connectors.model import OutboundConnector
+from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
+from mailwye.connectors.selection import (
+    Candidate,
+    Route,
+    RouteKind,
+    consider,
+    missing_connector,
+    select_centralized,
+    select_inside,
+    select_outside,
+)
 from mailwye.connectors.table import ConnectorTable
-from mailwye.directory.lookup import Directory, Resolution
+from mailwye.directory.lookup import Directory, Resolution, ResolvedRecipient
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+
+__all__ = ["RecipientDecision", "RelayDecision", "SenderDecision", "decide_recipient", "decide_route", "decide_sender"]
+
+_SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+_RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
+_UNKNOWN = Reply(550, "5.4.1", "Recipient address rejected: Access denied")
+_LITERAL = Reply(550, "5.1.2", "Mail to an address literal is not relayed: use a domain name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +39,6 @@ class SenderDecision:
 
     caller: Caller
     reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class RelayDecision:
-    """May the caller send to a domain that is not accepted? `near_miss`: which connector nearly matched and what was missing."""
-
-    allowed: bool
-    reasons: tuple[str, ...]
-    near_miss: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +52,12 @@ class RecipientDecision:
     reasons: tuple[str, ...]
 
 
-def decide_sender(directory: Directory, table: ConnectorTable, facts: SessionFacts, sender: Address | None) -> SenderDecision:
-    """SEMANTICS section 3."""
-    raise NotImplementedError
+def decide_sender(
+    directory: Directory, table: ConnectorTable, facts: SessionFacts, sender: Address | None, *, explain: bool = False
+) -> SenderDecision:
+    """SEMANTICS section 3. With `explain`, `caller.considered` names every inbound connector."""
+    caller = attribute(facts, sender, table, directory, explain=explain)
+    return SenderDecision(caller, caller.refusal or _SENDER_OK)
 
 
 def decide_recipient(
@@ -55,17 +67,157 @@ def decide_recipient(
     caller: Caller,
     sender: Address | None,
     recipient: Address,
+    *,
+    explain: bool = False,
 ) -> RecipientDecision:
-    """SEMANTICS sections 4, 5 and 6."""
-    raise NotImplementedError
+    """SEMANTICS sections 4, 5 and 6. `routes` are there for a refused recipient too, as far as they were decided."""
+    resolution = directory.resolve(recipient)
+    accepted = resolution.accepted_domain
+    relay = relay_to_accepted(accepted) if accepted is not None else decide_relay(directory, table, facts, caller, sender, recipient.domain)
+    routes = tuple(
+        _route(
+            directory,
+            table,
+            final,
+            from_on_premises=caller.kind is CallerKind.CONNECTOR,
+            from_mailbox=caller.kind is CallerKind.MAILBOX,
+            explain=explain,
+        )
+        for final in resolution.recipients
+    )
+    reply = _recipient_reply(caller, relay, resolution, routes)
+    reasons = (*relay.reasons, *resolution.reasons)
+    return RecipientDecision(reply, relay, resolution, routes, reasons)
+
+
+def _recipient_reply(caller: Caller, relay: RelayDecision, resolution: Resolution, routes: tuple[Route, ...]) -> Reply:
+    if resolution.address.is_literal:
+        return _LITERAL  # catalogue A7
+    if not relay.allowed:
+        return Reply(550, "5.7.64", f"TenantAttribution; Relay Access Denied. {relay.near_miss}")
+    accepted = resolution.accepted_domain
+    if accepted is not None:
+        for domains, refusal in caller.restrictions:
+            if accepted.domain_name in domains:
+                return refusal
+    if resolution.kind == "Unknown":
+        return _UNKNOWN
+    if resolution.failure:
+        return Reply(550, resolution.failure_enhanced, resolution.failure)
+    if all(route.kind is RouteKind.NONE for route in routes):
+        return routes[0].reply  # the sender learns it now, not from a bounce (SEMANTICS section 1)
+    return _RECIPIENT_OK
 
 
 def decide_route(
-    directory: Directory, table: ConnectorTable, recipient: Address, *, from_on_premises: bool, explain: bool = False
+    directory: Directory,
+    table: ConnectorTable,
+    recipient: Address,
+    *,
+    from_on_premises: bool,
+    explain: bool = False,
+    from_mailbox: bool = False,
+    rule_connector: str = "",
 ) -> Route:
     """SEMANTICS section 6 and 7 for one final recipient: called at acceptance and again at each attempt.
 
-    `from_on_premises`: the message came in through an OnPremises connector. With `explain`, `considered` names every outbound
-    connector; without it only the chosen one, so that the cost does not grow with their number.
+    `from_on_premises`: the message came in through an OnPremises connector. `from_mailbox`: a mailbox user sent it, so centralized
+    transport leaves a hosted recipient alone. `rule_connector`: the Name in a rule's RouteMessageOutboundConnector. With `explain`,
+    `considered` names every outbound connector; without it only the chosen one, so that the cost does not grow with their number.
     """
-    raise NotImplementedError
+    final = directory.locate(recipient)
+    if rule_connector:
+        return _by_rule(table, final.address, rule_connector)
+    return _route(directory, table, final, from_on_premises=from_on_premises, from_mailbox=from_mailbox, explain=explain)
+
+
+def _route(
+    directory: Directory,
+    table: ConnectorTable,
+    final: ResolvedRecipient,
+    *,
+    from_on_premises: bool,
+    from_mailbox: bool,
+    explain: bool,
+) -> Route:
+    """The way of one located recipient."""
+    address = final.address
+    domain = address.domain
+    if address.is_literal:
+        return _none(final, "5.1.2", _LITERAL.text)
+    if final.kind in _NOWHERE:
+        return _none(final, *_nowhere(final))
+    inside = directory.accepted_domain(domain) is not None
+    if final.kind == "Mailbox":
+        selection = None if from_on_premises or from_mailbox else select_centralized(table, domain)
+        if selection is None:
+            return _mailbox(table, final, explain=explain)
+    elif inside:
+        selection = select_inside(table, domain)
+    else:
+        selection = select_outside(table, domain, from_on_premises=from_on_premises)
+    connector = selection.connector
+    considered: tuple[Candidate, ...] = ()
+    if explain:
+        considered = consider(table, domain, inside=inside, from_on_premises=from_on_premises, selection=selection)
+    elif connector is not None:
+        considered = (Candidate(connector.name, True, selection.reason),)
+    reasons = (*final.reasons, selection.reason)
+    if connector is not None:
+        return _through(connector, address, reasons, considered)
+    if inside:
+        failure = missing_connector(table, domain)
+        return Route(RouteKind.NONE, address, failure_enhanced="5.4.4", failure=failure, reasons=reasons, considered=considered)
+    return Route(RouteKind.MX, address, domain=domain, reasons=reasons, considered=considered)
+
+
+_NOWHERE = frozenset({"Unknown", "Loop", "DistributionGroup"})
+
+
+def _nowhere(final: ResolvedRecipient) -> tuple[str, str]:
+    """Status and text for a recipient without a way. At RCPT the resolution says this first; at a later attempt this does."""
+    match final.kind:
+        case "Unknown":
+            return _UNKNOWN.enhanced, _UNKNOWN.text
+        case "Loop":
+            return "5.4.6", final.reasons[-1]
+        case _:
+            return "5.2.4", f"{final.address} is a DistributionGroup now: send the message again, so that it is expanded"
+
+
+def _none(final: ResolvedRecipient, enhanced: str, failure: str) -> Route:
+    return Route(RouteKind.NONE, final.address, failure_enhanced=enhanced, failure=failure, reasons=(*final.reasons, failure))
+
+
+def _mailbox(table: ConnectorTable, final: ResolvedRecipient, *, explain: bool) -> Route:
+    considered: tuple[Candidate, ...] = ()
+    if explain:
+        considered = tuple(Candidate(c.name, False, "The mailbox is hosted here: no connector is asked") for c in table.outbound)
+    return Route(RouteKind.MAILBOX, final.address, mailbox=final.mailbox, reasons=final.reasons, considered=considered)
+
+
+def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[str, ...], considered: tuple[Candidate, ...]) -> Route:
+    return Route(
+        RouteKind.CONNECTOR,
+        recipient,
+        connector.name,
+        () if connector.use_mx_record else connector.smart_hosts,
+        recipient.domain,
+        connector.tls_settings,
+        connector.tls_domain,
+        connector.client_certificate,
+        connector.cloud_services_mail_enabled,
+        reasons=reasons,
+        considered=considered,
+    )
+
+
+def _by_rule(table: ConnectorTable, recipient: Address, name: str) -> Route:
+    """Rule 1 of section 6: a rule's connector wins over everything."""
+    connector = table.outbound_by_name.get(name.lower())
+    if connector is None or not connector.enabled:
+        state = "does not exist" if connector is None else "is disabled"
+        failure = f'A mail flow rule sends this message through connector "{name}", which {state}. Correct the rule or the connector.'
+        return Route(RouteKind.NONE, recipient, failure_enhanced="5.4.4", failure=failure, reasons=(failure,))
+    reason = f'A mail flow rule sends it through connector "{connector.name}" (RouteMessageOutboundConnector)'
+    return _through(connector, recipient, (reason,), (Candidate(connector.name, True, reason),))

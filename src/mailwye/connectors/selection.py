@@ -1,12 +1,15 @@
-"""Which way out? SEMANTICS section 6: pure, with the reason for every candidate. (Values; the functions follow.)"""
+"""Which way out? SEMANTICS section 6: pure, with the reason for every candidate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from mailwye.connectors.model import SmartHost, TlsSettings
+from mailwye.connectors.matching import pattern_matches, specificity
+from mailwye.connectors.model import ConnectorType, OutboundConnector, SmartHost, TlsSettings
+from mailwye.connectors.table import ConnectorTable, is_centralized, scope_of
 from mailwye.smtp.address import Address
+from mailwye.smtp.reply import Reply
 
 
 class RouteKind(Enum):
@@ -31,7 +34,8 @@ class Candidate:
 class Route:
     """The way of one recipient's copy. `recipient` is the envelope recipient at the next hop (an external address may have
     replaced the one that was asked for). `smart_hosts` is empty for MX: then `domain` is looked up. `mailbox` is the
-    PrimarySmtpAddress for mailbox delivery. `failure` is the reply for NONE ("550 5.4.4 …").
+    PrimarySmtpAddress for mailbox delivery. `failure_enhanced` ("5.4.4") and `failure` (the text alone) say why there is none;
+    `reply` makes the 550 of them.
     """
 
     kind: RouteKind
@@ -64,3 +68,115 @@ class Route:
                 return f"mx:{self.domain}"
             case RouteKind.NONE:
                 return "none"
+
+    @property
+    def reply(self) -> Reply:
+        """The failure of NONE as a reply. :raises ValueError: for the other kinds."""
+        if self.kind is not RouteKind.NONE:
+            raise ValueError("only a route of kind NONE has a failure")
+        return Reply(550, self.failure_enhanced, self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which connector takes a domain, by which of its patterns, and the reason as a sentence. `connector` None: no one."""
+
+    connector: OutboundConnector | None
+    pattern: str
+    reason: str
+
+
+def select_inside(table: ConnectorTable, domain: str) -> Selection:
+    """For a mailbox elsewhere in an accepted domain (rule 3): OnPremises connectors only."""
+    found = table.inside.find(domain)
+    if found is not None:
+        connector, pattern = found
+        return Selection(connector, pattern, f'OnPremises connector "{connector.name}" is the most specific one for {domain} ({pattern})')
+    return Selection(None, "", f"No OnPremises connector leads to {domain}")
+
+
+def select_outside(table: ConnectorTable, domain: str, *, from_on_premises: bool) -> Selection:
+    """For a recipient outside (rule 4): connectors of either type, Partner first at the same rank. What came from the own servers is
+    not sent back to them by RouteAllMessagesViaOnPremises.
+    """
+    found = (table.outside_from_on_premises if from_on_premises else table.outside).find(domain)
+    if found is not None:
+        connector, pattern = found
+        kind = connector.connector_type.value
+        return Selection(connector, pattern, f'{kind} connector "{connector.name}" is the most specific one for {domain} ({pattern})')
+    return Selection(None, "", f"No connector is for {domain}: its MX records lead the way")
+
+
+def select_centralized(table: ConnectorTable, domain: str) -> Selection | None:
+    """For a hosted mailbox (section 7): the connector with RouteAllMessagesViaOnPremises, None where no one has it."""
+    found = table.centralized.find(domain)
+    if found is None:
+        return None
+    name = found[0].name
+    return Selection(found[0], found[1], f'Centralized transport: connector "{name}" takes it to the own servers first')
+
+
+def missing_connector(table: ConnectorTable, domain: str) -> str:
+    """What to create so that mail for `domain`, which is accepted but not hosted here, has a way: the text of the 550 5.4.4."""
+    remedy = (
+        f"Create an enabled outbound connector of type OnPremises with RecipientDomains {domain} (or AllAcceptedDomains) "
+        "and SmartHosts that name the own mail server"
+    )
+    text = f"No outbound connector leads to {domain}, whose mailbox is not hosted here. {remedy}"
+    nearly = table.unusable_inside.find(domain)
+    if nearly is None:
+        return f"{text}."
+    return f'{text}. Connector "{nearly[0].name}" nearly matched: {_unusable(nearly[0], inside=True)}.'
+
+
+def consider(table: ConnectorTable, domain: str, *, inside: bool, from_on_premises: bool, selection: Selection) -> tuple[Candidate, ...]:
+    """Every outbound connector, whether it was chosen for `domain`, and why or why not."""
+    found = []
+    for connector in table.outbound:
+        chosen = connector is selection.connector
+        reason = selection.reason if chosen else _against(connector, domain, inside, from_on_premises, selection)
+        found.append(Candidate(connector.name, chosen, reason))
+    return tuple(found)
+
+
+def _against(connector: OutboundConnector, domain: str, inside: bool, from_on_premises: bool, selection: Selection) -> str:
+    unusable = _unusable(connector, inside=inside)
+    if unusable:
+        return f"{unusable[:1].upper()}{unusable[1:]}"
+    if is_centralized(connector) and from_on_premises and not inside:
+        return "RouteAllMessagesViaOnPremises: what came from the own servers is not sent back to them"
+    pattern = _best_pattern(connector, domain, inside)
+    if not pattern:
+        scope = ", ".join(connector.recipient_domains) or "nothing"
+        outside = "; AllAcceptedDomains never catches a recipient outside" if connector.all_accepted_domains and not inside else ""
+        return f"RecipientDomains {scope} do not hold {domain}{outside}"
+    winner = selection.connector
+    if winner is None:
+        return f"{pattern} matches, but no connector was asked"
+    if pattern != selection.pattern:
+        return f'{pattern} matches, but {selection.pattern} of "{winner.name}" is more specific'
+    if connector.connector_type is not winner.connector_type:
+        return f'{pattern} matches, but "{winner.name}" is a Partner connector, which comes first at the same rank'
+    return f'{pattern} matches, but "{winner.name}" comes first in alphabetical order'
+
+
+def _unusable(connector: OutboundConnector, *, inside: bool) -> str:
+    """Why a connector is not chosen by domain at all, "" where it may be."""
+    if not connector.enabled:
+        return "it is disabled"
+    if connector.is_transport_rule_scoped:
+        return "it is scoped to mail flow rules (IsTransportRuleScoped): only a rule's action uses it"
+    if connector.test_mode:
+        return "it is in TestMode: only validation uses it"
+    if inside and connector.connector_type is not ConnectorType.ON_PREMISES:
+        return "it is a Partner connector: only OnPremises connectors lead to mailboxes of accepted domains"
+    return ""
+
+
+def _best_pattern(connector: OutboundConnector, domain: str, inside: bool) -> str:
+    """The most specific of the connector's patterns that holds `domain`; "" where none does."""
+    matching = [pattern for pattern in scope_of(connector) if pattern_matches(pattern, domain, subdomains_only=True)]
+    best = max(matching, key=specificity, default="")
+    if inside and connector.all_accepted_domains and best in ("", "*"):
+        return "AllAcceptedDomains"
+    return best

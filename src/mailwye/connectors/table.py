@@ -1,17 +1,212 @@
-"""All connectors of an organization with the indexes that make choosing independent of their number. (Interface.)"""
+"""All connectors of an organization with the indexes that make choosing independent of their number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from mailwye.connectors.model import InboundConnector, OutboundConnector
+from mailwye.connectors.matching import address_number, is_presentable, parents, parse_range
+from mailwye.connectors.model import ConnectorType, InboundConnector, OutboundConnector
+
+CERTIFICATE_NAMES = 100
+"""How many names of one certificate are looked at (catalogue C3: a certificate may bring 10,000)."""
+
+
+class ScopeIndex:
+    """Outbound connectors by RecipientDomains: for each pattern the one that is preferred. `*.x` means subdomains only.
+
+    `preferred`: in descending preference, with the patterns that count for each; the first claim on a pattern stays.
+    """
+
+    __slots__ = ("accepted", "everything", "exact", "suffix")
+
+    def __init__(self, preferred: Iterable[tuple[OutboundConnector, Sequence[str]]], *, accepted: bool = False) -> None:
+        """`accepted`: AllAcceptedDomains counts."""
+        self.exact: dict[str, OutboundConnector] = {}
+        self.suffix: dict[str, OutboundConnector] = {}
+        self.accepted: OutboundConnector | None = None
+        self.everything: OutboundConnector | None = None
+        for connector, patterns in preferred:
+            if accepted and connector.all_accepted_domains and self.accepted is None:
+                self.accepted = connector
+            for pattern in patterns:
+                if pattern == "*":
+                    self.everything = self.everything or connector
+                elif pattern.startswith("*."):
+                    self.suffix.setdefault(pattern[2:], connector)
+                else:
+                    self.exact.setdefault(pattern, connector)
+
+    def find(self, domain: str) -> tuple[OutboundConnector, str] | None:
+        """The connector for `domain` and the pattern that chose it ("AllAcceptedDomains" is one): exact domain, longest `*.suffix`,
+        AllAcceptedDomains, `*`.
+        """
+        found = self.exact.get(domain)
+        if found is not None:
+            return found, domain
+        if self.suffix:
+            dot = domain.find(".")
+            while dot >= 0:
+                parent = domain[dot + 1 :]
+                found = self.suffix.get(parent)
+                if found is not None:
+                    return found, f"*.{parent}"
+                dot = domain.find(".", dot + 1)
+        if self.accepted is not None:
+            return self.accepted, "AllAcceptedDomains"
+        return (self.everything, "*") if self.everything is not None else None
+
+
+class AddressIndex:
+    """IP ranges → numbers of connectors: one dictionary per prefix length."""
+
+    __slots__ = ("_lengths", "_networks")
+
+    def __init__(self, ranges: Iterable[tuple[str, int]]) -> None:
+        self._networks: dict[tuple[int, int], dict[int, list[int]]] = {}
+        for text, connector in ranges:
+            bits, length, network = parse_range(text)
+            same_length = self._networks.setdefault((bits, length), {})
+            same_length.setdefault(network >> (bits - length), []).append(connector)
+        self._lengths = sorted(self._networks, reverse=True)
+
+    def find(self, address: str) -> dict[int, int]:
+        """Connectors whose ranges hold `address`, each with its longest prefix."""
+        number = address_number(address) if self._lengths else None
+        if number is None:
+            return {}
+        bits, value = number
+        found: dict[int, int] = {}
+        for key in self._lengths:
+            family, length = key
+            if family == bits:
+                for connector in self._networks[key].get(value >> (bits - length), ()):
+                    found.setdefault(connector, length)
+        return found
+
+
+class CertificateIndex:
+    """TlsSenderCertificateName → numbers of connectors; agrees with matching.sender_certificate_matches."""
+
+    __slots__ = ("_below", "_exact", "_suffix")
+
+    def __init__(self, names: Iterable[tuple[str, int]]) -> None:
+        self._exact: dict[str, list[int]] = {}
+        self._below: dict[str, list[tuple[str, int]]] = {}  # parent → exact names one label below it, for presented wildcards
+        self._suffix: dict[str, list[int]] = {}
+        for name, connector in names:
+            if not is_presentable(name):
+                continue
+            if name.startswith("*."):
+                self._suffix.setdefault(name[2:], []).append(connector)
+            else:
+                self._exact.setdefault(name, []).append(connector)
+                self._below.setdefault(name.partition(".")[2], []).append((name, connector))
+
+    def find(self, presented: Sequence[str]) -> dict[int, str]:
+        """Connectors whose TlsSenderCertificateName one of the `presented` names matches, each with the first such name."""
+        found: dict[int, str] = {}
+        for name in presented[:CERTIFICATE_NAMES]:
+            name = name.lower()
+            if is_presentable(name):
+                for connector in self._matching(name):
+                    found.setdefault(connector, name)
+        return found
+
+    def _matching(self, name: str) -> Iterator[int]:
+        if name.startswith("*."):
+            base = name[2:]
+            yield from (connector for _, connector in self._below.get(base, ()))
+        else:
+            base = name
+            yield from self._exact.get(name, ())
+        if self._suffix:
+            yield from self._suffix.get(base, ())
+            for parent in parents(base):
+                yield from self._suffix.get(parent, ())
+
+
+class PartnerIndex:
+    """Enabled Partner connectors by SenderDomains (`*.x` means x and its subdomains), most specific scope first."""
+
+    __slots__ = ("_everybody", "_exact", "_suffix")
+
+    def __init__(self, connectors: Iterable[InboundConnector]) -> None:
+        self._exact: dict[str, list[InboundConnector]] = {}
+        self._suffix: dict[str, list[InboundConnector]] = {}
+        self._everybody: list[InboundConnector] = []
+        for connector in connectors:
+            for pattern in connector.sender_domains:
+                if pattern == "*":
+                    self._everybody.append(connector)
+                elif pattern.startswith("*."):
+                    self._suffix.setdefault(pattern[2:], []).append(connector)
+                else:
+                    self._exact.setdefault(pattern, []).append(connector)
+
+    def find(self, domain: str) -> list[InboundConnector]:
+        """Partner connectors whose SenderDomains match `domain` ("" for the null sender: only `*` does); each once."""
+        found = list(self._exact.get(domain, ()))
+        if self._suffix:
+            for parent in (domain, *parents(domain)):
+                found += self._suffix.get(parent, ())
+        found += self._everybody
+        return found if len(found) < 2 else list({connector.name: connector for connector in found}.values())
 
 
 class ConnectorTable:
-    """Frozen. `inbound` and `outbound` in alphabetical order of Name."""
+    """Frozen. `inbound` and `outbound` in alphabetical order of Name. Built in time linear in the number of patterns and ranges."""
 
-    __slots__ = ("inbound", "outbound")
+    __slots__ = (
+        "addresses",
+        "centralized",
+        "certificates",
+        "inbound",
+        "inside",
+        "outbound",
+        "outbound_by_name",
+        "outside",
+        "outside_from_on_premises",
+        "partners",
+        "unusable_inside",
+    )
 
     def __init__(self, inbound: Iterable[InboundConnector] = (), outbound: Iterable[OutboundConnector] = ()) -> None:
-        self.inbound = tuple(sorted(inbound, key=lambda c: c.name.lower()))
-        self.outbound = tuple(sorted(outbound, key=lambda c: c.name.lower()))
+        self.inbound = tuple(sorted(inbound, key=lambda c: (c.name.lower(), c.name)))
+        self.outbound = tuple(sorted(outbound, key=lambda c: (c.name.lower(), c.name)))
+        self._index_inbound()
+        self._index_outbound()
+
+    def _index_inbound(self) -> None:
+        own = [(c, i) for i, c in enumerate(self.inbound) if c.enabled and c.connector_type is ConnectorType.ON_PREMISES]
+        self.addresses = AddressIndex((text, i) for c, i in own for text in c.sender_ip_addresses)
+        self.certificates = CertificateIndex((c.tls_sender_certificate_name.lower(), i) for c, i in own if c.tls_sender_certificate_name)
+        self.partners = PartnerIndex(c for c in self.inbound if c.enabled and c.connector_type is ConnectorType.PARTNER)
+
+    def _index_outbound(self) -> None:
+        self.outbound_by_name = {c.name.lower(): c for c in self.outbound}
+        usable = [c for c in self.outbound if is_chosen_by_domain(c)]
+        own = [c for c in usable if c.connector_type is ConnectorType.ON_PREMISES]
+        by_type = sorted(usable, key=lambda c: c.connector_type is ConnectorType.ON_PREMISES)  # stable: Partner first, then by name
+        self.inside = ScopeIndex(((c, scope_of(c)) for c in own), accepted=True)
+        self.outside = ScopeIndex((c, scope_of(c)) for c in by_type)
+        self.outside_from_on_premises = ScopeIndex((c, scope_of(c)) for c in by_type if not is_centralized(c))
+        self.centralized = ScopeIndex((c, scope_of(c)) for c in own if is_centralized(c))
+        names = {c.name for c in own}
+        self.unusable_inside = ScopeIndex(((c, scope_of(c)) for c in self.outbound if c.name not in names), accepted=True)
+
+
+def is_chosen_by_domain(connector: OutboundConnector) -> bool:
+    """Enabled, not scoped to rules, and not in TestMode (those are used by validation only)."""
+    return connector.enabled and not connector.is_transport_rule_scoped and not connector.test_mode
+
+
+def is_centralized(connector: OutboundConnector) -> bool:
+    """RouteAllMessagesViaOnPremises, which only an OnPremises connector may have (SEMANTICS section 7)."""
+    return connector.route_all_messages_via_on_premises and connector.connector_type is ConnectorType.ON_PREMISES
+
+
+def scope_of(connector: OutboundConnector) -> tuple[str, ...]:
+    """RecipientDomains, and `*` where RouteAllMessagesViaOnPremises stands for it (SEMANTICS section 6)."""
+    if is_centralized(connector):
+        return (*connector.recipient_domains, "*")
+    return connector.recipient_domains

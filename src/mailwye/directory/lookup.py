@@ -1,12 +1,18 @@
-"""Questions to the directory. Pure; an index is built once per snapshot, a look-up does not grow with its size. (Interface.)"""
+"""Questions to the directory. Pure; the indexes are built once per snapshot, a look-up does not grow with its size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mailwye.directory.model import AcceptedDomain, DirectoryRecipient
+from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, DomainType, RecipientKind
 from mailwye.smtp.address import Address
+
+EXTERNAL_HOPS = 10
+"""How many ExternalEmailAddresses are followed in a row."""
+
+GROUP_MEMBERS = 100_000
+"""How many members, those of nested groups included, one address may expand to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,10 @@ class ResolvedRecipient:
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """What an address is. `kind`: "Mailbox" | "MailUser" | "MailContact" | "DistributionGroup" | "Relayed" (unknown in an
-    InternalRelay domain) | "Unknown" (in an Authoritative domain) | "External" (no accepted domain). `recipients` is empty for Unknown.
+    InternalRelay domain) | "Unknown" (in an Authoritative domain) | "External" (no accepted domain).
+
+    `recipients` is empty for Unknown, and where the address is known but leads nowhere: then `failure` says why in a sentence
+    and `failure_enhanced` is its status code ("5.2.4": a group without a usable member, or too large; "5.4.6": a loop).
     """
 
     address: Address
@@ -30,26 +39,169 @@ class Resolution:
     accepted_domain: AcceptedDomain | None
     recipients: tuple[ResolvedRecipient, ...]
     reasons: tuple[str, ...]
+    failure_enhanced: str = ""
+    failure: str = ""
 
 
 class Directory:
     """Accepted domains and recipients of one organization."""
 
+    __slots__ = ("_domains", "_external_targets", "_parents", "_recipients", "default_domain")
+
     def __init__(self, domains: Iterable[AcceptedDomain] = (), recipients: Iterable[DirectoryRecipient] = ()) -> None:
-        raise NotImplementedError
+        """Index them. Where two recipients claim one address, a primary address comes before an alias, then the first one stays
+        (the configuration refuses such clashes when it is saved).
+        """
+        self._domains = {domain.domain_name: domain for domain in domains}
+        self._parents = {name: domain for name, domain in self._domains.items() if domain.match_sub_domains}
+        self.default_domain = next((domain.domain_name for domain in self._domains.values() if domain.default), "")
+        self._recipients: dict[str, DirectoryRecipient] = {}
+        known = tuple(recipients)
+        for recipient in known:
+            self._recipients.setdefault(recipient.primary_smtp_address.key, recipient)
+        for recipient in known:
+            for alias in recipient.email_addresses:
+                self._recipients.setdefault(alias.key, recipient)
+        self._external_targets = {r.external_email_address.key for r in known if r.external_email_address is not None}
 
     def accepted_domain(self, domain: str) -> AcceptedDomain | None:
-        """The accepted domain that covers the canonical `domain`: the same name, or a parent with MatchSubDomains."""
-        raise NotImplementedError
+        """The accepted domain that covers the canonical `domain`: the same name, or else the nearest parent with MatchSubDomains."""
+        found = self._domains.get(domain)
+        if found is not None or not self._parents:
+            return found
+        dot = domain.find(".")
+        while dot >= 0:
+            found = self._parents.get(domain[dot + 1 :])
+            if found is not None:
+                return found
+            dot = domain.find(".", dot + 1)
+        return None
 
     def find(self, address: Address) -> DirectoryRecipient | None:
         """The recipient with this primary address or alias."""
-        raise NotImplementedError
-
-    def resolve(self, address: Address) -> Resolution:
-        """Aliases and groups expanded (loops cut, each final recipient once), external addresses applied; SEMANTICS section 5."""
-        raise NotImplementedError
+        return self._recipients.get(address.key)
 
     def owns(self, mailbox: str, address: Address) -> bool:
         """True where `address` is the primary address or an alias of the mailbox with PrimarySmtpAddress `mailbox`."""
-        raise NotImplementedError
+        found = self._recipients.get(address.key)
+        if found is None or found.kind is not RecipientKind.MAILBOX:
+            return False
+        return str(found.primary_smtp_address).lower() == mailbox.lower()
+
+    def resolve(self, address: Address) -> Resolution:
+        """Aliases and groups expanded (loops cut, each final recipient once), external addresses applied; SEMANTICS section 5."""
+        accepted = self.accepted_domain(address.domain)
+        if accepted is None:
+            return Resolution(address, "External", None, (_external(address),), (_not_accepted(address.domain),))
+        recipient = self._recipients.get(address.key)
+        if recipient is not None and recipient.kind is RecipientKind.DISTRIBUTION_GROUP:
+            return self._expand(address, recipient, accepted)
+        resolved = self.locate(address)
+        if resolved.kind == "Unknown":
+            return Resolution(address, "Unknown", accepted, (), resolved.reasons)
+        if resolved.kind == "Loop":
+            return Resolution(address, _kind(recipient), accepted, (), resolved.reasons, "5.4.6", resolved.reasons[-1])
+        return Resolution(address, resolved.kind, accepted, (resolved,), resolved.reasons)
+
+    def locate(self, address: Address) -> ResolvedRecipient:
+        """Where mail for one address goes, groups not expanded. Beside the kinds of Resolution `kind` may be "DistributionGroup"
+        (to be expanded), "Unknown", or "Loop" (external addresses that lead back to themselves, or on and on).
+        """
+        reasons: list[str] = []
+        kind = ""
+        seen: set[str] = set()
+        for _ in range(EXTERNAL_HOPS + 1):
+            step = self._step(address, kind, reasons)
+            if isinstance(step, ResolvedRecipient):
+                return step
+            kind = kind or step.kind.value
+            key = address.key
+            seen.add(key)
+            target = step.external_email_address
+            if target is None or target.key in (key, step.primary_smtp_address.key):
+                reasons.append(f"{step.primary_smtp_address} is a {step.kind.value}: the mailbox is not hosted here")
+                return ResolvedRecipient(step.primary_smtp_address, kind, "", tuple(reasons))
+            reasons.append(f"{step.primary_smtp_address} is a {step.kind.value} with ExternalEmailAddress {target}")
+            if target.key in seen:
+                reasons.append(f"The ExternalEmailAddresses of {step.primary_smtp_address} lead back to {target}: correct one of them")
+                return ResolvedRecipient(address, "Loop", "", tuple(reasons))
+            address = target
+        reasons.append(f"More than {EXTERNAL_HOPS} ExternalEmailAddresses follow one another: point the first one at the last address")
+        return ResolvedRecipient(address, "Loop", "", tuple(reasons))
+
+    def _step(self, address: Address, kind: str, reasons: list[str]) -> ResolvedRecipient | DirectoryRecipient:
+        """The end of the way for `address`, or the MailUser or MailContact that may lead on. `kind` of the first one, "" at the start."""
+        accepted = self.accepted_domain(address.domain)
+        if accepted is None:
+            reasons.append(_not_accepted(address.domain))
+            return ResolvedRecipient(address, kind or "External", "", tuple(reasons))
+        recipient = self._recipients.get(address.key)
+        if recipient is None:
+            return self._unlisted(address, accepted, kind, reasons)
+        primary = recipient.primary_smtp_address
+        if primary.key != address.key:
+            reasons.append(f"{address} is an alias of {primary}")
+        match recipient.kind:
+            case RecipientKind.MAILBOX:
+                reasons.append(f"{primary} is a Mailbox hosted here")
+                return ResolvedRecipient(primary, "Mailbox", str(primary), tuple(reasons))
+            case RecipientKind.DISTRIBUTION_GROUP:
+                reasons.append(f"{primary} is a DistributionGroup")
+                return ResolvedRecipient(primary, "DistributionGroup", "", tuple(reasons))
+            case RecipientKind.MAIL_USER | RecipientKind.MAIL_CONTACT:
+                return recipient
+
+    def _unlisted(self, address: Address, accepted: AcceptedDomain, kind: str, reasons: list[str]) -> ResolvedRecipient:
+        """An address of an accepted domain that no recipient bears."""
+        if accepted.domain_type is DomainType.INTERNAL_RELAY:
+            reasons.append(f"{address} is not listed; {accepted.domain_name} is InternalRelay, so it is relayed")
+            return ResolvedRecipient(address, kind or "Relayed", "", tuple(reasons))
+        if kind or address.key in self._external_targets:
+            # The directory itself says that this mailbox exists, on the own servers.
+            reasons.append(f"{address} is the ExternalEmailAddress of a known recipient: the mailbox is not hosted here")
+            return ResolvedRecipient(address, kind or "MailUser", "", tuple(reasons))
+        reasons.append(f"{address} is not listed; {accepted.domain_name} is Authoritative, so the address does not exist")
+        return ResolvedRecipient(address, "Unknown", "", tuple(reasons))
+
+    def _expand(self, address: Address, group: DirectoryRecipient, accepted: AcceptedDomain) -> Resolution:
+        """Members of a group and of the groups within, depth first in their order, without recursion."""
+        reasons = [f"{address} is the DistributionGroup {group.primary_smtp_address} with {len(group.members)} members"]
+        final: dict[str, ResolvedRecipient] = {}
+        groups_seen = {group.primary_smtp_address.key}
+        waiting = list(reversed(group.members))
+        taken = 0
+        while waiting:
+            member = waiting.pop()
+            taken += 1
+            if taken > GROUP_MEMBERS:
+                failure = f"The group {group.primary_smtp_address} has more than {GROUP_MEMBERS} members: split it"
+                return Resolution(address, "DistributionGroup", accepted, (), (*reasons, failure), "5.2.4", failure)
+            resolved = self.locate(member)
+            if resolved.kind == "DistributionGroup":
+                nested = resolved.address.key
+                if nested in groups_seen:
+                    reasons.append(f"{resolved.address} was expanded already")
+                    continue
+                groups_seen.add(nested)
+                waiting.extend(reversed(self._recipients[nested].members))
+                reasons.append(f"The member {resolved.address} is a DistributionGroup and is expanded too")
+            elif resolved.kind in ("Unknown", "Loop"):
+                reasons.append(f"The member {member} is left out: {resolved.reasons[-1]}")
+            else:
+                final.setdefault(resolved.address.key, resolved)
+        if not final:
+            failure = f"The group {group.primary_smtp_address} has no member that mail can reach: add one"
+            return Resolution(address, "DistributionGroup", accepted, (), (*reasons, failure), "5.2.4", failure)
+        return Resolution(address, "DistributionGroup", accepted, tuple(final.values()), tuple(reasons))
+
+
+def _external(address: Address) -> ResolvedRecipient:
+    return ResolvedRecipient(address, "External")
+
+
+def _not_accepted(domain: str) -> str:
+    return f"{domain} is not an accepted domain"
+
+
+def _kind(recipient: DirectoryRecipient | None) -> str:
+    return recipient.kind.value if recipient is not None else "MailUser"
