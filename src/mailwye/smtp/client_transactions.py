@@ -25,13 +25,14 @@ from mailwye.smtp.client_events import (
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.errors import LocalProtocolError, RemoteProtocolError
 from mailwye.smtp.reply import Reply
-from mailwye.smtp.transfer import DataEncoder, encode_commands, mail_command, normalise, rcpt_command, stuff
+from mailwye.smtp.transfer import complete_lines, encode_commands, mail_command, rcpt_command
+from mailwye.smtp.wire import DotWriter
 
 
 class Transaction:
     """One message under way."""
 
-    __slots__ = ("accepted", "chunking", "complete", "encoder", "outcomes", "replied", "request", "settled")
+    __slots__ = ("accepted", "chunking", "complete", "outcomes", "replied", "request", "settled", "writer")
 
     def __init__(self, request: TransactionRequest, *, chunking: bool, complete: bool) -> None:
         self.request = request
@@ -41,7 +42,7 @@ class Transaction:
         self.complete = complete  # no octet of content is missing on the wire
         self.settled = False
         self.replied = False
-        self.encoder: DataEncoder | None = None
+        self.writer: DotWriter | None = None
 
     def decide(self, awaited: Awaited, reply: Reply) -> None:
         """`reply` decides every recipient that is still open."""
@@ -114,7 +115,7 @@ class Transactions:
         self._open.append(transaction)
         self._await_commands(transaction, offered)
         if burst and content is not None:
-            self._send_chunk(transaction, content if binary else normalise(content), last=True)
+            self._send_chunk(transaction, content if binary else complete_lines(content), last=True)
 
     def _await_commands(self, transaction: Transaction, offered: Extensions) -> None:
         awaited = self._channel.awaited
@@ -131,8 +132,8 @@ class Transactions:
         if transaction is None:
             return False
         self._channel.since = now
-        if transaction.encoder is not None:
-            self._channel.out.append(transaction.encoder.feed(data))
+        if transaction.writer is not None:
+            self._channel.out.append(transaction.writer.feed(data))
         elif data:
             self._send_chunk(transaction, data, last=False)
         return True
@@ -144,8 +145,8 @@ class Transactions:
             return
         self._channel.since = now
         transaction.complete = True
-        if transaction.encoder is not None:
-            self._channel.out.append(transaction.encoder.finish())
+        if transaction.writer is not None:
+            self._channel.out.append(transaction.writer.finish())
         else:
             self._send_chunk(transaction, b"", last=True)
 
@@ -224,13 +225,14 @@ class Transactions:
         content = transaction.request.content
         if content is None:
             if not transaction.chunking:
-                transaction.encoder = DataEncoder()
+                transaction.writer = DotWriter()
                 self._channel.awaited.append((Awaited.CONTENT, transaction, 0))
             self._channel.events.append(ContentRequested())
         elif transaction.chunking:
             self._send_chunk(transaction, content, last=True)
         else:
-            self._channel.out.append(stuff(normalise(content)))
+            writer = DotWriter()
+            self._channel.out += (writer.feed(content), writer.finish())
             self._channel.awaited.append((Awaited.CONTENT, transaction, 0))
             transaction.complete = True
 

@@ -1,7 +1,4 @@
-"""What the client writes: MAIL and RCPT with their parameters, and content in the form of DATA or BDAT. Pure functions, bytes at C speed.
-
-Rule (W2): whatever the stored octets are, no bare CR or LF and no unstuffed dot leaves in DATA.
-"""
+"""What the client writes: MAIL and RCPT with their parameters, and what must be known of content before it leaves. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,14 +6,13 @@ import re
 
 from mailwye.smtp.client_events import Extensions, RecipientRequest, TransactionRequest
 from mailwye.smtp.errors import LocalProtocolError
+from mailwye.smtp.wire import LINE_LIMIT, normalise_line_ends
 
 ORCPT_LIMIT = 500  # characters, RFC 3461 section 4.2
 ENVID_LIMIT = 100  # section 4.4
-LINE_LIMIT = 998  # octets of text line without CR LF, RFC 5321 section 4.5.3.1.6
 
 _XTEXT_UNSAFE = re.compile(r"[^!-*,-<>-~]")  # RFC 3461 section 4: "+", "=", and all that is no printable ASCII
 _UTF8_UNSAFE = re.compile(r"[^!-*,-<>-\[\]-~]")  # RFC 6533 section 3: and "\"
-_BARE = re.compile(rb"\r\n|\r|\n")
 
 
 def xtext(text: str) -> str:
@@ -79,23 +75,10 @@ def encode_commands(commands: str, count: int) -> bytes:
     return commands.encode("utf-8")
 
 
-def has_bare_line_ends(content: bytes) -> bool:
-    """True where a CR or LF stands alone (RFC 5321 section 2.3.8)."""
-    pairs = content.count(b"\r\n")
-    return pairs != content.count(b"\n") or pairs != content.count(b"\r")
-
-
-def normalise(content: bytes) -> bytes:
-    """Every bare CR and bare LF becomes CR LF, and the last line ends. Clean content comes back as it is."""
-    if has_bare_line_ends(content):
-        content = _BARE.sub(b"\r\n", content)
+def complete_lines(content: bytes) -> bytes:
+    """Content for BDAT: every line end CR LF (W2), the last line ended. Clean content comes back as it is, uncopied."""
+    content = normalise_line_ends(content)
     return content if content.endswith(b"\r\n") or not content else content + b"\r\n"
-
-
-def stuff(content: bytes) -> bytes:
-    """Clean content → the octets after 354, with the final dot (RFC 5321 section 4.5.2)."""
-    stuffed = content.replace(b"\r\n.", b"\r\n..")
-    return b"".join((b"." if content.startswith(b".") else b"", stuffed, b".\r\n"))
 
 
 def has_long_line(content: bytes) -> bool:
@@ -114,35 +97,3 @@ def after_line_end(piece: bytes, carried: int) -> int:
             return LINE_LIMIT + 2
         position = found + 1
     return end - (piece.rfind(b"\n", max(position, 0)) + 1 or position)
-
-
-class DataEncoder:
-    """Normalising and dot-stuffing for content that comes in pieces of any size."""
-
-    __slots__ = ("_at_line_start", "_held_cr")
-
-    def __init__(self) -> None:
-        self._at_line_start = True
-        self._held_cr = False
-
-    def feed(self, piece: bytes) -> bytes:
-        """The next octets to send. A CR at the end waits for what follows it."""
-        if self._held_cr:
-            piece = b"\r" + piece
-            self._held_cr = False
-        if piece.endswith(b"\r"):
-            piece = piece[:-1]
-            self._held_cr = True
-        if not piece:
-            return b""
-        if has_bare_line_ends(piece):
-            piece = _BARE.sub(b"\r\n", piece)
-        stuffed = piece.replace(b"\r\n.", b"\r\n..")
-        if self._at_line_start and piece.startswith(b"."):
-            stuffed = b"." + stuffed
-        self._at_line_start = piece.endswith(b"\n")
-        return stuffed
-
-    def finish(self) -> bytes:
-        """The end of the content: the last line's end where it misses, and the final dot."""
-        return b".\r\n" if self._at_line_start and not self._held_cr else b"\r\n.\r\n"
