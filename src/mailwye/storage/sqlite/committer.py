@@ -1,0 +1,279 @@
+"""Group commit: what many callers ask for while one commit is under way goes into the next one, all of it.
+
+Statements run in the event loop's thread, only COMMIT (with its fsync) and checkpoints run in a thread of their own. Running the
+statements there too was measured: each step of SQLite gives the interpreter lock away and has to get it back, while a commit needs
+that once. The connection is never used by two threads at a time: nothing is executed while a commit is under way.
+
+A commit that failed tells nothing about the disk (an fsync that failed once may succeed the next time without having written: D2 in
+reliability.md). So its connection is closed, a new one is opened, and the write-ahead log is copied into the database and emptied before
+anything is acknowledged again. Tentative work of that batch fails, lasting work (results of attempts, which exist nowhere else) is kept
+and committed with the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Protocol
+
+import apsw
+
+Row = tuple[object, ...]
+Statement = tuple[str, Row]
+
+RETRY_SECONDS = 1.0
+
+
+class Operation(Protocol):
+    """What a caller waits for. Exactly one of the two is called, once, in the event loop."""
+
+    def committed(self) -> None:
+        """It is durable."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """It is not, and never will be."""
+        ...
+
+
+class _Part:
+    """Statements by SQL text, and the operations that wait for them."""
+
+    __slots__ = ("operations", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {}
+        self.operations: list[Operation] = []
+
+    def add(self, operation: Operation, statements: Sequence[Statement]) -> None:
+        rows = self.rows
+        for sql, row in statements:
+            if (found := rows.get(sql)) is not None:
+                found.append(row)
+            else:
+                rows[sql] = [row]
+        self.operations.append(operation)
+
+    def extend(self, other: _Part) -> None:
+        for sql, rows in other.rows.items():
+            self.rows.setdefault(sql, []).extend(rows)
+        self.operations.extend(other.operations)
+
+
+class Committer:
+    """The only writer of one database.
+
+    `connect` opens a connection; `order`: the SQL texts in the order in which a batch runs them; `closing`: a statement that ends each
+    batch, or None; `failed`: told of each failed commit with what it was, before the operations are. `checkpoint_pages`: the length of
+    the write-ahead log after which it is copied into the database.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], apsw.Connection],
+        *,
+        order: Sequence[str],
+        closing: Callable[[], Statement | None],
+        failed: Callable[[Exception], None],
+        checkpoint_pages: int,
+    ) -> None:
+        self._connect = connect
+        self._order = order
+        self._closing = closing
+        self._failed = failed
+        self._checkpoint_pages = checkpoint_pages
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tentative = _Part()
+        self._lasting = _Part()
+        self._under_way: tuple[_Part, _Part] | None = None
+        self._scheduled = False
+        self._broken: Exception | None = None
+        self._failures = 0  # commits and reopenings in a row
+        self._closed = False
+        self._log_pages = 0
+        self._idle: list[asyncio.Future[None]] = []
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._connection = self._open()
+        self._thread = threading.Thread(target=self._work, name="queue-commit", daemon=True)
+        self._thread.start()
+        self.commits = 0
+
+    @property
+    def broken(self) -> Exception | None:
+        """The error after which nothing can be committed until the database was opened again; None in health."""
+        return self._broken
+
+    def add(self, operation: Operation, statements: Sequence[Statement], *, lasting: bool = False) -> None:
+        """Put `statements` into the next batch. Tentative ones fail with a batch that fails; `lasting` ones are kept until they
+        are committed. After `close` everything fails.
+        """
+        if self._closed:
+            operation.failed(RuntimeError("the queue is closed"))
+            return
+        (self._lasting if lasting else self._tentative).add(operation, statements)
+        if self._under_way is None and not self._scheduled:
+            self._scheduled = True
+            self._running_loop().call_soon(self._begin)
+
+    async def close(self) -> None:
+        """Commit what waits, then close. What cannot be committed at once is left out: its operations fail."""
+        while self._under_way is not None or self._scheduled:
+            if self._broken is not None and self._under_way is None:
+                break
+            idle = self._running_loop().create_future()
+            self._idle.append(idle)
+            await idle
+        self._closed = True
+        for operation in self._tentative.operations + self._lasting.operations:
+            operation.failed(self._broken or RuntimeError("the queue is closed"))
+        self._tentative, self._lasting = _Part(), _Part()
+        self._jobs.put(None)
+        await self._running_loop().run_in_executor(None, self._thread.join)
+
+    # --- in the event loop
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _begin(self) -> None:
+        self._scheduled = False
+        if self._under_way is not None or self._closed:
+            return
+        if self._broken is not None:
+            self._under_way = (_Part(), _Part())
+            self._jobs.put(self._reopen)
+            return
+        tentative, lasting = self._under_way = (self._tentative, self._lasting)
+        self._tentative, self._lasting = _Part(), _Part()
+        try:
+            self._run(tentative, lasting)
+        except (apsw.Error, UnicodeEncodeError) as error:
+            self._finished(error)
+            return
+        self._jobs.put(self._commit)
+
+    def _run(self, tentative: _Part, lasting: _Part) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        for sql in self._order:
+            for part in (lasting, tentative):
+                rows = part.rows.get(sql)
+                if rows is not None:
+                    connection.executemany(sql, rows)
+        closing = self._closing()
+        if closing is not None:
+            connection.execute(*closing)
+
+    def _finished(self, error: Exception | None) -> None:
+        assert self._under_way is not None
+        tentative, lasting = self._under_way
+        self._under_way = None
+        if error is None:
+            self.commits += 1
+            self._failures = 0
+            for part in (lasting, tentative):
+                for operation in part.operations:
+                    operation.committed()
+            if self._log_pages >= self._checkpoint_pages:
+                self._under_way = (_Part(), _Part())
+                self._jobs.put(self._checkpoint)
+        else:
+            self._fail(error, tentative, lasting)
+        self._go_on()
+
+    def _fail(self, error: Exception, tentative: _Part, lasting: _Part) -> None:
+        self._broken = error
+        self._failures += 1
+        lasting.extend(self._lasting)
+        self._lasting = lasting
+        self._failed(error)
+        late, self._tentative = self._tentative, _Part()
+        for operation in tentative.operations + late.operations:
+            operation.failed(error)
+
+    def _checkpointed(self, error: Exception | None) -> None:
+        self._under_way = None
+        if error is not None:
+            self._fail(error, _Part(), _Part())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._under_way is None and not self._scheduled and not self._closed:
+            if self._broken is not None:
+                self._scheduled = True
+                self._running_loop().call_later(RETRY_SECONDS if self._failures > 1 else 0, self._begin)
+            elif self._tentative.operations or self._lasting.operations:
+                self._begin()
+        if self._under_way is None or self._broken is not None:
+            idle, self._idle = self._idle, []
+            for future in idle:
+                if not future.done():
+                    future.set_result(None)
+
+    def _reopened(self, connection: apsw.Connection | None, error: Exception | None) -> None:
+        self._under_way = None
+        if connection is None:
+            self._broken = error
+            self._failures += 1
+        else:
+            self._connection = connection
+            self._broken = None
+        self._go_on()
+
+    # --- in the commit thread
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+        self._connection.close()
+
+    def _report(self, callback: Callable[..., None], *arguments: object) -> None:
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._report(self._finished, error)
+        else:
+            self._report(self._finished, None)
+
+    def _checkpoint(self) -> None:
+        error: Exception | None = None
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as caught:
+            error = caught
+        self._log_pages = 0
+        self._report(self._checkpointed, error)
+
+    def _reopen(self) -> None:
+        """Closing rolls back what was not committed."""
+        connection: apsw.Connection | None = None
+        error: Exception | None = None
+        try:
+            self._connection.close(True)
+            connection = self._open()
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except Exception as caught:  # noqa: BLE001 - whatever it is, the loop must hear of it and try again
+            error = caught
+            if connection is not None:
+                connection.close(True)
+                connection = None
+        self._report(self._reopened, connection, error)
+
+    def _open(self) -> apsw.Connection:
+        connection = self._connect()
+        connection.wal_autocheckpoint(0)
+        connection.set_wal_hook(self._log_grew)
+        return connection
+
+    def _log_grew(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK

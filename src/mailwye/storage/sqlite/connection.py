@@ -1,0 +1,54 @@
+"""Opening SQLite database files, alike for queue, trace and configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+
+class DatabaseError(Exception):
+    """A database file cannot be used. The text names the file and the remedy."""
+
+
+def open_database(
+    path: Path, *, page_size: int = 4096, synchronous: str = "FULL", read_only: bool = False, busy_seconds: float = 5.0
+) -> apsw.Connection:
+    """A connection to the database file `path` in write-ahead log mode; the file is made where it is missing (not with `read_only`).
+
+    `synchronous` "FULL" makes every commit survive a power cut, "NORMAL" loses the latest commits then (reliability.md, fact 0.3):
+    only for what nobody was promised. `page_size` in octets counts for new files only.
+    :raises DatabaseError: no such file, no right to it, or no SQLite database.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = None
+    try:
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=100)
+        connection.set_busy_timeout(int(busy_seconds * 1000))
+        if not read_only:
+            connection.pragma("page_size", page_size)
+            if connection.pragma("journal_mode", "wal") != "wal":
+                raise DatabaseError(f"{path}: the file system cannot hold a write-ahead log; put the data directory on a local disk")
+            connection.pragma("synchronous", synchronous)
+        connection.pragma("schema_version")  # reads the file's head: is it a database at all?
+    except apsw.Error as error:
+        if connection is not None:
+            connection.close()
+        raise explained(path, error) from error
+    return connection
+
+
+def explained(path: Path, error: apsw.Error) -> DatabaseError:
+    """`error` in words for people, with the file and what to do."""
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        return DatabaseError(
+            f"{path} is damaged: {error}. Stop the service, keep a copy of the file with its -wal, "
+            f"then restore it from backup or salvage it with `sqlite3 {path.name} .recover`"
+        )
+    if isinstance(error, apsw.FullError):
+        return DatabaseError(f"{path}: no space left on the disk ({error}). Free some space")
+    if isinstance(error, apsw.CantOpenError | apsw.PermissionsError | apsw.ReadOnlyError | apsw.AuthError):
+        return DatabaseError(f"{path} cannot be opened: {error}. Check that the directory exists and belongs to the service's user")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return DatabaseError(f"{path} is in use by another process: {error}. Stop that process first")
+    return DatabaseError(f"{path}: {error}. Check the disk and the system's log")

@@ -1,0 +1,175 @@
+"""What the queue reads back from its file: in a thread of its own, on a connection of its own, beside the commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from mailwye.message.envelope import BodyType, Notify
+from mailwye.queue.engine import QueueError
+from mailwye.queue.item import Delivery, DeliveryState, Origin, QueuedMessage, QueueQuery, QueueRow
+from mailwye.queue.select import matches, pattern_key
+from mailwye.smtp.address import Address
+from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
+from mailwye.storage.sqlite.queue_codec import CorruptRow, unpack_delivery, unpack_message, verify
+from mailwye.storage.sqlite.queue_schema import CORRUPT, FIND_MESSAGE, HELD, PLACE_BITS, QUEUED, READ_DELIVERY, READ_MESSAGE
+
+T = TypeVar("T")
+
+STATES = {QUEUED: DeliveryState.QUEUED, HELD: DeliveryState.HELD, CORRUPT: DeliveryState.CORRUPT}
+
+
+class Reader:
+    """One thread, one connection for reading. Jobs run one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="queue-read")
+        self._connection: apsw.Connection | None = None
+
+    def run(self, job: Callable[[apsw.Connection], T]) -> Awaitable[T]:
+        """The result of `job`. :raises QueueError: SQLite cannot read; the text names file and remedy."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._run, job)
+
+    def _run(self, job: Callable[[apsw.Connection], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = open_database(self._path, read_only=True)
+            return job(self._connection)
+        except apsw.Error as error:
+            raise QueueError(str(explained(self._path, error))) from error
+        except DatabaseError as error:
+            raise QueueError(str(error)) from error
+
+    async def close(self) -> None:
+        """Finish the jobs, close the connection."""
+        connection = self._connection
+        if connection is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
+        self._thread.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as read for an attempt. `content` None: large, it is under `staging`."""
+
+    message: QueuedMessage
+    deliveries: tuple[Delivery, ...]
+    content: bytes | None
+    staging: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Deliveries that cannot be read, and why. `damaged`: by what is stored; else the disk refused this time."""
+
+    numbers: tuple[int, ...]
+    why: str
+    damaged: bool
+
+
+def read_group(connection: apsw.Connection, numbers: Sequence[int]) -> StoredMessage | Unreadable:
+    """One message with the deliveries `numbers` of it, as leased."""
+    seq = numbers[0] >> PLACE_BITS
+    try:
+        row = connection.execute(READ_MESSAGE, (seq,)).fetchone()
+        if row is None:
+            raise CorruptRow(f"the message number {seq} of {len(numbers)} deliveries is gone")
+        message_id, staging, checksum, meta, content = row
+        message = unpack_message(message_id, meta)
+        data = None if staging else verify(content, checksum, f"the content of message {message_id}")
+        return StoredMessage(message, tuple(_read_delivery(connection, one, message_id) for one in numbers), data, staging)
+    except CorruptRow as error:
+        return Unreadable(tuple(numbers), str(error), damaged=True)
+    except apsw.Error as error:
+        return Unreadable(tuple(numbers), f"message number {seq}: {error}", damaged=False)
+
+
+def _read_delivery(connection: apsw.Connection, number: int, message_id: str) -> Delivery:
+    row = connection.execute(READ_DELIVERY, (number,)).fetchone()
+    if row is None:
+        raise CorruptRow(f"delivery {number} of message {message_id} is gone")
+    return unpack_delivery(number, message_id, DeliveryState.LEASED, row[1], row[2], row[3])
+
+
+def read_content(connection: apsw.Connection, message_id: str) -> tuple[bytes | None, int, int] | None:
+    """(content or None, staging, size) of a message; None where it is gone.
+
+    :raises QueueError: it is damaged.
+    """
+    found = connection.execute(FIND_MESSAGE, (message_id,)).fetchone()
+    row = connection.execute(READ_MESSAGE, found).fetchone() if found else None
+    if row is None:
+        return None
+    _, staging, checksum, meta, content = row
+    try:
+        size = unpack_message(message_id, meta).size
+        return (None if staging else verify(content, checksum, f"the content of message {message_id}")), staging, size
+    except CorruptRow as error:
+        raise QueueError(str(error)) from error
+
+
+def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int]) -> list[QueueRow]:
+    """The rows that `query` means, oldest first, given which deliveries are leased. A scan, unless the query names a message id."""
+    rows: list[QueueRow] = []
+    seq, message = -1, _unreadable_message("", "")
+    for number, state, due, hop, detail, message_id, meta in connection.execute(*_statement(query)):
+        if number >> PLACE_BITS != seq:
+            seq, message = number >> PLACE_BITS, _message(message_id, meta)
+        shown = DeliveryState.LEASED if number in leased else STATES[state]
+        row = QueueRow(message, _delivery(number, message_id, shown, due, hop, detail))
+        if matches(query, message, row.delivery):
+            rows.append(row)
+            if len(rows) >= query.limit:
+                break
+    return rows
+
+
+def _statement(query: QueueQuery) -> tuple[str, list[str]]:
+    """The rows that may match: what SQL can narrow is narrowed, `matches` decides. Values are bound, never part of the text."""
+    tables = f"delivery d CROSS JOIN message m ON m.seq = d.id >> {PLACE_BITS}"
+    conditions: list[str] = ["1"]
+    values: list[str] = []
+    if query.message_id:
+        tables = f"message m CROSS JOIN delivery d ON d.id >= m.seq << {PLACE_BITS} AND d.id < (m.seq + 1) << {PLACE_BITS}"
+        conditions.append("m.id = ?")
+        values.append(query.message_id)
+    if query.next_hop:
+        conditions.append("d.hop = ?")
+        values.append(query.next_hop)
+    for column, pattern in (("m.sender", query.sender), ("d.recipient", query.recipient)):
+        key = pattern_key(pattern)
+        if key.startswith("*@"):
+            conditions.append(f"substr({column}, -length(?)) = ?")
+            values += [key[1:], key[1:]]
+        elif "@" in key:
+            conditions.append(f"{column} = ?")
+            values.append(key)
+    columns = "d.id, d.state, d.due, d.hop, d.detail, m.id, m.meta"
+    return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions)} ORDER BY d.id", values  # noqa: S608 - only constants
+
+
+def _message(message_id: str, meta: bytes) -> QueuedMessage:
+    try:
+        return unpack_message(message_id, meta)
+    except CorruptRow as error:
+        return _unreadable_message(message_id, str(error))
+
+
+def _unreadable_message(message_id: str, why: str) -> QueuedMessage:
+    origin = Origin("", "internal")
+    return QueuedMessage(message_id, 0.0, None, 0, origin, 0, BodyType.SEVEN_BIT, False, "", "", "", why, True, False)
+
+
+def _delivery(number: int, message_id: str, state: DeliveryState, due: float, hop: str, detail: bytes) -> Delivery:
+    try:
+        return unpack_delivery(number, message_id, state, due, hop, detail)
+    except CorruptRow as error:
+        nobody = Address("unreadable", "invalid")
+        return Delivery(number, message_id, nobody, nobody, hop, Notify.NEVER, "", state, due, last_error=str(error))
