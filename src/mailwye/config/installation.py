@@ -1,12 +1,15 @@
 """The installation: what mailwye.toml holds. Every limit of the software has its name and default here.
 
-(First form; config/parse.py reads it from TOML with all errors at once.)
+config/parse.py reads it from TOML with all errors at once; docs/configuration.md explains every key.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+
+DEFAULT_WORKERS = 0
+"""Where mailwye.toml does not say: everything in one process. How many serve best is measured, not assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Installation:
     hostname: str
     data_directory: Path
     listeners: tuple[ListenerSettings, ...]
-    workers: int = 0
+    workers: int = DEFAULT_WORKERS
     user: str = ""  # run as this user after binding, where started as root
     tls: TlsFileSettings = field(default_factory=TlsFileSettings)
     dns: DnsSettings = field(default_factory=DnsSettings)

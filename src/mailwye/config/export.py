@@ -1,0 +1,56 @@
+"""Organization → plain values, YAML and JSON: fixed order and spelling, defaults left out. Reading them back gives an equal organization.
+
+Passwords are not part of an organization, so they are never exported.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from mailwye.config.schema import KINDS, ConfigObject, Organization
+
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def to_plain(thing: ConfigObject) -> dict[str, Any]:
+    """One object with Exchange's keys in the schema's order, without what is default: only str, int, bool, list and dict."""
+    return thing.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def in_order(organization: Organization) -> Organization:
+    """The same organization with the objects of each kind in the order of their identity, however they were written."""
+    ordered = {
+        entry.attribute: tuple(sorted(organization.objects(kind), key=lambda thing: thing.identity)) for kind, entry in KINDS.items()
+    }
+    return Organization.model_construct(organization=organization.organization, **ordered)
+
+
+def organization_to_plain(organization: Organization) -> dict[str, Any]:
+    """The whole organization: kinds in the schema's order, objects in the order of their identity, empty kinds left out."""
+    ordered = in_order(organization)
+    plain: dict[str, Any] = {"Organization": {"Name": organization.name}}
+    for kind in KINDS:
+        if objects := ordered.objects(kind):
+            plain[kind] = [to_plain(thing) for thing in objects]
+    return plain
+
+
+def to_yaml(organization: Organization) -> str:
+    """What `mailwye export` prints."""
+    text: str = yaml.dump(
+        organization_to_plain(organization), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20
+    )
+    return text
+
+
+def to_json(organization: Organization) -> str:
+    """The canonical text that the store keeps: equal organizations have equal texts."""
+    return json.dumps(organization_to_plain(organization), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Organization:
+    """The reverse of `to_json`. :raises ValueError: not JSON, or not an organization (pydantic.ValidationError is a ValueError)."""
+    return Organization.model_validate(json.loads(text))

@@ -1,0 +1,78 @@
+"""One finding about a configuration file or object, with its place and its remedy; and the places themselves."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+PathPart = str | int
+Path = tuple[PathPart, ...]
+
+
+class Severity(Enum):
+    """An error keeps the settings from being saved; a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding for people. `line` and `column` count from 1, 0 where unknown (settings that came from no file).
+
+    `object`: `OutboundConnector "Connector 1"`; `field`: as written in files; `message` and `remedy` without final full stop.
+    """
+
+    message: str
+    remedy: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    object: str = ""
+    field: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        head = ": ".join(part for part in (place, self.object, self.field, self.message) if part)
+        return " ".join(part if part.endswith("?") else f"{part}." for part in (head, self.remedy) if part)
+
+    @property
+    def is_error(self) -> bool:
+        """True where this finding forbids saving."""
+        return self.severity is Severity.ERROR
+
+
+class Places:
+    """Where each key and value of one file stands: path of lower-case keys and indexes → (line, column), from 1."""
+
+    __slots__ = ("_places", "file")
+
+    def __init__(self, file: str = "", places: Mapping[Path, tuple[int, int]] | None = None) -> None:
+        self.file = file
+        self._places = places or {}
+
+    def find(self, path: Iterable[PathPart]) -> tuple[int, int]:
+        """The place of `path`, or of the nearest thing around it that has one; (0, 0) where there is none."""
+        parts = tuple(part.lower() if isinstance(part, str) else part for part in path)
+        while parts:
+            place = self._places.get(parts)
+            if place is not None:
+                return place
+            parts = parts[:-1]
+        return self._places.get((), (0, 0))
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """A remedy that names the nearest of the `known` words, or `otherwise`."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[near[0]]}?" if near else otherwise
+
+
+def shown(value: object) -> str:
+    """Foreign text as a message may repeat it: quoted, control characters escaped, cut."""
+    text = value if isinstance(value, str) else repr(value)
+    return ascii(text if len(text) <= 80 else text[:77] + "...") if not text.isprintable() or len(text) > 80 else f'"{text}"'

@@ -1,0 +1,26 @@
+"""The schema of an organization's objects (pydantic): one class per noun, canonical values, Exchange's spelling."""
+
+from __future__ import annotations
+
+from mailwye.config.schema.base import ConfigObject, exchange_name, field_names
+from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
+from mailwye.config.schema.domains import AcceptedDomain
+from mailwye.config.schema.organization import KINDS, Organization, OrganizationSettings
+from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
+
+__all__ = [
+    "KINDS",
+    "AcceptedDomain",
+    "ConfigObject",
+    "DistributionGroup",
+    "InboundConnector",
+    "MailContact",
+    "MailUser",
+    "Mailbox",
+    "Organization",
+    "OrganizationSettings",
+    "OutboundConnector",
+    "Recipient",
+    "exchange_name",
+    "field_names",
+]

@@ -1,0 +1,108 @@
+"""The organization: everything that an organization file holds, one list per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, TypeVar, cast
+
+from pydantic import BeforeValidator, ConfigDict
+
+from mailwye.config.schema.base import ConfigObject
+from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
+from mailwye.config.schema.domains import AcceptedDomain
+from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
+from mailwye.config.schema.values import Name, as_list
+
+DEFAULT_NAME = "default"
+
+_T = TypeVar("_T")
+_List = Annotated[tuple[_T, ...], BeforeValidator(as_list)]
+
+
+class OrganizationSettings(ConfigObject):
+    """The organization's own settings."""
+
+    kind: ClassVar[str] = "Organization"
+
+    name: Name = DEFAULT_NAME
+
+    @property
+    def identity(self) -> str:
+        """There is one per file."""
+        return ""
+
+    @property
+    def label(self) -> str:
+        """As messages name it."""
+        return self.kind
+
+
+_KINDS = {
+    "organization": OrganizationSettings.kind,
+    "accepted_domains": AcceptedDomain.kind,
+    "mailboxes": Mailbox.kind,
+    "mail_users": MailUser.kind,
+    "mail_contacts": MailContact.kind,
+    "distribution_groups": DistributionGroup.kind,
+    "inbound_connectors": InboundConnector.kind,
+    "outbound_connectors": OutboundConnector.kind,
+}
+
+
+class Organization(ConfigObject):
+    """All objects of one organization, in the order in which they were written. The keys of the file are the kinds."""
+
+    model_config = ConfigDict(alias_generator=_KINDS.__getitem__)
+
+    organization: OrganizationSettings = OrganizationSettings()
+    accepted_domains: _List[AcceptedDomain] = ()
+    mailboxes: _List[Mailbox] = ()
+    mail_users: _List[MailUser] = ()
+    mail_contacts: _List[MailContact] = ()
+    distribution_groups: _List[DistributionGroup] = ()
+    inbound_connectors: _List[InboundConnector] = ()
+    outbound_connectors: _List[OutboundConnector] = ()
+
+    @property
+    def name(self) -> str:
+        """The organization's name."""
+        return self.organization.name
+
+    def objects(self, kind: str) -> tuple[ConfigObject, ...]:
+        """The objects of one kind, by its Exchange name."""
+        return cast("tuple[ConfigObject, ...]", getattr(self, KINDS[kind].attribute))
+
+    def all_objects(self) -> Iterator[ConfigObject]:
+        """Every object, kind by kind; the organization's own settings first."""
+        yield self.organization
+        for kind in KINDS:
+            yield from self.objects(kind)
+
+    def recipients(self) -> Iterator[Recipient]:
+        """Every recipient of the four kinds."""
+        yield from self.mailboxes
+        yield from self.mail_users
+        yield from self.mail_contacts
+        yield from self.distribution_groups
+
+
+class Kind:
+    """One kind of object: where Organization keeps it, its class, and the space in which its identity is unique."""
+
+    __slots__ = ("attribute", "model", "space")
+
+    def __init__(self, attribute: str, model: type[ConfigObject], space: str) -> None:
+        self.attribute = attribute
+        self.model = model
+        self.space = space
+
+
+KINDS: dict[str, Kind] = {
+    AcceptedDomain.kind: Kind("accepted_domains", AcceptedDomain, "AcceptedDomain"),
+    Mailbox.kind: Kind("mailboxes", Mailbox, "recipient"),
+    MailUser.kind: Kind("mail_users", MailUser, "recipient"),
+    MailContact.kind: Kind("mail_contacts", MailContact, "recipient"),
+    DistributionGroup.kind: Kind("distribution_groups", DistributionGroup, "recipient"),
+    InboundConnector.kind: Kind("inbound_connectors", InboundConnector, "InboundConnector"),
+    OutboundConnector.kind: Kind("outbound_connectors", OutboundConnector, "OutboundConnector"),
+}

@@ -1,0 +1,211 @@
+"""Annotated types for the fields: each reads what people write into one canonical form and says what is wrong with its remedy."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, Strict, StringConstraints, WithJsonSchema
+
+from mailwye.config.problem import did_you_mean, shown
+from mailwye.config.schema.base import NAME_LIMIT, TEXT_LIMIT, fault
+from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
+
+RANGE_LIMIT = 64  # networks that one written range "first-last" may become
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]").search
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=Enum)
+
+
+def _text(value: object) -> str:
+    """Text; a number that YAML saw in it is text again (`Name: 2024`)."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise fault("must be text", "Put it in quotes" if isinstance(value, bool) else "Write one piece of text here")
+    text = str(value).strip()
+    if _UNPRINTABLE(text) is not None:
+        raise fault("holds a control character or a line break", "Remove it")
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_text), StringConstraints(max_length=TEXT_LIMIT)]
+Name = Annotated[str, BeforeValidator(_text), StringConstraints(min_length=1, max_length=NAME_LIMIT)]
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise fault(f"must be true or false, not {shown(value)}", "Write true or false without quotes")
+
+
+Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
+
+
+def choice(enum: type[_E]) -> Callable[[object], _E]:
+    """A reader for the values of `enum`, in any case."""
+    known = {str(member.value).lower(): member for member in enum if member.value is not None}
+    words = [str(member.value) for member in known.values()]
+
+    def read(value: object) -> _E:
+        if isinstance(value, enum):
+            return value
+        member = known.get(value.lower()) if isinstance(value, str) else None
+        if member is None:
+            listed = ", ".join(words)
+            raise fault(f"{shown(value)} is none of its values", did_you_mean(str(value), words, otherwise=f"Use one of: {listed}"))
+        return member
+
+    return read
+
+
+def _address_text(value: object) -> str:
+    text = _text(value)
+    return text[5:] if text[:5].lower() == "smtp:" else text  # a proxy address as Exchange prints it
+
+
+def read_address(value: object) -> Address:
+    """A mailbox address, with or without Exchange's `SMTP:` before it."""
+    if isinstance(value, Address):
+        return value
+    try:
+        return parse_address(_address_text(value))
+    except AddressError as error:
+        raise fault(str(error), "Write it as user@domain") from error
+
+
+def read_domain(value: object) -> str:
+    """A domain name without wildcard, canonical."""
+    text = _text(value)
+    if "*" in text:
+        raise fault(
+            f"{shown(text)} holds a wildcard",
+            "Name the domain itself; for its subdomains set DomainType InternalRelay and MatchSubDomains true",
+        )
+    return _canonical(text)
+
+
+def read_pattern(value: object) -> str:
+    """`*`, `*.contoso.com` or `contoso.com`, canonical; also `smtp:*;1`, as Get-InboundConnector prints it."""
+    text = _text(value)
+    if text[:5].lower() == "smtp:":
+        text = text[5:].partition(";")[0]
+    if text == "*":
+        return text
+    base = text.removeprefix("*.")
+    if "*" in base:
+        raise fault(
+            f"{shown(text)} has a wildcard in the wrong place", "Use *, *.contoso.com or contoso.com; a wildcard is never inside a name"
+        )
+    return text[: len(text) - len(base)] + _canonical(base)
+
+
+def read_certificate_name(value: object) -> str:
+    """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole top-level domain (RFC 9525 section 6.3)."""
+    text = _text(value)
+    if not text:
+        return ""
+    if text.startswith("<"):
+        raise fault("names issuer and subject", "Write the domain name that the certificate carries, such as mail.contoso.com")
+    pattern = read_pattern(text)
+    if pattern == "*" or (pattern.startswith("*.") and "." not in pattern[2:]):
+        raise fault(f"{shown(text)} would accept anybody's certificate", "Name your own domain, such as *.contoso.com")
+    return pattern
+
+
+def _canonical(text: str) -> str:
+    try:
+        return parse_domain(text)
+    except AddressError as error:
+        raise fault(str(error), "Write a domain name, such as contoso.com") from error
+
+
+def read_networks(value: object) -> tuple[str, ...]:
+    """An address, a CIDR or a range `first-last` → canonical CIDRs. Host bits are dropped; IPv4-mapped IPv6 becomes IPv4."""
+    text = _text(value)
+    try:
+        first, dash, last = text.partition("-")
+        networks = list(_range(first.strip(), last.strip())) if dash else [_network(text)]
+    except (ValueError, TypeError) as error:
+        raise fault(
+            f"{shown(text)} is neither an IP address nor an address range", "Write 192.0.2.1, 192.0.2.0/24, 2001:db8::/32 or first-last"
+        ) from error
+    if len(networks) > RANGE_LIMIT:
+        raise fault(f"{shown(text)} is a range of {len(networks)} networks", "Write it as a few CIDRs, such as 192.0.2.0/24")
+    return tuple(str(network) for network in networks)
+
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(text: str) -> _Network:
+    if "%" in text:
+        raise ValueError("zone")
+    network = ipaddress.ip_network(text, strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _range(first: str, last: str) -> Iterable[_Network]:
+    low, high = _network(first).network_address, _network(last).network_address
+    if isinstance(low, ipaddress.IPv4Address) and isinstance(high, ipaddress.IPv4Address):
+        return ipaddress.summarize_address_range(low, high)
+    if isinstance(low, ipaddress.IPv6Address) and isinstance(high, ipaddress.IPv6Address):
+        return ipaddress.summarize_address_range(low, high)
+    raise ValueError("mixed versions")
+
+
+def as_list(value: object) -> object:
+    """One scalar or mapping stands for a list of one; an empty text for an empty list."""
+    if isinstance(value, list | tuple):
+        return value
+    return [] if value == "" else [value]
+
+
+def _each_once(values: tuple[_T, ...], key: Callable[[_T], Any]) -> tuple[_T, ...]:
+    """The order of these lists has no meaning: each value once, sorted, so that two files that mean the same compare equal."""
+    by_key = {key(value): value for value in reversed(values)}
+    return tuple(by_key[k] for k in sorted(by_key))
+
+
+def _network_order(text: str) -> tuple[int, int, int]:
+    network = ipaddress.ip_network(text)
+    return network.version, int(network.network_address), network.prefixlen
+
+
+def _domain_order(pattern: str) -> tuple[str, ...]:
+    return tuple(reversed(pattern.split(".")))
+
+
+def _write_address(address: Address) -> str:
+    return str(address)
+
+
+MailAddress = Annotated[
+    Address,
+    PlainValidator(read_address),
+    PlainSerializer(_write_address, return_type=str),
+    WithJsonSchema({"type": "string", "format": "email"}),
+]
+DomainName = Annotated[str, PlainValidator(read_domain), WithJsonSchema({"type": "string", "format": "hostname"})]
+CertificateName = Annotated[str, PlainValidator(read_certificate_name), WithJsonSchema({"type": "string"})]
+
+_Pattern = Annotated[str, PlainValidator(read_pattern), WithJsonSchema({"type": "string"})]
+_Networks = Annotated[tuple[str, ...], PlainValidator(read_networks), WithJsonSchema({"type": "string"})]
+
+
+def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return _each_once(tuple(network for networks in values for network in networks), _network_order)
+
+
+DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
+DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
+MailAddresses = Annotated[
+    tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, lambda address: address.key))
+]
+Networks = Annotated[tuple[_Networks, ...], BeforeValidator(as_list), AfterValidator(_flatten)]
