@@ -70,7 +70,7 @@ def decide_recipient(
     *,
     explain: bool = False,
 ) -> RecipientDecision:
-    """SEMANTICS sections 4, 5 and 6. `routes` are there for a refused recipient too, as far as they were decided."""
+    """SEMANTICS sections 4, 5 and 6. Where relaying is refused no way out is looked for: `routes` is empty."""
     resolution = directory.resolve(recipient)
     accepted = resolution.accepted_domain
     relay = relay_to_accepted(accepted) if accepted is not None else decide_relay(directory, table, facts, caller, sender, recipient.domain)
@@ -83,7 +83,7 @@ def decide_recipient(
             from_mailbox=caller.kind is CallerKind.MAILBOX,
             explain=explain,
         )
-        for final in resolution.recipients
+        for final in (resolution.recipients if relay.allowed else ())
     )
     reply = _recipient_reply(caller, relay, resolution, routes)
     reasons = (*relay.reasons, *resolution.reasons)

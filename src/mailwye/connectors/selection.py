@@ -139,6 +139,10 @@ def consider(table: ConnectorTable, domain: str, *, inside: bool, from_on_premis
     return tuple(found)
 
 
+# Microsoft's page lists another order; its own example has this one (SEMANTICS section 6, rule 3).
+_ORDER = "exact domain > longest *.suffix > AllAcceptedDomains > *, as Exchange's own example has it"
+
+
 def _against(connector: OutboundConnector, domain: str, inside: bool, from_on_premises: bool, selection: Selection) -> str:
     unusable = _unusable(connector, inside=inside)
     if unusable:
@@ -147,14 +151,15 @@ def _against(connector: OutboundConnector, domain: str, inside: bool, from_on_pr
         return "RouteAllMessagesViaOnPremises: what came from the own servers is not sent back to them"
     pattern = _best_pattern(connector, domain, inside)
     if not pattern:
-        scope = ", ".join(connector.recipient_domains) or "nothing"
-        outside = "; AllAcceptedDomains never catches a recipient outside" if connector.all_accepted_domains and not inside else ""
-        return f"RecipientDomains {scope} do not hold {domain}{outside}"
+        if connector.all_accepted_domains and not inside:
+            return f"AllAcceptedDomains never catches a recipient outside, and RecipientDomains do not hold {domain}"
+        scope = ", ".join(connector.recipient_domains) or "(none)"
+        return f"RecipientDomains {scope} do not hold {domain}"
     winner = selection.connector
     if winner is None:
         return f"{pattern} matches, but no connector was asked"
     if pattern != selection.pattern:
-        return f'{pattern} matches, but {selection.pattern} of "{winner.name}" is more specific'
+        return f'{pattern} matches, but {selection.pattern} of "{winner.name}" is more specific ({_ORDER})'
     if connector.connector_type is not winner.connector_type:
         return f'{pattern} matches, but "{winner.name}" is a Partner connector, which comes first at the same rank'
     return f'{pattern} matches, but "{winner.name}" comes first in alphabetical order'
