@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mailwye.message.content import Content, InlineContent
-from mailwye.queue.engine import LeaseLost, QueueFull
+from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
 from mailwye.queue.item import (
     FINAL_STATES,
     Delivery,
@@ -123,8 +123,11 @@ class MemoryQueueEngine:
         return MemoryContentWriter(self._inline_octets)
 
     def accept(self, message: NewMessage) -> asyncio.Future[Receipt]:
-        """Keep `message`. :raises QueueFull: (from the future) as many messages as the limit."""
+        """Keep `message`. :raises QueueFull: (from the future) as many messages as the limit. :raises QueueError: no recipients."""
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        if not message.deliveries:
+            future.set_exception(QueueError(f"message {message.id} has no recipients"))
+            return future
         if len(self._held) >= self._limit:
             future.set_exception(QueueFull(f"the queue holds its limit of {self._limit} messages"))
             return future

@@ -11,7 +11,7 @@ import apsw
 from mailwye.message.content import Content
 from mailwye.queue.engine import QueueError, QueueFull
 from mailwye.queue.item import FINAL_STATES, Delivery, DeliveryState, NewMessage, QueuedMessage, Receipt, Settlement
-from mailwye.queue.transitions import settled
+from mailwye.queue.transitions import RESULT_MOVES, after, settled
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Statement
 from mailwye.storage.sqlite.content_store import StoredContent
@@ -159,11 +159,12 @@ def settlement_rows(state: QueueState, record: LeaseRecord, settlements: Sequenc
     rows: list[Statement] = []
     waiting: list[Delivery] = []
     for settlement in settlements:
-        one = settled(record.deliveries.pop(settlement.delivery_id), settlement)
-        if one.state in FINAL_STATES:
+        before = record.deliveries.pop(settlement.delivery_id)
+        if after(before.state, RESULT_MOVES[settlement.result]) in FINAL_STATES:
             state.ledger.count(settlement.result)
-            rows += end_delivery(state, one.id)
+            rows += end_delivery(state, before.id)
         else:
+            one = settled(before, settlement)
             state.index.make_busy(one.id)
             waiting.append(one)
             rows.append((sql.SET_DELIVERY, (QUEUED, one.due, one.next_hop, pack_delivery(one), one.id)))
