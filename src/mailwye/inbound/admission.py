@@ -5,13 +5,12 @@ Counters only: no I/O; time is an argument (seconds that only grow).
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from collections.abc import Callable
 
 from mailwye.config.installation import InboundLimits
-from mailwye.config.snapshot import ActiveSnapshot, Snapshot
-from mailwye.connectors.model import ConnectorType
-from mailwye.inbound.peer_address import AddressSet, counting_key
+from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.smtp.reply import Reply
 
 LOGIN_ADDRESSES_LIMIT = 100_000
@@ -22,37 +21,22 @@ ADDRESS_FULL = Reply(421, "4.7.0", "Too many connections from your address, clos
 LOGINS_FAILED = Reply(421, "4.7.0", "Too many failed logins from your address, try again later")
 
 
-class ConnectorAddresses:
-    """Which peer addresses OnPremises connectors name, in the snapshot that is in force. The index is built once per snapshot."""
-
-    __slots__ = ("_active", "_addresses", "_snapshot")
-
-    def __init__(self, active: ActiveSnapshot) -> None:
-        self._active = active
-        self._snapshot: Snapshot | None = None
-        self._addresses = AddressSet()
-
-    def __call__(self, address: str) -> bool:
-        """True where an enabled OnPremises connector names the canonical `address`."""
-        snapshot = self._active.current
-        if snapshot is not self._snapshot:
-            connectors = (c for c in snapshot.connectors.inbound if c.enabled and c.connector_type is ConnectorType.ON_PREMISES)
-            self._addresses = AddressSet(network for connector in connectors for network in connector.sender_ip_addresses)
-            self._snapshot = snapshot
-        return address in self._addresses
+def names_own_server(active: ActiveSnapshot, address: str) -> bool:
+    """True where an enabled OnPremises connector of the snapshot in force names the canonical `address`."""
+    return bool(active.current.connectors.addresses.find(address))
 
 
 class Admission:
     """The counters of one worker, shared by its listeners. Every `admit` that returned None wants one `release`."""
 
-    __slots__ = ("_connections", "_failures", "_is_connector_address", "_limits", "_reserved", "_total")
+    __slots__ = ("_connections", "_failures", "_is_own_server", "_limits", "_reserved", "_total")
 
-    def __init__(self, limits: InboundLimits, is_connector_address: Callable[[str], bool]) -> None:
-        """`is_connector_address`: does an OnPremises connector name this canonical address? (ConnectorAddresses)"""
+    def __init__(self, limits: InboundLimits, is_own_server: Callable[[str], bool]) -> None:
+        """`is_own_server`: does an OnPremises connector name this canonical address? (names_own_server)"""
         self._limits = limits
         # Never more than half, so that a small installation still hears strangers.
         self._reserved = min(limits.connections_reserved_for_connectors, limits.connections // 2)
-        self._is_connector_address = is_connector_address
+        self._is_own_server = is_own_server
         self._connections: dict[str, int] = {}
         self._failures: dict[str, deque[float]] = {}
         self._total = 0
@@ -67,7 +51,7 @@ class Admission:
         limits = self._limits
         free = limits.connections - self._total
         # The last slots are for the organization's own servers: a flood from strangers must not stop its mail.
-        if free <= 0 or (free <= self._reserved and not self._is_connector_address(address)):
+        if free <= 0 or (free <= self._reserved and not self._is_own_server(address)):
             return SERVER_FULL
         key = counting_key(address)
         count = self._connections.get(key, 0)
@@ -111,3 +95,10 @@ class Admission:
             del self._failures[key]
             return None
         return LOGINS_FAILED if len(failures) >= self._limits.failed_logins_per_address else None
+
+
+def counting_key(address: str) -> str:
+    """The key under which limits count a canonical address: itself for IPv4, its /64 for IPv6, since one customer has at least that."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -7,8 +7,8 @@ import socket
 from dataclasses import replace
 
 from mailwye.config.installation import ListenerSettings
+from mailwye.connectors.matching import parse_range
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.peer_address import AddressSet
 from mailwye.inbound.session import Session, SessionSettings
 from mailwye.runtime.network import Network, Server
 from mailwye.smtp.server import ServerConfig
@@ -32,7 +32,8 @@ class Listener:
                 f"listener {settings.name}: submissions is TLS from the first octet; set certificate and private_key in [tls]"
             )
         try:
-            proxies = AddressSet(settings.proxies)
+            for addresses in settings.proxies:
+                parse_range(addresses)
         except ValueError as error:
             raise ListenerError(f"listener {settings.name}: proxies: {error}; use networks such as 192.0.2.0/24") from error
         self.settings = settings
@@ -44,7 +45,6 @@ class Listener:
         config = server_config(context, settings.kind)
         self._session_settings = SessionSettings(
             listener=settings,
-            proxies=proxies,
             config=config,
             config_without_tls=replace(config, offer_starttls=False),
             opened=self._sessions.add,
@@ -61,9 +61,10 @@ class Listener:
 
         :raises OSError: the address is taken or not ours.
         """
-        self._server = await self._network.listen(self._session, listening or (self.settings.address, self.settings.port))
+        self._server = await self._network.listen(self.session, listening or (self.settings.address, self.settings.port))
 
-    def _session(self) -> Session:
+    def session(self) -> Session:
+        """A session for one new connection (the factory that the network calls)."""
         return Session(self._context, self._session_settings)
 
     def _closed(self, session: Session) -> None:

@@ -107,7 +107,7 @@ def record_ways(context: InboundContext, message: NewMessage, original: Address,
                 recipient=str(address),
                 connector=route.connector,
                 status="Pending",
-                reasons=(*decision.reasons, *resolved.reasons, *route.reasons),
+                reasons=(*decision.reasons, *route.reasons),
                 config_version=message.config_version,
                 data={"original": str(original), "next_hop": route.next_hop},
             )

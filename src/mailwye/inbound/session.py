@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, cast
 
 from mailwye.config.installation import ListenerSettings
+from mailwye.connectors.matching import canonical_address, longest_prefix
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
-from mailwye.inbound.peer_address import AddressSet, canonical_address
 from mailwye.inbound.recording import record_broken_session
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
 from mailwye.runtime.tls import PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
@@ -49,7 +49,6 @@ class SessionSettings:
     """
 
     listener: ListenerSettings
-    proxies: AddressSet
     config: ServerConfig
     config_without_tls: ServerConfig
     opened: Callable[[Session], None]
@@ -117,9 +116,9 @@ class Session(asyncio.Protocol):
         """asyncio: a peer connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._settings.opened(self)
-        peer = transport.get_extra_info("peername") or ("", 0)
+        peer = transport.get_extra_info("peername")
         self._address, self._port = canonical_address(peer[0]), peer[1]
-        if self._address in self._settings.proxies:
+        if longest_prefix(self._settings.listener.proxies, self._address) >= 0:
             self._enter(Phase.PROXY)
             self._arm()
         else:

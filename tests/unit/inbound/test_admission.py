@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailwye.config.installation import InboundLimits
-from mailwye.inbound.admission import ADDRESS_FULL, LOGIN_ADDRESSES_LIMIT, LOGINS_FAILED, SERVER_FULL, Admission
+from mailwye.inbound.admission import ADDRESS_FULL, LOGIN_ADDRESSES_LIMIT, LOGINS_FAILED, SERVER_FULL, Admission, counting_key
 
 
 def admission(**limits: int) -> Admission:
@@ -63,3 +63,9 @@ def test_memory_of_failed_logins_is_bounded() -> None:
     for number in range(before + 10):
         counters.login_failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0.0)
     assert len(counters._failures) == before
+
+
+def test_limits_count_ipv6_by_its_64() -> None:
+    assert counting_key("2001:db8:1:2::3") == counting_key("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    assert counting_key("2001:db8:1:3::3") != counting_key("2001:db8:1:2::3")
+    assert counting_key("192.0.2.1") == "192.0.2.1"
