@@ -58,9 +58,7 @@ def test_the_story_with_connectors(facts: SessionFacts, sender: str, to: str, ho
         (STRANGER, "sun@customer.example", "john@contoso.com", "550 5.4.4", "RecipientDomains contoso.com"),
     ],
 )
-def test_the_story_without_connectors_names_what_is_missing(
-    facts: SessionFacts, sender: str, to: str, reply: str, sentence: str
-) -> None:
+def test_the_story_without_connectors_names_what_is_missing(facts: SessionFacts, sender: str, to: str, reply: str, sentence: str) -> None:
     answer = ask(facts, sender, to, ConnectorTable())
     assert str(answer.reply).startswith(reply)
     assert sentence in answer.reply.text

@@ -19,9 +19,7 @@ PARTNER = ConnectorType.PARTNER
 OWN_HOST = SmartHost("127.0.0.10", 2510, look_up_mx=False)
 
 
-def recipient(
-    kind: RecipientKind, primary: str, *aliases: str, external: str = "", members: tuple[str, ...] = ()
-) -> DirectoryRecipient:
+def recipient(kind: RecipientKind, primary: str, *aliases: str, external: str = "", members: tuple[str, ...] = ()) -> DirectoryRecipient:
     return DirectoryRecipient(
         kind,
         parse_address(primary),
@@ -78,7 +76,9 @@ def session(
     """A peer; `names` are those of its certificate (which implies TLS)."""
     certificate = None
     if names:
-        certificate = PeerCertificate("CN=x", "CN=ca", names, 0.0, 2e9, "00", trusted, "signed by the test CA" if trusted else "self-signed")
+        certificate = PeerCertificate(
+            "CN=x", "CN=ca", names, 0.0, 2e9, "00", trusted, "signed by the test CA" if trusted else "self-signed"
+        )
     secure = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, certificate) if names or tls else None
     return SessionFacts("s1", "mx", listener, ip, 40000, "mail.contoso.com", True, secure, auth)
 
