@@ -22,10 +22,10 @@ def to_plain(thing: ConfigObject) -> dict[str, Any]:
 
 def in_order(organization: Organization) -> Organization:
     """The same organization with the objects of each kind in the order of their identity, however they were written."""
-    ordered = {
-        entry.attribute: tuple(sorted(organization.objects(kind), key=lambda thing: thing.identity)) for kind, entry in KINDS.items()
-    }
-    return Organization.model_construct(organization=organization.organization, **ordered)
+    ordered: dict[str, Any] = {}
+    for kind, entry in KINDS.items():
+        ordered[entry.attribute] = tuple(sorted(organization.objects(kind), key=lambda thing: thing.identity))
+    return organization.model_copy(update=ordered)
 
 
 def organization_to_plain(organization: Organization) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mailwye.config.installation import (
     TraceSettings,
 )
 from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.base import fault
+from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import Name, Text, read_networks
 from mailwye.smtp.address import AddressError, parse_domain
 

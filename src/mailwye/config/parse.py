@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
 from mailwye.config.installation_reader import InstallationReader
 from mailwye.config.problem import Places, Problem, Severity, did_you_mean, shown
@@ -110,23 +111,6 @@ def validate_object(kind: str, data: Mapping[str, Any]) -> tuple[ConfigObject | 
         return None, [_problem(fault, {kind: [data]}, Places()) for fault in faults]
 
 
-def find_duplicates(organization: Organization, places: Places) -> list[Problem]:
-    """Two objects with one identity: one of them would silently win."""
-    problems: list[Problem] = []
-    first: dict[tuple[str, str], tuple[ConfigObject, int]] = {}
-    for kind, entry in KINDS.items():
-        for index, thing in enumerate(organization.objects(kind)):
-            identity = (entry.space, thing.identity)
-            other, other_index = first.setdefault(identity, (thing, index))
-            if other is thing and other_index == index:
-                continue
-            line, _ = places.find((other.kind, other_index))
-            before = f"{other.label}, line {line}," if line else other.label
-            problem = Problem(f"has the same identity as {before} above", "Remove or rename one of them", object=thing.label)
-            problems.append(_at(places, (kind, index), problem))
-    return problems
-
-
 def _parsed(value: _T | None, problems: Iterable[Problem], places: Places) -> Parsed[_T]:
     ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     failed = any(problem.is_error for problem in ordered)
@@ -224,7 +208,6 @@ __all__ = [
     "Parsed",
     "Problem",
     "Severity",
-    "find_duplicates",
     "read_installation",
     "read_organization",
     "validate_object",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailwye.config.schema.base import ConfigObject, exchange_name, field_names
+from mailwye.config.schema.config_object import ConfigObject, exchange_name, field_names
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.organization import KINDS, Organization, OrganizationSettings

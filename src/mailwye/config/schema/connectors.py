@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.schema.base import ConfigObject
+from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.smart_host import SmartHosts
 from mailwye.config.schema.values import CertificateName, DomainNames, DomainPatterns, Flag, MailAddresses, Name, Networks, Text, choice
 from mailwye.connectors.model import ConnectorType, TlsSettings

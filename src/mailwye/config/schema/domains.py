@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.schema.base import ConfigObject, fault
+from mailwye.config.schema.config_object import ConfigObject, fault
 from mailwye.config.schema.values import DomainName, Flag, Text, choice
 from mailwye.directory.model import DomainType
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, TypeVar, cast
 
 from pydantic import BeforeValidator, ConfigDict
 
-from mailwye.config.schema.base import ConfigObject
+from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import model_validator
 
-from mailwye.config.schema.base import ConfigObject
+from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.values import MailAddress, MailAddresses, Text
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.base import fault
+from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import as_list
 from mailwye.connectors.model import SmartHost
 from mailwye.smtp.address import AddressError, parse_domain

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, Strict, StringConstraints, WithJsonSchema
 
 from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.base import NAME_LIMIT, TEXT_LIMIT, fault
+from mailwye.config.schema.config_object import NAME_LIMIT, TEXT_LIMIT, fault
 from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
 
 RANGE_LIMIT = 64  # networks that one written range "first-last" may become
@@ -196,7 +196,8 @@ DomainName = Annotated[str, PlainValidator(read_domain), WithJsonSchema({"type":
 CertificateName = Annotated[str, PlainValidator(read_certificate_name), WithJsonSchema({"type": "string"})]
 
 _Pattern = Annotated[str, PlainValidator(read_pattern), WithJsonSchema({"type": "string"})]
-_Networks = Annotated[tuple[str, ...], PlainValidator(read_networks), WithJsonSchema({"type": "string"})]
+# One entry may become several networks; the list of them is flat after _flatten, hence no narrower type than Any in between.
+_Networks = Annotated[Any, PlainValidator(read_networks), WithJsonSchema({"type": "string"})]
 
 
 def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

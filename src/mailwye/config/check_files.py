@@ -1,0 +1,122 @@
+"""`mailwye check`: both files, and what of the machine they name. Reads files, changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailwye.config.checks import check_organization
+from mailwye.config.installation import Installation
+from mailwye.config.parse import Parsed, read_installation, read_organization
+from mailwye.config.problem import Problem, Severity
+from mailwye.runtime.tls_certificates import TlsError, check_pair, read_chain, read_key
+
+EXPIRES_SOON = 14 * 86_400.0
+"""Seconds: a certificate that expires within them gets a warning."""
+
+PairReader = Callable[[Path, Path], tuple[float, float]]
+"""(certificate file, key file) → (not before, not after) of the leaf in Unix seconds; raises TlsError with words for people."""
+
+
+def check_files(
+    installation_path: Path, organization_path: Path | None = None, *, now: float | None = None, read_pair: PairReader | None = None
+) -> list[Problem]:
+    """Everything that is wrong with the files, by itself, together and on this machine. Empty: nothing.
+
+    `now`: Unix seconds, for the dates of certificates (None: not checked).
+    """
+    installation = read_installation(installation_path)
+    problems = list(installation.problems)
+    if installation.value is not None:
+        problems += check_machine(installation, now=now, read_pair=read_pair or read_pair_of_files)
+    if organization_path is not None:
+        organization = read_organization(organization_path)
+        problems += organization.problems
+        if organization.value is not None:
+            problems += check_organization(organization.value, installation=installation.value, source=organization)
+    return problems
+
+
+def check_machine(parsed: Parsed[Installation], *, now: float | None, read_pair: PairReader) -> list[Problem]:
+    """The files and folders that an installation names: there, readable, fitting, in date; the data directory writable."""
+    installation = parsed.value
+    assert installation is not None
+    return [*_check_certificates(parsed, installation, now, read_pair), *_check_data_directory(parsed, installation)]
+
+
+def read_pair_of_files(certificate: Path, private_key: Path) -> tuple[float, float]:
+    """The usual PairReader."""
+    chain = read_chain(str(certificate))
+    check_pair(chain, read_key(str(private_key)), str(certificate), str(private_key))
+    return chain[0].not_valid_before_utc.timestamp(), chain[0].not_valid_after_utc.timestamp()
+
+
+def _check_certificates(
+    parsed: Parsed[Installation], installation: Installation, now: float | None, read_pair: PairReader
+) -> Iterator[Problem]:
+    tls = installation.tls
+    if tls.certificate is not None and tls.private_key is not None:
+        yield from _check_pair(parsed, ("tls",), tls.certificate, tls.private_key, now, read_pair)
+    for name, (certificate, key) in tls.client_certificates.items():
+        yield from _check_pair(parsed, ("tls", "client_certificates", name), certificate, key, now, read_pair)
+    for index, authority in enumerate(tls.trusted_authorities):
+        missing = list(_missing(parsed, ("tls", "trusted_authorities", index), authority))
+        yield from missing
+        if not missing:
+            try:
+                read_chain(str(authority))
+            except TlsError as error:
+                yield _found(parsed, ("tls", "trusted_authorities", index), str(error))
+
+
+def _missing(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Path) -> Iterator[Problem]:
+    """A warning only: the settings may be checked on another machine than the one that serves; `serve` refuses to start."""
+    if not file.exists():
+        yield _found(parsed, path, f"{file} is not on this machine", "Put it there or correct the path", Severity.WARNING)
+
+
+def _check_pair(
+    parsed: Parsed[Installation], path: tuple[str, ...], certificate: Path, key: Path, now: float | None, read_pair: PairReader
+) -> Iterator[Problem]:
+    field = (*path, "certificate")
+    missing = [*_missing(parsed, field, certificate), *_missing(parsed, (*path, "private_key"), key)]
+    yield from missing
+    if missing:
+        return
+    try:
+        not_before, not_after = read_pair(certificate, key)
+    except TlsError as error:
+        yield _found(parsed, (*path, "private_key") if str(error).startswith(str(key)) else field, str(error))
+        return
+    if now is None:
+        return
+    if now < not_before:
+        yield _found(parsed, field, f"{certificate} is not valid yet", "Check the clock, or use another certificate")
+    elif now >= not_after:
+        yield _found(parsed, field, f"{certificate} has expired", "Renew it")
+    elif now + EXPIRES_SOON >= not_after:
+        days = int((not_after - now) // 86_400)
+        yield _found(parsed, field, f"{certificate} expires in {days} days", "Renew it", Severity.WARNING)
+
+
+def _check_data_directory(parsed: Parsed[Installation], installation: Installation) -> Iterator[Problem]:
+    """A directory that does not exist yet is made at the first start, so its nearest existing parent counts."""
+    directory = installation.data_directory
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir():
+        yield _found(parsed, ("data_directory",), f"{existing} is no directory", "Name a directory")
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        whose = "" if existing == directory else f", and {directory} cannot be made there"
+        yield _found(
+            parsed, ("data_directory",), f"{existing} is not writable{whose}", "Change its owner or mode, or name another directory"
+        )
+
+
+def _found(
+    parsed: Parsed[Installation], path: tuple[str | int, ...], message: str, remedy: str = "", severity: Severity = Severity.ERROR
+) -> Problem:
+    line, column = parsed.places.find(path)
+    names = [part for part in path if isinstance(part, str)]
+    table = f"[{'.'.join(names[:-1])}]" if len(names) > 1 else ""
+    return Problem(message, remedy, parsed.places.file, line, column, table, names[-1], severity)

@@ -1,0 +1,38 @@
+"""Checks across objects, before anything is saved (SEMANTICS section 12): every error and warning at once."""
+
+from __future__ import annotations
+
+from mailwye.config.checks.findings import Findings
+from mailwye.config.checks.groups import check_groups
+from mailwye.config.checks.inbound import check_inbound
+from mailwye.config.checks.outbound import check_outbound
+from mailwye.config.checks.recipients import check_domains, check_recipients
+from mailwye.config.checks.scopes import check_scopes
+from mailwye.config.compile import compile_snapshot
+from mailwye.config.duplicates import find_duplicates
+from mailwye.config.installation import Installation
+from mailwye.config.parse import Parsed
+from mailwye.config.problem import Places, Problem
+from mailwye.config.schema import Organization
+
+__all__ = ["check_organization"]
+
+
+def check_organization(
+    organization: Organization, *, installation: Installation | None = None, source: Parsed[Organization] | None = None
+) -> tuple[Problem, ...]:
+    """What several objects do together, and what one object says against itself.
+
+    With an `installation`, also what it has to provide (client certificates) and loops to its own listeners. `source`: the file from
+    which objects came, alone or merged into others, so that findings name their lines.
+    """
+    findings = Findings(source.value, source.places) if source is not None else Findings()
+    duplicates = find_duplicates(organization, Places())
+    snapshot = compile_snapshot(organization, 0)
+    check_domains(organization, findings)
+    check_recipients(organization, snapshot.directory, findings)
+    check_groups(organization, snapshot.directory, findings)
+    check_inbound(organization, snapshot.directory, findings)
+    check_outbound(organization, snapshot.directory, installation, findings)
+    check_scopes(organization, snapshot, findings)
+    return (*duplicates, *findings.all())

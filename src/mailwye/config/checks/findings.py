@@ -1,0 +1,50 @@
+"""Collects what the checks find, with the place of each object where it came from a file."""
+
+from __future__ import annotations
+
+from mailwye.config.problem import Places, Problem, Severity
+from mailwye.config.schema import KINDS, ConfigObject, Organization
+
+FINDINGS_LIMIT = 1_000
+"""More than these are counted, not kept."""
+
+
+class Findings:
+    """`errors` and `warnings` in the order in which they were found; `all` is sorted by place."""
+
+    def __init__(self, origin: Organization | None = None, places: Places | None = None) -> None:
+        """`origin`: the organization as it was read from the file that `places` describes. Objects that stand in the examined
+        organization but not in the file (the active settings that a file is merged into) get no place.
+        """
+        self._places = places or Places()
+        self._paths: dict[int, tuple[str, int]] = {}
+        self._problems: list[Problem] = []
+        self._left_out = 0
+        if origin is not None and places is not None:
+            self._paths = {id(thing): (kind, index) for kind in KINDS for index, thing in enumerate(origin.objects(kind))}
+
+    def error(self, thing: ConfigObject, field: str, message: str, remedy: str) -> None:
+        """`thing` cannot be saved like this."""
+        self._add(thing, field, message, remedy, Severity.ERROR)
+
+    def warning(self, thing: ConfigObject, field: str, message: str, remedy: str) -> None:
+        """`thing` can be saved, but hardly means what was meant."""
+        self._add(thing, field, message, remedy, Severity.WARNING)
+
+    def all(self) -> tuple[Problem, ...]:
+        """Errors and warnings by line; those without a line last."""
+        found = sorted(self._problems, key=lambda problem: (not problem.line, problem.line, problem.column))
+        if self._left_out:
+            found.append(Problem(f"{self._left_out} more findings are not shown", "Correct these first", file=self._places.file))
+        return tuple(found)
+
+    def _add(self, thing: ConfigObject, field: str, message: str, remedy: str, severity: Severity) -> None:
+        if len(self._problems) >= FINDINGS_LIMIT:
+            self._left_out += 1
+            return
+        path = self._paths.get(id(thing))
+        file, line, column = "", 0, 0
+        if path is not None:
+            file = self._places.file
+            line, column = self._places.find((*path, field) if field else path)
+        self._problems.append(Problem(message, remedy, file, line, column, thing.label, field, severity))

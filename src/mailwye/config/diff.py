@@ -1,0 +1,139 @@
+"""The difference of two organizations, object by object and field by field, for people and for programs.
+
+Values are canonical before they are compared (order of lists, case of domains and addresses), so that what means the same is no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mailwye.config.export import to_plain
+from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.smtp.address import Address
+
+
+class ChangeKind(Enum):
+    """What happened to an object; the value is its sign in the text."""
+
+    ADDED = "+"
+    REMOVED = "-"
+    CHANGED = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field in Exchange's spelling, with plain values (None: the default that files leave out)."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object. `label`: `OutboundConnector "Connector 1"`. `fields`: what differs; all that is set, where added or removed."""
+
+    kind: ChangeKind
+    object: str
+    identity: str
+    label: str
+    fields: tuple[FieldChange, ...]
+
+
+def diff(old: Organization, new: Organization) -> tuple[Change, ...]:
+    """What makes `new` out of `old`, in the order of kinds and identities; empty where both mean the same."""
+    return tuple(_changes(old, new))
+
+
+def as_text(changes: Sequence[Change]) -> str:
+    """One line for each object, one for each field below it; "" for no change."""
+    return "".join(f"{line}\n" for change in changes for line in _lines(change))
+
+
+def as_dicts(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """For JSON: kind "added" | "removed" | "changed", object, identity, and per field old and new."""
+    return [
+        {
+            "change": change.kind.name.lower(),
+            "object": change.object,
+            "identity": change.identity,
+            "fields": {entry.field: {"old": entry.old, "new": entry.new} for entry in change.fields},
+        }
+        for change in changes
+    ]
+
+
+def _changes(old: Organization, new: Organization) -> Iterator[Change]:
+    if settings := _fields(old.organization, new.organization):
+        yield Change(ChangeKind.CHANGED, new.organization.kind, "", new.organization.label, settings)
+    for kind in KINDS:
+        before = {thing.identity: thing for thing in old.objects(kind)}
+        after = {thing.identity: thing for thing in new.objects(kind)}
+        for identity in sorted(before.keys() | after.keys()):
+            change = _change(kind, identity, before.get(identity), after.get(identity))
+            if change is not None:
+                yield change
+
+
+def _change(kind: str, identity: str, old: ConfigObject | None, new: ConfigObject | None) -> Change | None:
+    if old is new:  # cheap, and usual for what a merge did not touch
+        return None
+    fields = _fields(old, new)
+    if old is None and new is not None:
+        return Change(ChangeKind.ADDED, kind, identity, new.label, fields)
+    if old is not None and new is None:
+        return Change(ChangeKind.REMOVED, kind, identity, old.label, fields)
+    assert new is not None
+    return Change(ChangeKind.CHANGED, kind, identity, new.label, fields) if fields else None
+
+
+def _fields(old: ConfigObject | None, new: ConfigObject | None) -> tuple[FieldChange, ...]:
+    thing = new if new is not None else old
+    assert thing is not None
+    before, after = to_plain(old) if old is not None else {}, to_plain(new) if new is not None else {}
+    changed = []
+    for field, info in type(thing).model_fields.items():
+        name = info.alias or field
+        if old is not None and new is not None and _comparable(getattr(old, field)) == _comparable(getattr(new, field)):
+            continue
+        if before.get(name) != after.get(name):
+            changed.append(FieldChange(name, before.get(name), after.get(name)))
+    return tuple(changed)
+
+
+def _comparable(value: Any) -> Any:
+    """Addresses differ in their key only: Exchange compares local parts without case."""
+    if isinstance(value, Address):
+        return value.key
+    if isinstance(value, tuple):
+        return tuple(_comparable(entry) for entry in value)
+    return value
+
+
+def _lines(change: Change) -> Iterator[str]:
+    yield f"{change.kind.value} {change.label}"
+    for entry in change.fields:
+        match change.kind:
+            case ChangeKind.ADDED:
+                yield f"    {entry.field}: {_written(entry.new)}"
+            case ChangeKind.REMOVED:
+                yield f"    {entry.field}: {_written(entry.old)}"
+            case ChangeKind.CHANGED:
+                yield f"    {entry.field}: {_written(entry.old)} → {_written(entry.new)}"
+
+
+def _written(value: Any) -> str:
+    match value:
+        case None:
+            return "(default)"
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ", ".join(_written(entry) for entry in value) or "(empty)"
+        case dict():
+            return "{" + ", ".join(f"{key}: {_written(entry)}" for key, entry in value.items()) + "}"
+        case _:
+            return str(value)
