@@ -48,16 +48,22 @@ class DataStarted:
 
 @dataclass(frozen=True, slots=True)
 class ContentReceived:
-    """Octets of content: CRLF line ends, dots unstuffed. For BDAT exactly the chunk's octets."""
+    """Octets of content: CRLF line ends, dots unstuffed. For BDAT the chunk's octets; exactly those where BODY=BINARYMIME was said."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ContentEnded:
-    """The content is complete and well-formed (*answer*: 250 from a Receipt, or a refusal). `size` in octets."""
+    """The content is complete and well-formed (*answer*: 250 from a Receipt, or a refusal). `size` in octets.
+
+    `eight_bit`: it holds octets above 127; `long_lines`: a line has more than 998 octets; `has_nul`: it holds a NUL.
+    """
 
     size: int
+    eight_bit: bool = False
+    long_lines: bool = False
+    has_nul: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class ReplyParser:
 
 
 # The catalogue: what the machine says without asking anyone, and what drivers say most. Sorted by code.
+HELP = Reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT (RFC 5321)")
 OK = Reply(250, "2.0.0", "Ok")
 SENDER_OK = Reply(250, "2.1.0", "Ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
@@ -186,6 +187,8 @@ NO_SPACE = Reply(452, "4.3.1", "Insufficient storage; try again later")
 AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure; try again later")
 
 COMMAND_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+BARE_LF_IN_COMMAND = Reply(500, "5.5.2", "Lines must end with <CR><LF>")
+BAD_CHARACTER = Reply(501, "5.5.2", "The command holds a control character or invalid UTF-8")
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
 AUTH_LINE_TOO_LONG = Reply(500, "5.5.6", "Authentication line too long")
 AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
@@ -195,6 +198,7 @@ NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
 BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
 NO_VALID_RECIPIENTS = Reply(503, "5.5.1", "No valid recipients")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Authentication mechanism not supported")
+PLAINTEXT_AFTER_STARTTLS = Reply(503, "5.5.0", "Nothing may follow STARTTLS before TLS is up (RFC 3207 section 6)")
 SYNCHRONIZATION_LOST = Reply(554, "5.5.0", "Protocol synchronization error: you must wait for the reply")
 AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")

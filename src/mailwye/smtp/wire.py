@@ -16,9 +16,10 @@ _TAILS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")  # beginnings of CR LF . CR LF, 
 class LineFault(Exception):
     """A command line that is not one: too long, or ended by a bare LF. The rest up to the next CR LF is being skipped."""
 
-    def __init__(self, *, too_long: bool) -> None:
-        super().__init__("line too long" if too_long else "bare LF")
-        self.too_long = too_long
+    def __init__(self, limit: int) -> None:
+        """`limit`: the one that the line passed, 0 for a bare LF."""
+        super().__init__("line too long" if limit else "bare LF")
+        self.limit = limit
 
 
 class InputBuffer:
@@ -71,17 +72,17 @@ class InputBuffer:
                 return None
             if limit < AUTH_LINE_LIMIT and data[start : start + 5].upper() == b"AUTH ":
                 return self.take_line(AUTH_LINE_LIMIT)
-            raise self._fault(start + limit, too_long=True)
+            raise self._fault(start + limit, limit)
         if end == start or data[end - 1] != 13:
-            raise self._fault(end + 1, too_long=False)
+            raise self._fault(end + 1, 0)
         self._at = end + 1
         return data[start : end - 1]
 
-    def _fault(self, seen: int, *, too_long: bool) -> LineFault:
+    def _fault(self, seen: int, limit: int) -> LineFault:
         self._at = seen
         self._skipping = True
         self._skip()
-        return LineFault(too_long=too_long)
+        return LineFault(limit)
 
     def _skip(self) -> bool:
         """Drop the rest of a bad line. True when its CR LF was found."""
