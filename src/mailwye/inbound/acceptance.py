@@ -12,14 +12,14 @@ from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import Transaction
-from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
+from mailwye.inbound.recording import record_expansion, record_receipt, record_way
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
-from mailwye.queue.item import NewMessage, Origin, Receipt
+from mailwye.queue.item import NewMessage, Receipt
 from mailwye.smtp.reply import Reply
 
 SUBJECT_CHARACTERS = 256
@@ -28,8 +28,6 @@ SUBJECT_CHARACTERS = 256
 MESSAGE_ID_CHARACTERS = 998
 """How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
 
-_HEADER_TOO_LARGE = Reply(552, "5.3.4", "Message header size exceeds the limit of {} octets")
-_TOO_MANY_FIELDS = Reply(554, "5.6.0", "Message header has more than {} fields")
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
 _LOOP = Reply(554, "5.4.14", "Hop count exceeded - possible mail loop")
@@ -96,7 +94,7 @@ class Intake:
                 return self._begin(start[:end], start[end:])
         limit = self._context.limits.header_octets
         if len(self._start) > limit:
-            self._refuse(Reply(_HEADER_TOO_LARGE.code, _HEADER_TOO_LARGE.enhanced, _HEADER_TOO_LARGE.text.format(limit)))
+            self._refuse(_header_too_large(limit))
         return None
 
     def _begin(self, block: bytes, body: bytes) -> Awaitable[None] | None:
@@ -112,7 +110,7 @@ class Intake:
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
-        only = next(iter(transaction.accepted.values())).event.recipient if len(transaction.accepted) == 1 else None
+        only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
         received = received_field(
             transaction.facts,
             hostname=self._context.hostname,
@@ -126,9 +124,9 @@ class Intake:
     def _check(self, block: bytes, header: Header) -> Reply | None:
         limits = self._context.limits
         if len(block) > limits.header_octets:
-            return Reply(_HEADER_TOO_LARGE.code, _HEADER_TOO_LARGE.enhanced, _HEADER_TOO_LARGE.text.format(limits.header_octets))
+            return _header_too_large(limits.header_octets)
         if len(header.fields) > limits.header_fields:
-            return Reply(_TOO_MANY_FIELDS.code, _TOO_MANY_FIELDS.enhanced, _TOO_MANY_FIELDS.text.format(limits.header_fields))
+            return Reply(554, "5.6.0", f"Message header has more than {limits.header_fields} fields")
         if header.count("Received") > limits.received_headers:
             return _LOOP  # RFC 5321 section 6.3
         return None
@@ -161,11 +159,15 @@ class Intake:
         self._start = bytearray()
         self._writer.discard()
 
+    def end(self) -> Awaitable[None] | None:
+        """There is no more content. An awaitable: wait for it before `finish`."""
+        if self._streaming or self.refusal is not None:
+            return None
+        start, self._start = bytes(self._start), bytearray()
+        return self._begin(start, b"")  # a message without a body
+
     def finish(self) -> NewMessage | None:
-        """The content is complete: the message to hand to the queue, or None where `refusal` says why there is none."""
-        if not self._streaming and self.refusal is None:
-            start, self._start = bytes(self._start), bytearray()
-            self._begin(start, b"")  # a message without a body; its writer has no reason to make anybody wait
+        """After `end`: the message to hand to the queue, or None where `refusal` says why there is none."""
         if self.refusal is not None:
             self._transaction.refused(self._context, self.refusal, (self.refusal.text,), message=self.id)
             return None
@@ -181,9 +183,9 @@ class Intake:
             id=self.id,
             received_at=self.at,
             sender=mail.sender,
-            deliveries=tuple(transaction.deliveries.values()),
+            deliveries=tuple(copy.delivery for copy in transaction.copies.values()),
             content=self._writer.finish(),
-            origin=_origin(transaction),
+            origin=transaction.origin,
             config_version=transaction.snapshot.version,
             body=BodyType(mail.body),
             smtputf8=mail.smtputf8,
@@ -199,12 +201,15 @@ class Intake:
         """Tell the trace what was accepted and why it goes where it goes: after the commit, so never of mail that is not there."""
         transaction = self._transaction
         record_receipt(self._context, transaction.facts, transaction.caller, message, self._removed)
-        told: set[str] = set()
-        for taken in transaction.accepted.values():
-            original = taken.event.recipient
-            if taken.decision.resolution.kind == "DistributionGroup":
-                record_expansion(self._context, message, original, taken.decision)
-            record_ways(self._context, message, original, taken.decision, told)
+        for known in transaction.accepted.values():
+            if known.decision.resolution.kind == "DistributionGroup":
+                record_expansion(self._context, message, known.decision)
+        for copy in transaction.copies.values():
+            record_way(self._context, message, copy.delivery.recipient, copy.connector, copy.reasons, copy.data)
+
+
+def _header_too_large(limit: int) -> Reply:
+    return Reply(552, "5.3.4", f"Message header size exceeds the limit of {limit} octets")
 
 
 def is_auto_submitted(header: Header) -> bool:
@@ -226,17 +231,4 @@ def _is_trusted(transaction: Transaction) -> bool:
         and connector.cloud_services_mail_enabled
         and transaction.facts.tls is not None
         and "certificate" in caller.proof
-    )
-
-
-def _origin(transaction: Transaction) -> Origin:
-    facts, caller = transaction.facts, transaction.caller
-    return Origin(
-        session_id=facts.session_id,
-        caller_kind=caller.kind.value,
-        connector=caller.connector.name if caller.connector is not None else "",
-        authenticated=facts.authenticated,
-        peer_address=facts.peer_address,
-        hello=facts.hello,
-        listener=facts.listener,
     )

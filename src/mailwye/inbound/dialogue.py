@@ -134,6 +134,14 @@ class Dialogue:
         intake = self._intake
         assert intake is not None, "the machine ends content only after it began"
         self._intake = self._transaction = None
+        awaitable = intake.end()
+        return self._hand_over(intake) if awaitable is None else Wait(awaitable, partial(self._ended, intake))
+
+    def _ended(self, intake: Intake, done: asyncio.Future[None]) -> Reply | Wait:
+        self._written(intake, done)
+        return self._hand_over(intake)
+
+    def _hand_over(self, intake: Intake) -> Reply | Wait:
         message = intake.finish()
         if message is None:
             assert intake.refusal is not None, "finish returns no message only with a refusal"

@@ -5,7 +5,7 @@ The decisions themselves are connectors/mailflow.py's; here they are asked once,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller
@@ -14,7 +14,7 @@ from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recording import record_refusal
 from mailwye.message.envelope import Notify
 from mailwye.message.facts import SessionFacts
-from mailwye.queue.item import NewDelivery
+from mailwye.queue.item import NewDelivery, Origin
 from mailwye.smtp.address import Address
 from mailwye.smtp.events import MailReceived, RcptReceived
 from mailwye.smtp.reply import Reply
@@ -27,42 +27,77 @@ _NO_MEMBERS = Reply(550, "5.2.4", "The group has no members that mail can be sen
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """One accepted RCPT TO: its event and what was decided about it."""
+class FinalCopy:
+    """One final recipient: `key` of his address, his delivery, and what the trace will tell about his way."""
 
-    event: RcptReceived
+    key: str
+    delivery: NewDelivery
+    connector: str
+    reasons: tuple[str, ...]
+    data: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRecipient:
+    """What was decided about one forward-path. `key` of its address; `copies` without DSN options."""
+
+    key: str
     decision: RecipientDecision
+    copies: tuple[FinalCopy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSender:
+    """What was decided about one reverse-path, and the origin that its messages have."""
+
+    decision: SenderDecision
+    origin: Origin
 
 
 class Transaction:
-    """One transaction from an accepted MAIL FROM on: one snapshot, one caller, the recipients taken so far."""
+    """One transaction from an accepted MAIL FROM on: one snapshot, one caller, the recipients taken so far.
 
-    __slots__ = ("_memory", "accepted", "caller", "deliveries", "facts", "mail", "snapshot")
+    `accepted`: by the key of the address at RCPT. `copies`: by the key of the final recipient, each once (R7).
+    """
 
-    def __init__(self, snapshot: Snapshot, facts: SessionFacts, mail: MailReceived, memory: DecisionMemory, caller: Caller) -> None:
+    __slots__ = ("_memory", "accepted", "caller", "copies", "facts", "mail", "origin", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, facts: SessionFacts, mail: MailReceived, memory: DecisionMemory, known: KnownSender) -> None:
         self.snapshot = snapshot
         self.facts = facts
         self.mail = mail
-        self.caller = caller
-        self.accepted: dict[str, Accepted] = {}  # by the key of the address at RCPT
-        self.deliveries: dict[str, NewDelivery] = {}  # by the key of the final recipient
+        self.caller: Caller = known.decision.caller
+        self.origin = known.origin
+        self.accepted: dict[str, KnownRecipient] = {}
+        self.copies: dict[str, FinalCopy] = {}
         self._memory = memory
 
     def add(self, event: RcptReceived, context: InboundContext) -> Reply:
-        """Decide on one recipient. A repeated one is accepted again and taken once (R7)."""
-        key = event.recipient.key
-        if key in self.accepted:
-            return self.accepted[key].decision.reply
-        decision = self._memory.recipient(self, event.recipient)
+        """Decide on one recipient. A repeated one is accepted again and taken once."""
+        known = self._memory.recipient(self, event.recipient)
+        decision = known.decision
         reply = decision.reply
-        if reply.is_success and not decision.resolution.recipients:
+        if known.key in self.accepted:
+            return reply
+        if reply.is_success and not known.copies:
             reply = _NO_MEMBERS
         if not reply.is_success:
             self.refused(context, reply, decision.reasons, recipient=str(event.recipient))
             return reply
-        self.accepted[key] = Accepted(event, decision)
-        self._add_deliveries(event, decision)
+        self.accepted[known.key] = known
+        self._add_copies(event, known)
         return reply
+
+    def _add_copies(self, event: RcptReceived, known: KnownRecipient) -> None:
+        # RFC 3461 section 5.2.7: ORCPT and NOTIFY go along to what an alias stands for. A final recipient that is reached twice
+        # gets one copy, with the options of the first way to him.
+        optioned = event.notify or event.orcpt
+        for copy in known.copies:
+            if copy.key in self.copies:
+                continue
+            if optioned:
+                copy = replace(copy, delivery=replace(copy.delivery, notify=_notify(event.notify), orcpt=event.orcpt))
+            self.copies[copy.key] = copy
 
     def refused(
         self, context: InboundContext, reply: Reply | None, reasons: tuple[str, ...], *, recipient: str = "", message: str = ""
@@ -71,49 +106,43 @@ class Transaction:
         version = self.snapshot.version
         record_refusal(context, self.facts, self.mail.sender, reply, reasons, config_version=version, recipient=recipient, message=message)
 
-    def _add_deliveries(self, event: RcptReceived, decision: RecipientDecision) -> None:
-        # RFC 3461 section 5.2.7: ORCPT and NOTIFY go along to what an alias stands for. A final recipient that is reached twice
-        # gets one copy, with the options of the first way to him.
-        notify = _notify(event.notify) if event.notify else Notify.DEFAULT
-        for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True):
-            key = resolved.address.key
-            if key not in self.deliveries:
-                self.deliveries[key] = NewDelivery(resolved.address, event.recipient, route.next_hop, notify, event.orcpt)
-
 
 class DecisionMemory:
     """The last decision on a sender and the decisions on recipients that rest on it. Deciding is pure, so the same facts, snapshot
     and sender give the same answer: a kept connection asks once, not once per message. The facts are compared by identity.
     """
 
-    __slots__ = ("_decision", "_facts", "_recipients", "_sender", "_snapshot")
+    __slots__ = ("_facts", "_known", "_recipients", "_sender", "_snapshot")
 
     def __init__(self) -> None:
         self._facts: SessionFacts | None = None
         self._snapshot: Snapshot | None = None
         self._sender: Address | None = None
-        self._decision: SenderDecision | None = None
-        self._recipients: dict[Address, RecipientDecision] = {}
+        self._known: KnownSender | None = None
+        self._recipients: dict[Address, KnownRecipient] = {}
 
-    def sender(self, snapshot: Snapshot, facts: SessionFacts, sender: Address | None) -> SenderDecision:
+    def sender(self, snapshot: Snapshot, facts: SessionFacts, sender: Address | None) -> KnownSender:
         """`decide_sender`, asked once."""
-        if self._decision is None or facts is not self._facts or snapshot is not self._snapshot or sender != self._sender:
-            self._decision = decide_sender(snapshot.directory, snapshot.connectors, facts, sender)
+        known = self._known
+        if known is None or facts is not self._facts or snapshot is not self._snapshot or sender != self._sender:
+            decision = decide_sender(snapshot.directory, snapshot.connectors, facts, sender)
+            known = self._known = KnownSender(decision, _origin(facts, decision.caller))
             self._facts, self._snapshot, self._sender = facts, snapshot, sender
             self._recipients.clear()
-        return self._decision
+        return known
 
-    def recipient(self, transaction: Transaction, recipient: Address) -> RecipientDecision:
+    def recipient(self, transaction: Transaction, recipient: Address) -> KnownRecipient:
         """`decide_recipient`, asked once. `transaction` was opened with this memory's last sender."""
-        decision = self._recipients.get(recipient)
-        if decision is None:
+        known = self._recipients.get(recipient)
+        if known is None:
             snapshot = transaction.snapshot
             decision = decide_recipient(
                 snapshot.directory, snapshot.connectors, transaction.facts, transaction.caller, transaction.mail.sender, recipient
             )
+            known = KnownRecipient(recipient.key, decision, _copies(recipient, decision))
             if len(self._recipients) < REMEMBERED_RECIPIENTS:
-                self._recipients[recipient] = decision
-        return decision
+                self._recipients[recipient] = known
+        return known
 
 
 def open_transaction(
@@ -121,12 +150,40 @@ def open_transaction(
 ) -> tuple[Transaction | None, Reply]:
     """MAIL FROM: the transaction and its 250, or None and the refusal."""
     snapshot = context.snapshot.current
-    decision = memory.sender(snapshot, facts, mail.sender)
+    known = memory.sender(snapshot, facts, mail.sender)
+    reply = known.decision.reply
+    if not reply.is_success:
+        record_refusal(context, facts, mail.sender, reply, known.decision.caller.reasons, config_version=snapshot.version)
+        return None, reply
+    return Transaction(snapshot, facts, mail, memory, known), reply
+
+
+def _copies(recipient: Address, decision: RecipientDecision) -> tuple[FinalCopy, ...]:
     if not decision.reply.is_success:
-        reasons = decision.caller.reasons
-        record_refusal(context, facts, mail.sender, decision.reply, reasons, config_version=snapshot.version)
-        return None, decision.reply
-    return Transaction(snapshot, facts, mail, memory, decision.caller), decision.reply
+        return ()
+    original = str(recipient)
+    return tuple(
+        FinalCopy(
+            resolved.address.key,
+            NewDelivery(resolved.address, recipient, route.next_hop),
+            route.connector,
+            (*decision.reasons, *route.reasons),
+            {"original": original, "next_hop": route.next_hop},
+        )
+        for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True)
+    )
+
+
+def _origin(facts: SessionFacts, caller: Caller) -> Origin:
+    return Origin(
+        session_id=facts.session_id,
+        caller_kind=caller.kind.value,
+        connector=caller.connector.name if caller.connector is not None else "",
+        authenticated=facts.authenticated,
+        peer_address=facts.peer_address,
+        hello=facts.hello,
+        listener=facts.listener,
+    )
 
 
 def _notify(words: frozenset[str]) -> Notify:

@@ -54,64 +54,49 @@ def record_receipt(
     data["subject"] = message.subject
     if removed_headers:
         data["removed_headers"] = ", ".join(removed_headers)
+    _record_step(context, message, EventKind.RECEIVE, data, caller.reasons, connector=message.origin.connector)
+
+
+def record_expansion(context: InboundContext, message: NewMessage, decision: RecipientDecision) -> None:
+    """A group became its members."""
+    resolution = decision.resolution
+    data = {"members": str(len(resolution.recipients))}
+    _record_step(context, message, EventKind.EXPAND, data, decision.reasons, recipient=str(resolution.address), status="Expanded")
+
+
+def record_way(
+    context: InboundContext, message: NewMessage, recipient: Address, connector: str, reasons: tuple[str, ...], data: dict[str, str]
+) -> None:
+    """Which way a final recipient's copy takes, and why: what he is and his way folded into one event."""
+    _record_step(context, message, EventKind.ROUTE, data, reasons, recipient=str(recipient), connector=connector, status="Pending")
+
+
+def _record_step(
+    context: InboundContext,
+    message: NewMessage,
+    kind: EventKind,
+    data: dict[str, str],
+    reasons: tuple[str, ...],
+    *,
+    recipient: str = "",
+    connector: str = "",
+    status: str = "",
+) -> None:
     context.trace.record(
         TraceEvent(
             at=message.received_at,
-            kind=EventKind.RECEIVE,
-            session=facts.session_id,
+            kind=kind,
+            session=message.origin.session_id,
             message=message.id,
             sender=_sender_text(message.sender),
-            connector=message.origin.connector,
-            reasons=caller.reasons,
+            recipient=recipient,
+            connector=connector,
+            status=status,
+            reasons=reasons,
             config_version=message.config_version,
             data=data,
         )
     )
-
-
-def record_expansion(context: InboundContext, message: NewMessage, group: Address, decision: RecipientDecision) -> None:
-    """A group became its members."""
-    context.trace.record(
-        TraceEvent(
-            at=message.received_at,
-            kind=EventKind.EXPAND,
-            session=message.origin.session_id,
-            message=message.id,
-            sender=_sender_text(message.sender),
-            recipient=str(group),
-            status="Expanded",
-            reasons=decision.reasons,
-            config_version=message.config_version,
-            data={"members": str(len(decision.resolution.recipients))},
-        )
-    )
-
-
-def record_ways(context: InboundContext, message: NewMessage, original: Address, decision: RecipientDecision, told: set[str]) -> None:
-    """Which way each final recipient of one forward-path takes, and why: one event each, what he is and his way folded into one.
-
-    `told`: keys of final recipients that were told already; extended.
-    """
-    for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True):
-        address = resolved.address
-        if address.key in told:
-            continue
-        told.add(address.key)
-        context.trace.record(
-            TraceEvent(
-                at=message.received_at,
-                kind=EventKind.ROUTE,
-                session=message.origin.session_id,
-                message=message.id,
-                sender=_sender_text(message.sender),
-                recipient=str(address),
-                connector=route.connector,
-                status="Pending",
-                reasons=(*decision.reasons, *route.reasons),
-                config_version=message.config_version,
-                data={"original": str(original), "next_hop": route.next_hop},
-            )
-        )
 
 
 def record_broken_session(context: InboundContext, session: str, peer_address: str, listener: str, cause: str) -> None:

@@ -182,6 +182,8 @@ class Session(asyncio.Protocol):
                 if plain:
                     self._connection.receive_data(plain, self._context.clock.monotonic())
                     self._advance()
+                elif self._phase is Phase.DIALOGUE:
+                    self._write(b"")  # what TLS itself has to say (key update, alert)
             case Phase.HANDSHAKE:
                 self._shake_hands(data)
             case Phase.PROXY:
@@ -287,7 +289,8 @@ class Session(asyncio.Protocol):
             self._write(connection.data_to_send())
         self._arm()
 
-    def _answer(self, outcome: Reply | Wait | None) -> None:
+    def _answer(self, outcome: Reply | Wait | None, now: float | None = None) -> None:
+        """Give the machine its answer, or begin to wait for it. `now`: the time where that has moved on since the octets came."""
         while isinstance(outcome, Wait):
             future = asyncio.ensure_future(outcome.awaitable)
             if not future.done():
@@ -296,7 +299,7 @@ class Session(asyncio.Protocol):
                 return
             outcome = outcome.then(future)
         if outcome is not None:
-            self._connection.reply(outcome)
+            self._connection.reply(outcome, now)
 
     def _resume(self, then: Callable[[asyncio.Future[Any]], Reply | Wait | None], done: asyncio.Future[Any]) -> None:
         """What the session waited for is there, or failed."""
@@ -305,7 +308,7 @@ class Session(asyncio.Protocol):
             outcome = then(done)  # even where nobody is left to hear the answer: what was accepted is told to the trace
             if self._lost or self._phase is not Phase.DIALOGUE:
                 return
-            self._answer(outcome)
+            self._answer(outcome, self._context.clock.monotonic())
             self._advance()
         except Exception:
             self._transport.abort()  # as asyncio does for an error in data_received; the loop's exception handler reports it

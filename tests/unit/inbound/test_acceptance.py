@@ -245,7 +245,7 @@ async def test_no_250_before_the_commit_and_what_is_pipelined_waits() -> None:
     peer = world.greeted()
     assert deliver(peer, "", "x") == ""
     assert peer.send(*ENVELOPE) == "", "the next transaction waits its turn"
-    assert not peer.reads, "what comes further stays in the kernel"
+    assert not peer.reads(), "what comes further stays in the kernel"
     await settle()
     assert peer.heard() == ""
     assert world.trace.of(EventKind.RECEIVE) == []
@@ -254,7 +254,7 @@ async def test_no_250_before_the_commit_and_what_is_pipelined_waits() -> None:
     first, *rest = peer.heard().split("\n")
     assert first.startswith("250 2.0.0 Ok: queued as")
     assert [line[:3] for line in rest] == ["250", "250", "354"]
-    assert peer.reads
+    assert peer.reads()
     assert len(world.trace.of(EventKind.RECEIVE)) == 1
 
 
@@ -329,12 +329,12 @@ async def test_writer_that_makes_us_wait_stops_reading() -> None:
     peer.send("Subject: x", "", "one")
     before = queue.octets
     peer.send("two")
-    assert not peer.reads
+    assert not peer.reads()
     assert queue.octets == before
     gate, queue.gate = queue.gate, None
     gate.set_result(None)
     await settle()
-    assert peer.reads
+    assert peer.reads()
     assert peer.send(".").startswith("250")
 
 
@@ -348,6 +348,20 @@ async def test_writer_that_fails_gives_4xx_at_the_end() -> None:
     queue.gate.set_exception(QueueFull("no space"))
     await settle()
     assert peer.send("two", ".").startswith("452 4.3.1")
+    assert await world.queued() == []
+
+
+async def test_writer_that_fails_on_the_last_piece_gives_4xx() -> None:
+    """A message without a blank line goes to the writer only at its end."""
+    queue = WatchedQueue()
+    world = World(queue=queue)
+    peer = world.greeted()
+    peer.send(*ENVELOPE)
+    queue.gate = asyncio.get_running_loop().create_future()
+    assert peer.send("Subject: x", ".") == ""
+    queue.gate.set_exception(QueueError("staging"))
+    await settle()
+    assert peer.heard().startswith("451 4.3.0")
     assert await world.queued() == []
 
 

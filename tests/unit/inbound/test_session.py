@@ -154,7 +154,8 @@ async def test_strangers_certificate_makes_him_anonymous_and_the_reason_is_recor
     peer = world.connect()
     peer.heard()
     inside = secure(peer, certificates.client(issue("mail.contoso.com", names=("mail.contoso.com",))))
-    inside.send("EHLO mail.contoso.com", "MAIL FROM:<x@elsewhere.example>")
+    inside.send("EHLO mail.contoso.com")
+    inside.send("MAIL FROM:<x@elsewhere.example>")
     assert "5.7.64" in inside.send("RCPT TO:<sun@customer.example>")
     assert inside.send("RCPT TO:<bob@contoso.com>").startswith("250")
     inside.send("DATA")
@@ -172,7 +173,8 @@ async def test_certificate_identifies_the_own_server(certificates: Certificates)
     peer = world.connect(OWN_SERVER)
     peer.heard()
     inside = secure(peer, certificates.client(issue("mail.contoso.com", issuer=certificates.root, names=("mail.contoso.com",))))
-    inside.send("EHLO mail.contoso.com", "MAIL FROM:<>")
+    inside.send("EHLO mail.contoso.com")
+    inside.send("MAIL FROM:<>")
     assert inside.send("RCPT TO:<sun@customer.example>").startswith("250"), "null sender needs the certificate's proof, and has it"
     inside.send("DATA")
     inside.send("X-MS-Exchange-Organization-SCL: -1", "X-MS-Exchange-CrossPremises-AuthAs: Internal", "", "x", ".")
@@ -183,13 +185,13 @@ async def test_certificate_identifies_the_own_server(certificates: Certificates)
     assert b"X-MS-Exchange-Organization-AuthAs: Internal\r\n" in content
 
 
-async def test_broken_handshake_closes_with_an_alert_and_is_traced(certificates: Certificates) -> None:
+async def test_broken_handshake_closes_and_is_traced(certificates: Certificates) -> None:
     world = World(tls=certificates.server)
     peer = world.greeted()
     peer.send("STARTTLS")
     peer.session.data_received(b"MAIL FROM:<x@elsewhere.example>\r\n" * 5)
     assert peer.transport.closed
-    assert peer.transport.written[peer.read] == 0x15  # alert
+    assert peer.heard() == ""
     (event,) = world.trace.of(EventKind.CONNECT)
     assert event.reasons[0].startswith("the TLS handshake failed")
     assert event.session
@@ -442,9 +444,9 @@ def test_peer_that_takes_no_octets_is_cut_off() -> None:
         peer = world.connect(stuck=True)
         peer.send("QUIT")
         assert peer.transport.closed
-        assert not peer.aborted
+        assert not peer.aborted()
         await pass_time(CLOSING_TIME + 1)
-        assert peer.aborted
+        assert peer.aborted()
         await settle()
         assert world.listener.sessions == 0
 
@@ -454,9 +456,9 @@ def test_peer_that_takes_no_octets_is_cut_off() -> None:
 async def test_full_write_buffer_stops_reading() -> None:
     peer = World().greeted()
     peer.session.pause_writing()
-    assert not peer.reads
+    assert not peer.reads()
     peer.session.resume_writing()
-    assert peer.reads
+    assert peer.reads()
 
 
 async def test_one_write_per_burst() -> None:
@@ -491,7 +493,7 @@ async def test_shutdown_cuts_what_does_not_end() -> None:
     busy = world.greeted()
     busy.send("MAIL FROM:<x@elsewhere.example>", "RCPT TO:<bob@contoso.com>", "DATA")
     assert await world.listener.drain(0.01) == 1
-    assert busy.aborted
+    assert busy.aborted()
     await settle()
     assert world.listener.sessions == 0
     assert await world.queued() == []

@@ -168,12 +168,10 @@ class Peer:
     def hello(self) -> str:
         return self.send("EHLO client.example")
 
-    @property
     def reads(self) -> bool:
         """Does the session take octets from the transport?"""
         return self.transport.reading
 
-    @property
     def aborted(self) -> bool:
         """Was the connection cut?"""
         return self.transport.aborted
