@@ -79,18 +79,6 @@ def sender_certificate_matches(presented: str, pattern: str) -> bool:
     return pattern_matches(pattern, presented.removeprefix("*."), subdomains_only=False)
 
 
-def tls_domain_matches(presented: str, tls_domain: str) -> bool:
-    """TlsDomain of an outbound connector: `*.contoso.com` means subdomains only, and a certificate for `*.contoso.com` itself; a
-    plain name as in RFC 9525.
-    """
-    presented, tls_domain = presented.lower(), tls_domain.lower()
-    if not tls_domain.startswith("*."):
-        return certificate_name_matches(presented, tls_domain)
-    if not is_presentable(tls_domain) or not is_presentable(presented):
-        return False
-    return presented.endswith(tls_domain[1:])
-
-
 @lru_cache(maxsize=4096)
 def address_number(text: str) -> tuple[int, int] | None:
     """An IP address → (bits of its family: 32 or 128, its number); None for what is no address. IPv4-mapped IPv6 addresses become

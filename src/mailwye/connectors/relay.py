@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mailwye.connectors.attribution import Caller, CallerKind
 from mailwye.connectors.identification import Evidence, evidence_of, examine
+from mailwye.connectors.matching import parents
 from mailwye.connectors.model import ConnectorType, InboundConnector
 from mailwye.connectors.partner import certificate_missing
 from mailwye.connectors.table import ConnectorTable
@@ -67,7 +68,10 @@ def organization_proof(directory: Directory, connector: InboundConnector, certif
         return f"the sender's domain {sender.domain} is an accepted domain", ""
     who = f"the sender's domain {sender.domain} is not an accepted domain" if sender is not None else "the sender is <>"
     if certificate_name:
-        return "", f"{who}, and neither is the certificate's domain {certificate_name.removeprefix('*.')}"
+        name = certificate_name.removeprefix("*.")
+        above = next((parent for parent in parents(name) if _accepted_for(directory, connector, parent) is not None), "")
+        remedy = f" (TlsSenderCertificateName *.{above} would prove it)" if above else ""
+        return "", f"{who}, and the certificate's domain {name} is not an accepted domain{remedy}"
     return "", f"{who}, and the connector identifies the server by address, not by a certificate of an accepted domain"
 
 
