@@ -77,10 +77,10 @@ class Dialogue:
             case RcptReceived():
                 assert self._transaction is not None, "the machine takes RCPT only within a transaction"
                 return self._transaction.add(event, self._context)
-            case DataStarted():
-                return self._start_content(event.chunking)
             case ContentEnded():
                 return self._accept()
+            case DataStarted():
+                return self._start_content(event.chunking)
             case HelloReceived():
                 self._hello(event)
             case ContentRefused():
