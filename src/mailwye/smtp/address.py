@@ -117,10 +117,13 @@ def parse_path(text: str) -> tuple[Address | None, str]:
 
     :raises AddressError: no path in angle brackets, or no address within.
     """
-    found = _PATH(text)
-    if found is None:
+    if '"' in text:
+        found = _PATH(text)
+        end = found.end() if found is not None else 0
+    else:
+        end = text.find(">") + 1
+    if not end or text[0] != "<":
         raise AddressError("The address must stand in angle brackets, as in <user@example.com>")
-    end = found.end()
     if len(text) > end and text[end] != " ":
         raise AddressError("A blank must follow the '>' of the path")
     inner, rest = text[1 : end - 1], text[end + 1 :]

@@ -57,7 +57,7 @@ def answer_mail(session: ServerSession, reply: Reply, *, good: bool) -> None:
     """2xx opens the transaction."""
     session.out += reply.encode()
     if good:
-        session.move(Input.MAIL)
+        session.move(_MAIL)
     else:
         session.mail = None
         _count_refusal(session, reply)
@@ -67,7 +67,7 @@ def answer_rcpt(session: ServerSession, reply: Reply, *, good: bool) -> None:
     """2xx adds the recipient."""
     session.out += reply.encode()
     if good:
-        session.move(Input.RCPT)
+        session.move(_RCPT)
         session.recipients += 1
     else:
         _count_refusal(session, reply)
@@ -254,6 +254,7 @@ def _without_argument(argument: str) -> None:
         raise CommandError(say.NO_ARGUMENT_ALLOWED)
 
 
+_MAIL, _RCPT = Input.MAIL, Input.RCPT  # bound once, see server.py
 _COMMANDS: dict[str, tuple[Input, Callable[[ServerSession, str], None]]] = {
     verb.value: (verb, run)
     for verb, run in (

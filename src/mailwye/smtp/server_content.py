@@ -12,6 +12,7 @@ from mailwye.smtp.server_session import ServerSession, Transfer
 from mailwye.smtp.server_table import Input, State
 from mailwye.smtp.wire import ContentInspector, DotReader
 
+_DATA_STARTED = DataStarted()
 _REFUSALS = {
     "bare_line_end": say.BARE_LINE_END,
     "header_too_large": say.HEADER_TOO_LARGE,
@@ -26,7 +27,7 @@ def data(session: ServerSession, argument: str) -> None:
     if session.mail is not None and session.mail.body == "BINARYMIME":
         # RFC 3030 section 3: binary content cannot be carried by DATA.
         raise CommandError(Reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT"))
-    session.ask(DataStarted())
+    session.ask(_DATA_STARTED)
 
 
 def bdat(session: ServerSession, argument: str) -> None:

@@ -66,6 +66,8 @@ class InputBuffer:
         if self._skipping and not self._skip():
             return None
         data, start = self._data, self._at
+        if start >= len(data):
+            return None
         end = data.find(b"\n", start, start + limit)
         if end < 0:
             if len(data) - start < limit:
@@ -99,12 +101,12 @@ class InputBuffer:
 class DotReader:
     """Content of DATA: octets of the wire → content without dot-stuffing, up to CR LF . CR LF (RFC 5321 section 4.5.2)."""
 
-    __slots__ = ("_carry", "_skip", "ended", "rest")
+    __slots__ = ("_carry", "_primed", "ended", "rest")
 
     def __init__(self) -> None:
         # The content follows the CR LF of the DATA line, so ".CR LF" at once is its end: begin as if that CR LF had just come.
         self._carry = b"\r\n"
-        self._skip = 2
+        self._primed = True
         self.ended = False
         self.rest = b""  # what came after the end
 
@@ -123,9 +125,9 @@ class DotReader:
         piece = buffer[:stop]
         if 0 <= dot < stop and dot != end:
             piece = piece.replace(b"\r\n.", b"\r\n")
-        if self._skip and stop >= 2:
+        if self._primed and stop >= 2:
             piece = piece[2:]
-            self._skip = 0
+            self._primed = False
         return piece
 
 
