@@ -107,10 +107,12 @@ def _check_data_directory(parsed: Parsed[Installation], installation: Installati
     if not existing.is_dir():
         yield _found(parsed, ("data_directory",), f"{existing} is no directory", "Name a directory")
     elif not os.access(existing, os.W_OK | os.X_OK):
-        whose = "" if existing == directory else f", and {directory} cannot be made there"
-        yield _found(
-            parsed, ("data_directory",), f"{existing} is not writable{whose}", "Change its owner or mode, or name another directory"
-        )
+        remedy = "Change its owner or mode, or name another directory"
+        if existing == directory:
+            yield _found(parsed, ("data_directory",), f"{existing} is not writable", remedy)
+        else:
+            message = f"{directory} cannot be made: {existing} is not writable"
+            yield _found(parsed, ("data_directory",), message, remedy, Severity.WARNING)
 
 
 def _found(

@@ -188,9 +188,9 @@ def _words(fault: dict[str, Any], field: str, model: type[ConfigObject]) -> tupl
             return _unknown(field, model)
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a mapping of settings", "Write lines such as Name: …"
-        case "string_too_long":
+        case "string_too_long" | "too_long":
             return f"is longer than {context['max_length']} characters", "Shorten it"
-        case "string_too_short":
+        case "string_too_short" | "too_short":
             return "is empty", "Give it a value"
         case other:
             return f"{fault['msg']} ({other})", "Correct it"

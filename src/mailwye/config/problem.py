@@ -75,4 +75,6 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
 def shown(value: object) -> str:
     """Foreign text as a message may repeat it: quoted, control characters escaped, cut."""
     text = value if isinstance(value, str) else repr(value)
-    return ascii(text if len(text) <= 80 else text[:77] + "...") if not text.isprintable() or len(text) > 80 else f'"{text}"'
+    if len(text) > 80 or not text.isprintable():
+        return ascii(text if len(text) <= 80 else f"{text[:77]}...")
+    return f'"{text}"' if isinstance(value, str) else text

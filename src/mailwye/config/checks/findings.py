@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mailwye.config.problem import Places, Problem, Severity
 from mailwye.config.schema import KINDS, ConfigObject, Organization
 
 FINDINGS_LIMIT = 1_000
-"""More than these are counted, not kept."""
+"""More errors, or more warnings, than these are counted, not kept."""
 
 
 class Findings:
@@ -19,7 +21,7 @@ class Findings:
         self._places = places or Places()
         self._paths: dict[int, tuple[str, int]] = {}
         self._problems: list[Problem] = []
-        self._left_out = 0
+        self._count: Counter[Severity] = Counter()
         if origin is not None and places is not None:
             self._paths = {id(thing): (kind, index) for kind in KINDS for index, thing in enumerate(origin.objects(kind))}
 
@@ -34,13 +36,15 @@ class Findings:
     def all(self) -> tuple[Problem, ...]:
         """Errors and warnings by line; those without a line last."""
         found = sorted(self._problems, key=lambda problem: (not problem.line, problem.line, problem.column))
-        if self._left_out:
-            found.append(Problem(f"{self._left_out} more findings are not shown", "Correct these first", file=self._places.file))
+        for severity, count in self._count.items():
+            if count > FINDINGS_LIMIT:
+                message = f"{count - FINDINGS_LIMIT} more {severity.value}s are not shown"
+                found.append(Problem(message, "Correct these first", file=self._places.file, severity=severity))
         return tuple(found)
 
     def _add(self, thing: ConfigObject, field: str, message: str, remedy: str, severity: Severity) -> None:
-        if len(self._problems) >= FINDINGS_LIMIT:
-            self._left_out += 1
+        self._count[severity] += 1
+        if self._count[severity] > FINDINGS_LIMIT:
             return
         path = self._paths.get(id(thing))
         file, line, column = "", 0, 0

@@ -1,0 +1,259 @@
+"""What every ConfigStore promises, for memory and SQLite alike; what only a file can show is at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mailwye.config.memory import MemoryConfigStore
+from mailwye.config.schema import Organization
+from mailwye.config.store import ConfigStore, ConfigStoreError, NoSuchVersion, VersionConflict, VersionInfo
+from mailwye.storage.sqlite.config_store import SqliteConfigStore
+
+
+def organization(*names: str) -> Organization:
+    return Organization.model_validate({"AcceptedDomain": [{"DomainName": name} for name in names]})
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ConfigStore]:
+    opened: ConfigStore = MemoryConfigStore() if request.param == "memory" else SqliteConfigStore(tmp_path / "config.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_a_fresh_store_has_the_empty_version_0(store: ConfigStore) -> None:
+    assert store.version() == 0
+    assert store.current().organization == Organization()
+    assert store.load(0) == store.current()
+    assert list(store.history()) == []
+
+
+def test_a_saved_version_is_current_and_stays(store: ConfigStore) -> None:
+    assert store.save(organization("b.com", "a.com"), expected_version=0, author="ann", at=1.5, comment="first") == 1
+    assert store.save(organization("c.com"), expected_version=1, author="bob", at=2.5) == 2
+    assert store.version() == store.current().version == 2
+    assert store.current().organization == organization("c.com")
+    first = store.load(1)
+    assert first.info == VersionInfo(1, 0, "ann", 1.5, "first")
+    assert first.organization == organization("a.com", "b.com")  # in the order of identities, however it was written
+    assert list(store.history()) == [VersionInfo(2, 1, "bob", 2.5, ""), VersionInfo(1, 0, "ann", 1.5, "first")]
+    assert [info.version for info in store.history(limit=1)] == [2]
+
+
+def test_a_save_from_an_old_version_is_refused(store: ConfigStore) -> None:
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    with pytest.raises(VersionConflict, match="at version 1 now") as caught:
+        store.save(organization("b.com"), expected_version=0, author="bob", at=2.0)
+    assert (caught.value.expected, caught.value.current) == (0, 1)
+    with pytest.raises(VersionConflict):
+        store.save(organization("b.com"), expected_version=2, author="bob", at=2.0)
+    assert store.current().organization == organization("a.com")
+    assert store.save(organization("b.com"), expected_version=1, author="bob", at=3.0) == 2
+
+
+def test_a_version_that_never_was(store: ConfigStore) -> None:
+    for version in (1, -1, 10**12):
+        with pytest.raises(NoSuchVersion, match=f"no version {version}"):
+            store.load(version)
+
+
+def test_an_older_version_is_made_active_by_saving_it_again(store: ConfigStore) -> None:
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
+    store.save(store.load(1).organization, expected_version=2, author="ann", at=3.0, comment="version 1 again")
+    assert store.current().organization == organization("a.com")
+    assert store.version() == 3
+
+
+def test_passwords_are_kept_apart_from_versions(store: ConfigStore) -> None:
+    assert store.password_hash("bob@contoso.com") is None
+    store.set_password("Bob@contoso.com", "$argon2id$1")
+    store.set_password("bob@Contoso.com", "$argon2id$2")
+    assert store.password_hash("BOB@contoso.com") == "$argon2id$2"
+    assert store.version() == 0
+    assert store.remove_password("bob@CONTOSO.com")
+    assert not store.remove_password("bob@contoso.com")
+    assert store.password_hash("bob@contoso.com") is None
+
+
+def test_every_field_survives(store: ConfigStore) -> None:
+    from mailwye.config.parse import read_organization
+
+    parsed = read_organization(Path(__file__).resolve().parents[1] / "scenarios" / "contoso.yaml")
+    assert parsed.value is not None
+    store.save(parsed.value, expected_version=0, author="ann", at=1.0)
+    assert store.current().organization.outbound_connectors == parsed.value.outbound_connectors
+    assert store.current().organization.name == "contoso"
+
+
+def test_of_many_savers_one_wins_each_version(store: ConfigStore, tmp_path: Path) -> None:
+    def open_store() -> ConfigStore:
+        return store if isinstance(store, MemoryConfigStore) else SqliteConfigStore(tmp_path / "config.sqlite")
+
+    won: list[int] = []
+
+    def saver(name: str) -> None:
+        mine = open_store()
+        for _ in range(5):
+            while True:
+                try:
+                    won.append(mine.save(organization(f"{name}.com"), expected_version=mine.version(), author=name, at=0.0))
+                    break
+                except VersionConflict:
+                    continue
+        if mine is not store:
+            mine.close()
+
+    threads = [threading.Thread(target=saver, args=(name,)) for name in ("a", "b", "c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == list(range(1, 16))
+    assert [info.parent for info in store.history()] == list(range(14, -1, -1))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.sqlite"
+
+
+def test_another_process_sees_the_new_version_at_once(path: Path) -> None:
+    service, command = SqliteConfigStore(path), SqliteConfigStore(path)
+    assert service.current().version == 0
+    command.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    assert service.version() == 1
+    assert service.current().organization == organization("a.com")
+    service.close()
+    command.close()
+    reopened = SqliteConfigStore(path)
+    assert reopened.current().organization == organization("a.com")
+    reopened.close()
+    reopened.close()
+    with pytest.raises(ConfigStoreError, match="closed"):
+        reopened.version()
+
+
+def test_the_file_is_private_and_durable(path: Path) -> None:
+    store = SqliteConfigStore(path)
+    store.set_password("bob@contoso.com", "$argon2id$")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys(("config.sqlite", "config.sqlite-wal", "config.sqlite-shm"), 0o600)
+    assert store._db.pragma("synchronous") == 2  # FULL: NORMAL loses the latest saves at a power cut
+    assert store._db.pragma("journal_mode") == "wal"
+    store.close()
+
+
+def foreign(path: Path) -> None:
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+
+
+def newer(path: Path) -> None:
+    SqliteConfigStore(path).close()
+    with apsw.Connection(str(path)) as connection:
+        connection.pragma("user_version", 99)
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"hostname = 'mx.contoso.com'\n" * 100)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [(foreign, "not a settings file of Mailwye"), (newer, "its form is 99"), (no_database, "config.sqlite"), (a_folder, "config.sqlite")],
+)
+def test_files_that_are_no_store_of_ours(path: Path, prepare: Callable[[Path], None], words: str) -> None:
+    prepare(path)
+    with pytest.raises(ConfigStoreError, match=words):
+        SqliteConfigStore(path)
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigStoreError, match="cannot be opened"):
+        SqliteConfigStore(tmp_path / "none" / "config.sqlite")
+
+
+def test_a_version_that_cannot_be_understood_is_told_and_the_others_stay(path: Path) -> None:
+    store = SqliteConfigStore(path)
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    store._db.execute("INSERT INTO versions VALUES (2, 1, 'x', 0, '', '{\"Future\": []}')")
+    with pytest.raises(ConfigStoreError, match=r"version 2 cannot be understood .* newer Mailwye"):
+        store.current()
+    assert store.load(1).organization == organization("a.com")
+    store.close()
+
+
+def test_a_writer_that_blocks_for_too_long_is_an_error(path: Path) -> None:
+    store = SqliteConfigStore(path, busy_seconds=0.01)
+    blocker = apsw.Connection(str(path))
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(ConfigStoreError, match="another process"):
+        store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    assert store.version() == 0
+    blocker.execute("ROLLBACK")
+    assert store.save(organization("a.com"), expected_version=0, author="ann", at=1.0) == 1
+    blocker.close()
+    store.close()
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
+def test_a_save_that_fails_at_any_statement_leaves_the_old_version(path: Path, statement: str) -> None:
+    store = SqliteConfigStore(path)
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+
+    def fail(cursor: object, sql: str, bindings: object) -> bool:
+        if sql.startswith(statement):
+            raise OSError(28, "No space left on device")
+        return True
+
+    store._db.exec_trace = fail
+    with pytest.raises(ConfigStoreError, match="no space left"):
+        store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
+    store._db.exec_trace = None
+    assert store.current().organization == organization("a.com")
+    assert store.save(organization("c.com"), expected_version=1, author="ann", at=3.0) == 2
+    store.close()
+
+
+_CHILD = """
+import os, signal, sys
+from pathlib import Path
+from mailwye.config.schema import Organization
+from mailwye.storage.sqlite.config_store import SqliteConfigStore
+store = SqliteConfigStore(Path(sys.argv[1]))
+def stop(cursor, sql, bindings):
+    if sql.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return True
+store._db.exec_trace = stop
+new = Organization.model_validate({"AcceptedDomain": {"DomainName": "new.com"}})
+store.save(new, expected_version=1, author="child", at=2.0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("statement", "survives"), [("INSERT", "old.com"), ("COMMIT", "old.com"), ("nothing", "new.com")])
+def test_a_process_killed_within_a_save_leaves_the_old_or_the_new_version(path: Path, statement: str, survives: str) -> None:
+    store = SqliteConfigStore(path)
+    store.save(organization("old.com"), expected_version=0, author="ann", at=1.0)
+    store.close()
+    child = subprocess.run([sys.executable, "-c", _CHILD, str(path), statement], env={**os.environ}, check=False, timeout=60)
+    assert child.returncode == -signal.SIGKILL
+    store = SqliteConfigStore(path)
+    assert store.current().organization == organization(survives)
+    assert store._db.pragma("integrity_check") == "ok"
+    store.close()
