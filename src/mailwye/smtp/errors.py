@@ -3,6 +3,7 @@
     ProtocolError
     ├── LocalProtocolError     our driver misused a connection: a defect of this program, never caused by what the peer sends
     └── RemoteProtocolError    the peer broke the protocol in a way that no reply can mend; the connection is useless now
+        └── ProxyError         a PROXY protocol header is missing or malformed (proxy.py)
 
 Faults that a reply mends (bad syntax, bad sequence) raise nothing: the machine answers them and reports `CommandRefused`.
 `AddressError` (address.py) and `CommandError` (command.py) are ValueErrors about one piece of text; they carry the reply for it.
