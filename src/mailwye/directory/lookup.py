@@ -93,39 +93,48 @@ class Directory:
         accepted = self.accepted_domain(address.domain)
         if accepted is None:
             return Resolution(address, "External", None, (_external(address),), (_not_accepted(address.domain),))
-        recipient = self._recipients.get(address.key)
-        if recipient is not None and recipient.kind is RecipientKind.DISTRIBUTION_GROUP:
-            return self._expand(address, recipient, accepted)
         resolved = self.locate(address)
-        if resolved.kind == "Unknown":
-            return Resolution(address, "Unknown", accepted, (), resolved.reasons)
-        if resolved.kind == "Loop":
-            return Resolution(address, _kind(recipient), accepted, (), resolved.reasons, "5.4.6", resolved.reasons[-1])
-        return Resolution(address, resolved.kind, accepted, (resolved,), resolved.reasons)
+        match resolved.kind:
+            case "DistributionGroup":
+                return self._expand(address, self._recipients[resolved.address.key], accepted, resolved.reasons)
+            case "Unknown":
+                return Resolution(address, "Unknown", accepted, (), resolved.reasons)
+            case "Loop":
+                kind = self._recipients[address.key].kind.value
+                return Resolution(address, kind, accepted, (), resolved.reasons, "5.4.6", resolved.reasons[-1])
+            case kind:
+                return Resolution(address, kind, accepted, (resolved,), resolved.reasons)
 
     def locate(self, address: Address) -> ResolvedRecipient:
         """Where mail for one address goes, groups not expanded. Beside the kinds of Resolution `kind` may be "DistributionGroup"
         (to be expanded), "Unknown", or "Loop" (external addresses that lead back to themselves, or on and on).
         """
         reasons: list[str] = []
-        kind = ""
-        seen: set[str] = set()
-        for _ in range(EXTERNAL_HOPS + 1):
-            step = self._step(address, kind, reasons)
-            if isinstance(step, ResolvedRecipient):
-                return step
-            kind = kind or step.kind.value
-            key = address.key
-            seen.add(key)
-            target = step.external_email_address
-            if target is None or target.key in (key, step.primary_smtp_address.key):
-                reasons.append(f"{step.primary_smtp_address} is a {step.kind.value}: the mailbox is not hosted here")
-                return ResolvedRecipient(step.primary_smtp_address, kind, "", tuple(reasons))
+        step = self._step(address, "", reasons)
+        if isinstance(step, ResolvedRecipient):
+            return step
+        if step.external_email_address is None:
+            return _elsewhere(step, step.kind.value, reasons)
+        return self._follow(address, step, step.external_email_address, reasons)
+
+    def _follow(self, address: Address, step: DirectoryRecipient, target: Address, reasons: list[str]) -> ResolvedRecipient:
+        """From `address`, which is the MailUser or MailContact `step`, along ExternalEmailAddresses to the end."""
+        kind = step.kind.value
+        seen = {address.key}
+        for _ in range(EXTERNAL_HOPS):
+            if self._recipients.get(target.key) is step:  # one of its own addresses
+                return _elsewhere(step, kind, reasons)
             reasons.append(f"{step.primary_smtp_address} is a {step.kind.value} with ExternalEmailAddress {target}")
             if target.key in seen:
                 reasons.append(f"The ExternalEmailAddresses of {step.primary_smtp_address} lead back to {target}: correct one of them")
                 return ResolvedRecipient(address, "Loop", "", tuple(reasons))
-            address = target
+            seen.add(target.key)
+            found = self._step(target, kind, reasons)
+            if isinstance(found, ResolvedRecipient):
+                return found
+            if found.external_email_address is None:
+                return _elsewhere(found, kind, reasons)
+            step, target = found, found.external_email_address
         reasons.append(f"More than {EXTERNAL_HOPS} ExternalEmailAddresses follow one another: point the first one at the last address")
         return ResolvedRecipient(address, "Loop", "", tuple(reasons))
 
@@ -163,9 +172,9 @@ class Directory:
         reasons.append(f"{address} is not listed; {accepted.domain_name} is Authoritative, so the address does not exist")
         return ResolvedRecipient(address, "Unknown", "", tuple(reasons))
 
-    def _expand(self, address: Address, group: DirectoryRecipient, accepted: AcceptedDomain) -> Resolution:
+    def _expand(self, address: Address, group: DirectoryRecipient, accepted: AcceptedDomain, why: tuple[str, ...]) -> Resolution:
         """Members of a group and of the groups within, depth first in their order, without recursion."""
-        reasons = [f"{address} is the DistributionGroup {group.primary_smtp_address} with {len(group.members)} members"]
+        reasons = [*why, f"It is expanded to its {len(group.members)} members"]
         final: dict[str, ResolvedRecipient] = {}
         groups_seen = {group.primary_smtp_address.key}
         waiting = list(reversed(group.members))
@@ -203,5 +212,7 @@ def _not_accepted(domain: str) -> str:
     return f"{domain} is not an accepted domain"
 
 
-def _kind(recipient: DirectoryRecipient | None) -> str:
-    return recipient.kind.value if recipient is not None else "MailUser"
+def _elsewhere(recipient: DirectoryRecipient, kind: str, reasons: list[str]) -> ResolvedRecipient:
+    """A MailUser or MailContact with its mailbox on the own servers."""
+    primary = recipient.primary_smtp_address
+    return ResolvedRecipient(primary, kind, "", (*reasons, f"{primary} is a {recipient.kind.value}: the mailbox is not hosted here"))

@@ -24,6 +24,9 @@ DIRECTORY = Directory(
         mail_user("moved@contoso.com", external="moved@new.example"),
         mail_user("chain@contoso.com", external="jack@contoso.com"),
         mail_user("tobob@contoso.com", external="robert@contoso.com"),
+        mail_user("twin@contoso.com", "twin2@contoso.com", external="twin2@contoso.com"),
+        mail_user("togroup@contoso.com", external="pair@contoso.com"),
+        group("pair@contoso.com", "amy@contoso.com"),
         mail_user("self@contoso.com", external="self@contoso.com"),
         mail_user("target@contoso.com", external="elsewhere@contoso.com"),
         mail_user("relayed@contoso.com", external="x@deep.relay.example"),
@@ -79,6 +82,9 @@ def test_accepted_domain(domain: str, accepted: str) -> None:
         ("x@y.example", "External", ["x@y.example"]),
         ("team@contoso.com", "DistributionGroup", ["Bob@contoso.com", "amy@contoso.com", "sun@customer.example", "x@y.example"]),
         ("void@contoso.com", "DistributionGroup", []),
+        ("twin@contoso.com", "MailUser", ["twin@contoso.com"]),
+        ("twin2@contoso.com", "MailUser", ["twin@contoso.com"]),
+        ("togroup@contoso.com", "DistributionGroup", ["amy@contoso.com"]),
     ],
 )
 def test_resolve(address: str, kind: str, final: list[str]) -> None:
