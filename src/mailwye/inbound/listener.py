@@ -9,9 +9,10 @@ from dataclasses import replace
 from mailwye.config.installation import ListenerSettings
 from mailwye.connectors.matching import parse_range
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.session import Session, SessionSettings
+from mailwye.inbound.proxy_gate import ProxyGate
+from mailwye.inbound.session import Session
+from mailwye.inbound.session_settings import SessionSettings, Stoppable, server_config
 from mailwye.runtime.network import Network, Server
-from mailwye.smtp.server import ServerConfig
 
 KINDS = ("mx", "submission", "submissions")
 
@@ -39,7 +40,7 @@ class Listener:
         self.settings = settings
         self._context = context
         self._network = network
-        self._sessions: set[Session] = set()
+        self._sessions: set[Stoppable] = set()
         self._server: Server | None = None
         self._empty: asyncio.Event = asyncio.Event()
         config = server_config(context, settings.kind)
@@ -63,11 +64,12 @@ class Listener:
         """
         self._server = await self._network.listen(self.session, listening or (self.settings.address, self.settings.port))
 
-    def session(self) -> Session:
-        """A session for one new connection (the factory that the network calls)."""
-        return Session(self._context, self._session_settings)
+    def session(self) -> Session | ProxyGate:
+        """The protocol for one new connection (the factory that the network calls)."""
+        make = ProxyGate if self.settings.proxies else Session
+        return make(self._context, self._session_settings)
 
-    def _closed(self, session: Session) -> None:
+    def _closed(self, session: Stoppable) -> None:
         self._sessions.discard(session)
         if not self._sessions:
             self._empty.set()
@@ -97,25 +99,3 @@ class Listener:
         for session in rest:
             session.abort()
         return len(rest)
-
-
-def server_config(context: InboundContext, kind: str) -> ServerConfig:
-    """What the protocol machine offers on a listener of this kind where a certificate is there."""
-    limits = context.limits
-    submission = kind != "mx"
-    return ServerConfig(
-        hostname=context.hostname,
-        message_size=limits.message_size,
-        recipients_per_message=limits.recipients_per_message,
-        offer_starttls=kind != "submissions",
-        offer_auth=submission and context.authenticator is not None,
-        require_auth=submission,
-        bare_line_end=limits.bare_line_end,
-        command_line=limits.command_line,
-        header_octets=limits.header_octets,
-        error_budget=limits.errors_per_session,
-        idle_commands_budget=limits.idle_commands_per_session,
-        command_timeout=limits.command_timeout,
-        content_timeout=limits.content_timeout,
-        minimum_rate=limits.minimum_rate,
-    )

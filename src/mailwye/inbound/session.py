@@ -1,4 +1,4 @@
-"""One inbound connection: bytes → (PROXY header) → (TLS) → protocol machine → events → dialogue → replies → bytes.
+"""One inbound connection: bytes → (TLS) → protocol machine → events → dialogue → replies → bytes.
 
 A driver without protocol logic: smtp/server.py knows the protocol, dialogue.py what it means. No task per command; one write per burst.
 """
@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from functools import partial
 from typing import Any, cast
 
-from mailwye.config.installation import ListenerSettings
-from mailwye.connectors.matching import canonical_address, longest_prefix
+from mailwye.connectors.matching import canonical_address
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
 from mailwye.inbound.recording import record_broken_session
+from mailwye.inbound.session_settings import SessionSettings
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
 from mailwye.runtime.tls import PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
 from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
-from mailwye.smtp.proxy import ProxyError, parse_proxy_header
 from mailwye.smtp.reply import Reply
-from mailwye.smtp.server import ServerConfig, ServerConnection
+from mailwye.smtp.server import ServerConnection
 
 CLOSING_TIME = 10.0
 """Seconds that a peer has for taking the last octets before the connection is cut."""
@@ -35,32 +34,12 @@ _SUBMISSION_KINDS = frozenset({"submission", "submissions"})
 class Phase(Enum):
     """What the next octets from the peer are."""
 
-    PROXY = "proxy header"
     HANDSHAKE = "TLS handshake"
     DIALOGUE = "dialogue"
     CLOSING = "closing"
 
 
 _DIALOGUE = Phase.DIALOGUE  # asking an Enum class for a member takes 70 ns, and this one is asked for often
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """What the sessions of one listener share. `config` and `config_without_tls`: what the machine offers with and without STARTTLS.
-
-    `opened` and `closed` keep the listener's list of sessions.
-    """
-
-    listener: ListenerSettings
-    config: ServerConfig
-    config_without_tls: ServerConfig
-    opened: Callable[[Session], None]
-    closed: Callable[[Session], None]
-
-    @property
-    def implicit_tls(self) -> bool:
-        """TLS from the first octet (RFC 8314 section 3.3)."""
-        return self.listener.kind == "submissions"
 
 
 class Session(asyncio.Protocol):
@@ -77,8 +56,6 @@ class Session(asyncio.Protocol):
         "_loop",
         "_lost",
         "_phase",
-        "_port",
-        "_proxy_data",
         "_reading_paused",
         "_session_id",
         "_settings",
@@ -97,9 +74,7 @@ class Session(asyncio.Protocol):
         self._phase = Phase.DIALOGUE
         self._session_id = ""
         self._address = ""
-        self._port = 0
         self._admitted = False
-        self._proxy_data = b""
         self._tls_context: ServerTlsContext | None = None
         self._tls: TlsLayer | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -117,18 +92,14 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: a peer connected."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._settings.opened(self)
         peer = transport.get_extra_info("peername")
-        self._address, self._port = canonical_address(peer[0]), peer[1]
-        if longest_prefix(self._settings.listener.proxies, self._address) >= 0:
-            self._enter(Phase.PROXY)
-            self._arm()
-        else:
-            self._begin(proxied=False)
+        self.begin(cast("asyncio.Transport", transport), canonical_address(peer[0]), peer[1], proxied=False)
 
-    def _begin(self, *, proxied: bool) -> None:
-        """The peer's address is known: admit him or not, and greet."""
+    def begin(self, transport: asyncio.Transport, address: str, port: int, *, proxied: bool) -> None:
+        """The peer's canonical address is known, from the connection or from a PROXY header: admit him or not, and greet."""
+        self._transport = transport
+        self._address = address
+        self._settings.opened(self)
         context, listener = self._context, self._settings.listener
         self._phase = Phase.DIALOGUE
         self._tls_context = context.tls.current
@@ -141,7 +112,7 @@ class Session(asyncio.Protocol):
             listener=listener.name,
             listener_kind=listener.kind,
             peer_address=self._address,
-            peer_port=self._port,
+            peer_port=port,
             proxied=proxied,
         )
         self._dialogue = Dialogue(context, facts)
@@ -188,8 +159,6 @@ class Session(asyncio.Protocol):
                 self._write(b"")  # what TLS itself has to say (key update, alert)
         elif self._phase is Phase.HANDSHAKE:
             self._shake_hands(data)
-        elif self._phase is Phase.PROXY:
-            self._read_proxy_header(data)
 
     def _decrypt(self, tls: TlsLayer, data: bytes) -> bytes:
         try:
@@ -200,23 +169,6 @@ class Session(asyncio.Protocol):
         if tls.peer_closed and not self._ended_by_peer:
             self._loop.call_soon(self.eof_received)
         return plain
-
-    def _read_proxy_header(self, data: bytes) -> None:
-        self._proxy_data += data
-        try:
-            header = parse_proxy_header(self._proxy_data)
-        except ProxyError as error:
-            self._session_id = self._context.new_id()
-            self._break(error)
-            return
-        if header is None:
-            return  # bounded: the parser refuses what is too long for a header
-        rest, self._proxy_data = self._proxy_data[header.length :], b""
-        if header.source:
-            self._address, self._port = canonical_address(header.source), header.source_port
-        self._begin(proxied=bool(header.source))
-        if rest:
-            self.data_received(rest)
 
     def eof_received(self) -> bool:
         """asyncio: the peer sends no more. True keeps our direction open until the answer to his message is out."""
@@ -259,7 +211,7 @@ class Session(asyncio.Protocol):
         self._advance()
 
     def _break(self, error: Exception) -> None:
-        """TLS or the PROXY header broke: say so where the layer can (an alert), tell the trace, close."""
+        """TLS broke: say so where it can (an alert), tell the trace, close."""
         record_broken_session(self._context, self._session_id, self._address, self._settings.listener.name, str(error))
         if self._tls is not None:
             self._transport.write(self._tls.data_to_send())
@@ -377,7 +329,7 @@ class Session(asyncio.Protocol):
                 case Phase.DIALOGUE:
                     self._connection.handle_deadline(now)
                     self._advance()
-                case Phase.HANDSHAKE | Phase.PROXY:
+                case Phase.HANDSHAKE:
                     self._break(
                         TimeoutError(f"the {self._phase.value} took longer than {self._context.limits.handshake_timeout:g} seconds")
                     )

@@ -364,6 +364,32 @@ async def test_declared_proxy_must_send_its_header() -> None:
     assert event.data["peer_address"] == "10.0.0.1"
 
 
+async def test_proxy_that_speaks_for_itself_keeps_its_address() -> None:
+    """A health check: PROXY UNKNOWN, or LOCAL in version 2; the client's octets right behind the header are not lost."""
+    world = World(proxies=("10.0.0.0/8",))
+    peer = world.connect("10.0.0.1")
+    assert peer.send_octets(b"PROXY UNKNOWN\r\n").startswith("220")
+    assert peer.send("QUIT").startswith("221")
+    await settle()
+    assert world.listener.sessions == 0
+
+
+def test_proxy_without_header_is_cut_off() -> None:
+    async def main() -> None:
+        world = World(proxies=("10.0.0.0/8",))
+        peer = world.connect("10.0.0.1")
+        peer.session.data_received(b"PRO")
+        assert world.listener.sessions == 1
+        await pass_time(31)
+        assert peer.aborted()
+        await settle()
+        assert world.listener.sessions == 0
+        (event,) = world.trace.of(EventKind.CONNECT)
+        assert event.reasons == ("no PROXY header within 30 seconds",)
+
+    run(main())
+
+
 async def test_limits_count_the_address_behind_the_proxy() -> None:
     world = World(proxies=("10.0.0.0/8",), limits=InboundLimits(connections_per_address=1))
     first, second, other = (world.connect("10.0.0.1") for _ in range(3))

@@ -19,7 +19,6 @@ from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.authenticator import Authenticator, Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
-from mailwye.inbound.session import Session
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import QueueQuery, QueueRow
 from mailwye.queue.memory import MemoryQueueEngine
@@ -88,7 +87,10 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.aborted = False
-        self.protocol: asyncio.Protocol | None = None
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.peer if name == "peername" else default
@@ -148,9 +150,14 @@ class Passwords:
 class Peer:
     """The far side of one connection."""
 
-    session: Session
     transport: FakeTransport
     read: int = 0
+
+    @property
+    def session(self) -> asyncio.Protocol:
+        """Whoever has the transport now."""
+        assert isinstance(self.transport.protocol, asyncio.Protocol)
+        return self.transport.protocol
 
     def send(self, *lines: str) -> str:
         """One write with these lines; what came back since the last call, without the last CRLF."""
@@ -238,7 +245,7 @@ class World:
         transport = (StuckTransport if stuck else FakeTransport)((address, 40_000))
         transport.protocol = session
         session.connection_made(transport)
-        return Peer(session, transport)
+        return Peer(transport)
 
     def greeted(self, address: str = STRANGER) -> Peer:
         """A connection after EHLO."""
