@@ -1,0 +1,132 @@
+"""From a route to the servers behind it: MX records or smart hosts, looked up now (SEMANTICS section 6, RFC 5321 section 5.1).
+
+What the records mean is decided in outbound/mx.py; here is only the asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+
+from mailwye.config.installation import DeliverySettings
+from mailwye.connectors.model import SmartHost
+from mailwye.connectors.selection import Route
+from mailwye.outbound.courier import Host, Hosts
+from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
+from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
+from mailwye.smtp.reply import Reply
+
+
+class RouteResolver:
+    """The HostResolver of live couriers. `own_names` and `own_addresses`: under which this server is known and listens, so that it
+    never delivers to itself; the couriers dial the addresses that it gives, so nothing is looked up twice (no rebinding, catalogue R1).
+    """
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver,
+        settings: DeliverySettings,
+        rng: random.Random,
+        own_names: Iterable[str] = (),
+        own_addresses: Iterable[str] = (),
+    ) -> None:
+        self._resolver = resolver
+        self._settings = settings
+        self._rng = rng
+        self._ourselves = Ourselves(frozenset(name.lower() for name in own_names), frozenset(own_addresses))
+
+    async def hosts(self, route: Route) -> Hosts:
+        """See HostResolver."""
+        if route.smart_hosts:
+            return await self._smart_hosts(route)
+        return await self._mx(route.domain, self._settings.mx_port, private_allowed=self._settings.allow_private_mx)
+
+    # MX
+
+    async def _mx(self, domain: str, port: int, *, private_allowed: bool) -> Hosts:
+        exchanges = judge_mx(domain, await self._resolver.mx(domain), self._ourselves, self._rng)
+        if exchanges.failure is not None:
+            return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
+        return await self._of_exchanges(domain, exchanges, port, private_allowed=private_allowed)
+
+    async def _of_exchanges(self, domain: str, exchanges: Exchanges, port: int, *, private_allowed: bool) -> Hosts:
+        """Group by group until there are enough addresses. One that proves to be ourselves ends the list before its group."""
+        limit = self._settings.addresses_per_destination
+        found: list[Usable] = []
+        for group in exchanges.groups:
+            usables = await self._group(group, port, private_allowed=private_allowed, validated=exchanges.validated)
+            if any(usable.ourselves for usable in usables):
+                found += [Usable(reasons=usable.reasons, ourselves=usable.ourselves) for usable in usables]
+                break
+            found += usables
+            if sum(len(usable.hosts) for usable in found) >= limit:
+                break
+        reasons = (*exchanges.reasons, *(reason for usable in found for reason in usable.reasons))
+        hosts = spread(found, limit)
+        if not hosts:
+            return Hosts(failure=final_failure(domain, exchanges, found), reasons=reasons)
+        return Hosts(hosts, reasons=(*reasons, f"MX of {domain}: {_listed(hosts)}"))
+
+    async def _group(self, group: Sequence[MxRecord], port: int, *, private_allowed: bool, validated: bool) -> list[Usable]:
+        names = [record.exchange for record in group]
+        if len(names) == 1:
+            answers = [await self._resolver.addresses(names[0])]
+        else:
+            answers = await asyncio.gather(*(self._resolver.addresses(name) for name in names))
+        return [
+            usable_addresses(name, port, answer, self._ourselves, self._rng, private_allowed=private_allowed, validated=validated)
+            for name, answer in zip(names, answers, strict=True)
+        ]
+
+    # Smart hosts
+
+    async def _smart_hosts(self, route: Route) -> Hosts:
+        """All entries in their order; one that cannot be looked up now only leaves the others. No failure here is for good: the
+        connector can be corrected, and the mail waits for that.
+        """
+        limit = self._settings.addresses_per_destination
+        hosts: list[Host] = []
+        reasons: list[str] = []
+        failures: list[str] = []
+        for entry in order_smart_hosts(route.smart_hosts, self._rng):
+            found = await self._smart_host(entry)
+            hosts += found.hosts
+            reasons += found.reasons
+            if found.failure is not None:
+                failures.append(f"{entry}: {found.failure.text}")
+            if len(hosts) >= limit:
+                break
+        if hosts:
+            return Hosts(tuple(dict.fromkeys(hosts))[:limit], reasons=(*reasons, f"SmartHosts: {_listed(hosts)}"))
+        text = f'DNS query failed for SmartHosts of connector "{route.connector}": {"; ".join(failures)}'
+        return Hosts(failure=Reply(450, "4.4.312", text), reasons=(*reasons, text))
+
+    async def _smart_host(self, entry: SmartHost) -> Hosts:
+        port = entry.port or self._settings.smart_host_port
+        if entry.is_address:
+            return Hosts((Host(entry.host, entry.host, port),))
+        if not entry.look_up_mx:
+            return await self._address_records(entry.host, port)
+        answer = await self._resolver.mx(entry.host)
+        if isinstance(answer, Unknown):
+            return Hosts(failure=Reply(450, "4.4.312", answer.reason))
+        if isinstance(answer, Absent) and answer.absence is Absence.NODATA:
+            return await self._address_records(entry.host, port)
+        exchanges = judge_mx(entry.host, answer, self._ourselves, self._rng)
+        if exchanges.failure is not None:
+            return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
+        return await self._of_exchanges(entry.host, exchanges, port, private_allowed=True)
+
+    async def _address_records(self, name: str, port: int) -> Hosts:
+        """A smart host may be anywhere, also on a private address or on another port of this machine."""
+        answer = await self._resolver.addresses(name)
+        usable = usable_addresses(name, port, answer, Ourselves(), self._rng, private_allowed=True, validated=True)
+        if not usable.hosts:
+            return Hosts(failure=Reply(450, "4.4.312", "; ".join(usable.reasons)))
+        return Hosts(usable.hosts)
+
+
+def _listed(hosts: Sequence[Host]) -> str:
+    return ", then ".join(map(str, hosts))
