@@ -22,7 +22,7 @@ class Network(Protocol):
     async def connect(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int, *, source: str = "", timeout: float
     ) -> asyncio.Protocol:
-        """Connect to the IP address `host` (never a name). Returns the protocol that `factory` made, connected.
+        """Connect to the IP address `host` (never a name), or to the Unix socket whose path it is ("/…"; port 0). Returns the protocol that `factory` made, connected.
 
         :raises OSError: refused, unreachable; TimeoutError (an OSError) after `timeout` seconds.
         """
@@ -43,6 +43,9 @@ class SystemNetwork:
         loop = asyncio.get_running_loop()
         local = (source, 0) if source else None
         async with asyncio.timeout(timeout):
+            if host.startswith("/"):
+                _, protocol = await loop.create_unix_connection(factory, host)
+                return protocol
             _, protocol = await loop.create_connection(factory, host, port, local_addr=local)
         return protocol
 

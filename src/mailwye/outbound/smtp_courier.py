@@ -1,0 +1,131 @@
+"""Carries messages to other mail servers: one pool of connections for each destination."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from mailwye.config.installation import DeliverySettings
+from mailwye.connectors.selection import Route
+from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work
+from mailwye.outbound.smtp_pool import SmtpPool
+from mailwye.outbound.ticket import SessionSettings, Ticket
+from mailwye.outbound.tls_check import TlsDemand, handshake_failed
+from mailwye.runtime.clock import Clock
+from mailwye.runtime.network import Network
+from mailwye.runtime.tls import ClientTlsContext, TlsError
+from mailwye.smtp.client_events import ClientConfig, ClientMode
+from mailwye.smtp.reply import Reply
+
+TlsContexts = Callable[[str], ClientTlsContext | None]
+"""From OutboundConnector's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
+
+:raises TlsError: no such certificate, or its files are bad.
+"""
+
+
+def client_config(delivery: DeliverySettings, hostname: str, mode: ClientMode = ClientMode.SMTP) -> ClientConfig:
+    """How the connections of these settings speak."""
+    return ClientConfig(
+        hostname=delivery.hello_name or hostname,
+        mode=mode,
+        greeting_timeout=min(300.0, delivery.command_timeout),
+        command_timeout=delivery.command_timeout,
+        data_timeout=min(120.0, delivery.command_timeout),
+        block_timeout=min(180.0, delivery.command_timeout),
+        content_timeout=delivery.content_timeout,
+        handshake_timeout=min(60.0, delivery.command_timeout),
+    )
+
+
+class SmtpCourier:
+    """The Courier for RouteKind.CONNECTOR and RouteKind.MX."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        resolver: HostResolver,
+        tls_contexts: TlsContexts,
+        clock: Clock,
+        settings: DeliverySettings,
+        hostname: str,
+        mode: ClientMode = ClientMode.SMTP,
+    ) -> None:
+        self._network = network
+        self._resolver = resolver
+        self._tls_contexts = tls_contexts
+        self._clock = clock
+        self._settings = settings
+        self._client = client_config(settings, hostname, mode)
+        self._pools: dict[str, SmtpPool] = {}
+        self._retired: set[SmtpPool] = set()
+        self._closed = False
+        self._emptied = asyncio.Event()
+
+    def deliver(self, work: Work) -> Awaitable[Sequence[Attempt]]:
+        """See Courier."""
+        ticket = Ticket(work)
+        if self._closed:
+            ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
+            return ticket
+        pool = self._pools.get(work.route.next_hop)
+        if pool is None or not same_way(pool.route, work.route):
+            try:
+                pool = self._new_pool(work.route)
+            except TlsError as error:
+                demand = TlsDemand(work.route.tls_settings, work.route.tls_domain, work.route.connector)
+                ticket.fail(Stage.TLS, handshake_failed(demand, work.route.next_hop, f"the client certificate cannot be used: {error}"))
+                return ticket
+        pool.submit(ticket)
+        return ticket
+
+    async def close(self) -> None:
+        """See Courier. Waits for what is in flight; cancel it to cut that short, then everything left is dropped and deferred."""
+        self._closed = True
+        try:
+            for pool in (*self._pools.values(), *self._retired):
+                pool.close_when_idle()
+            while self._pools or self._retired:
+                self._emptied.clear()
+                await self._emptied.wait()
+        finally:
+            for pool in (*self._pools.values(), *self._retired):
+                pool.abort()
+
+    def _new_pool(self, route: Route) -> SmtpPool:
+        """A pool for `route`; the one that had the same key before a configuration change finishes what it has."""
+        key = route.next_hop
+        context = self._tls_contexts(route.client_certificate)
+        old = self._pools.pop(key, None)
+        if old is not None:
+            self._retired.add(old)
+            old.close_when_idle()
+        demand = TlsDemand(route.tls_settings, route.tls_domain, route.connector)
+        pool = self._pools[key] = SmtpPool(
+            route,
+            settings=SessionSettings(self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection),
+            delivery=self._settings,
+            resolver=self._resolver,
+            network=self._network,
+            clock=self._clock,
+            on_empty=self._drop_pool,
+        )
+        return pool
+
+    def _drop_pool(self, pool: SmtpPool) -> None:
+        key = pool.route.next_hop
+        if self._pools.get(key) is pool:
+            del self._pools[key]
+        self._retired.discard(pool)
+        self._emptied.set()
+
+
+def same_way(one: Route, other: Route) -> bool:
+    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
+    return (
+        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
+        and one.tls_settings is other.tls_settings
+        and one.tls_domain == other.tls_domain
+        and one.client_certificate == other.client_certificate
+    )

@@ -1,0 +1,397 @@
+"""One outbound SMTP or LMTP connection: ClientConnection and TlsLayer between an asyncio transport and the pool.
+
+Connect → greeting → EHLO → STARTTLS by level → transactions → idle → QUIT. Protocol callbacks and futures only: no task for a message on
+a kept connection, except for those whose content must be streamed or re-encoded (outbound/smtp_preparation.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+from mailwye.outbound import tls_check
+from mailwye.outbound.courier import Attempt, Host, Stage
+from mailwye.outbound.fitting import fits_as_it_is
+from mailwye.outbound.smtp_preparation import prepare, request_for
+from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
+from mailwye.queue.engine import QueueError
+from mailwye.runtime.clock import Clock
+from mailwye.runtime.tls import TlsError, TlsLayer
+from mailwye.smtp.client import ClientConnection
+from mailwye.smtp.client_events import (
+    ClientEvent,
+    ContentRequested,
+    Extensions,
+    ServerGone,
+    ServerReady,
+    TlsAccepted,
+    TlsRefused,
+    TransactionEnded,
+)
+from mailwye.smtp.client_table import Awaited
+from mailwye.smtp.errors import LocalProtocolError
+from mailwye.smtp.reply import Reply
+
+
+class SessionOwner(Protocol):
+    """Who hears of a session: the pool."""
+
+    def session_free(self, session: SmtpSession) -> None:
+        """It can take a ticket."""
+
+    def session_lost(self, session: SmtpSession) -> None:
+        """It is gone; its tickets were settled or returned before."""
+
+    def ticket_returned(self, ticket: Ticket) -> None:
+        """A kept connection had died before the peer heard of this message: carry it on another one."""
+
+
+class SmtpSession(asyncio.Protocol):
+    """One connection to `host`. `opened` is done when it can take tickets, or raises HostFailed. `plaintext`: do not try TLS."""
+
+    def __init__(self, host: Host, settings: SessionSettings, owner: SessionOwner, clock: Clock, *, plaintext: bool = False) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.host_text = str(host)
+        self.tls_text = ""
+        self.reasons: tuple[str, ...] = ()
+        self.messages = 0
+        self.tls_reason = ""
+        self._host = host
+        self._settings = settings
+        self._owner = owner
+        self._clock = clock
+        self._plaintext = plaintext
+        self._client = ClientConnection(settings.client, now=clock.monotonic(), peer=self.host_text)
+        self._transport: asyncio.Transport | None = None
+        self._tls: TlsLayer | None = None
+        self._tickets: deque[Ticket] = deque()
+        self._idle_since = clock.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._care: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._content_wanted = asyncio.Event()
+        self._failed: HostFailed | None = None
+        self._closed = False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        now = self._clock.monotonic()
+        if self._tls is not None:
+            self._receive_encrypted(self._tls, data, now)
+        else:
+            self._client.receive_data(data, now)
+        self._handle_events()
+
+    def eof_received(self) -> bool:
+        """See asyncio."""
+        self._client.receive_eof()
+        self._handle_events()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._client.receive_eof()
+        self._handle_events()
+        self._leave()
+
+    def pause_writing(self) -> None:
+        """See asyncio."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        self._writable.set()
+
+    # For the pool
+
+    @property
+    def free(self) -> bool:
+        """True where `deliver` may be called."""
+        return not self._tickets and self._client.can_start
+
+    @property
+    def worn_out(self) -> bool:
+        """True after as many messages as one connection may carry."""
+        return self.messages >= self._settings.messages
+
+    def deliver(self, ticket: Ticket) -> None:
+        """Carry the message of `ticket`. Only for a session that is free."""
+        ticket.session = self
+        self._tickets.append(ticket)
+        work = ticket.work
+        message, content, offered = work.lease.message, work.lease.content.inline, self._client.extensions
+        plain = fits_as_it_is(message, content, offered) if content is not None else None
+        if plain is None or (offered.size and message.size > offered.size):
+            self._care = self._loop.create_task(self._deliver_with_care(ticket))
+            return
+        self._client.start(request_for(work, plain, content, offered), self._clock.monotonic())
+        self._flush()
+
+    def quit(self) -> None:
+        """Say QUIT and close; at once where something is under way."""
+        self._client.quit(self._clock.monotonic())
+        self._handle_events()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._tick()
+
+    def abort(self) -> None:
+        """Drop the connection now; what is undecided is deferred."""
+        self._client.receive_eof()
+        self._handle_events()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Events of the protocol
+
+    def _handle_events(self) -> None:
+        while (event := self._client.next_event()) is not None:
+            self._handle(event)
+        self._flush()
+
+    def _handle(self, event: ClientEvent) -> None:
+        match event:
+            case TransactionEnded():
+                self._finish_ticket(event)
+            case ContentRequested():
+                self._content_wanted.set()
+            case ServerReady(extensions):
+                self._handle_ready(extensions)
+            case TlsAccepted():
+                self._start_handshake()
+            case TlsRefused(reply):
+                self._without_tls(tls_check.refused(self._settings.demand, self.host_text, reply), f"STARTTLS was refused ({reply})")
+            case ServerGone():
+                self._handle_gone(event)
+
+    def _handle_ready(self, extensions: Extensions) -> None:
+        demand = self._settings.demand
+        if self._tls is not None or self._plaintext:
+            self._become_usable()
+        elif extensions.starttls and self._settings.tls_context is not None:
+            self._client.start_tls(self._clock.monotonic())
+        else:
+            self._without_tls(tls_check.not_offered(demand, self.host_text), "STARTTLS is not offered")
+
+    def _without_tls(self, reply: Reply, cause: str) -> None:
+        """There will be no TLS: go on in plaintext only where nobody asked for more (W7)."""
+        if self._settings.demand.required:
+            self._fail(HostFailed(Stage.TLS, reply))
+        else:
+            self.tls_reason = f"plaintext: {cause}"
+            self._become_usable()
+
+    def _become_usable(self) -> None:
+        self._idle_since = self._clock.monotonic()
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _handle_gone(self, event: ServerGone) -> None:
+        # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
+        broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
+        failure = self._failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
+        if not self.opened.done():
+            self.opened.set_exception(failure)
+        if self._care is not None:
+            self._care.cancel()
+        if self._transport is not None:
+            self._flush()
+            self._transport.close()
+
+    def _fail(self, failure: HostFailed) -> None:
+        """This session is of no use: say goodbye where the protocol allows it."""
+        self._failed = failure
+        if not self.opened.done():
+            self.opened.set_exception(failure)
+        self._client.quit(self._clock.monotonic())
+
+    def _leave(self) -> None:
+        """The connection is gone for good."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._care is not None:
+            self._care.cancel()
+        while self._tickets:  # only those that had not begun: the client settled the others
+            ticket = self._tickets.popleft()
+            ticket.session = None
+            self._return(ticket)
+        self._owner.session_lost(self)
+
+    # Transactions
+
+    def _finish_ticket(self, event: TransactionEnded) -> None:
+        ticket = self._tickets.popleft()
+        ticket.session = None
+        reused = self.messages > 0
+        self.messages += 1
+        first = event.outcomes[0].reply
+        if not event.replied and reused and not ticket.retried and not ticket.done() and first.enhanced != "4.4.315":
+            # The kept connection had ended (idle limit or message limit of the peer) before anything was said about this message.
+            self._return(ticket)
+            return
+        if not ticket.done():
+            ticket.set_result(self._attempts(ticket, event))
+        self._idle_since = self._clock.monotonic()
+        if self.free:
+            self._owner.session_free(self)
+
+    def _return(self, ticket: Ticket) -> None:
+        """Once, another connection may try at once; the second time the message waits like any other."""
+        if ticket.retried:
+            reply = Reply(450, "4.4.318", f"Connection was closed abruptly by {self.host_text}")
+            ticket.fail(Stage.CONNECT, reply, host=self.host_text, tls=self.tls_text, reasons=self.reasons)
+        elif not ticket.done():
+            ticket.retried = True
+            ticket.prepared = None
+            self._owner.ticket_returned(ticket)
+
+    def _attempts(self, ticket: Ticket, event: TransactionEnded) -> list[Attempt]:
+        prepared = ticket.prepared
+        host, tls, reasons, dsn = self.host_text, self.tls_text, self.reasons, self._client.extensions.dsn
+        if prepared is not None:
+            reasons += prepared.reasons
+        attempts = iter([(STAGES[outcome.at], outcome.reply) for outcome in event.outcomes])
+        refused = prepared.refused if prepared is not None else {}
+        made: list[Attempt] = []
+        for index, delivery in enumerate(ticket.work.lease.deliveries):
+            stage, reply = (Stage.RCPT, refused[index]) if index in refused else next(attempts)
+            if reply.code == 530 and not tls and stage is Stage.MAIL:
+                stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
+            made.append(Attempt(delivery, stage, reply, host, tls, reasons, dsn))
+        return made
+
+    async def _deliver_with_care(self, ticket: Ticket) -> None:
+        """For content that is streamed or re-encoded, and for what this hop cannot take at all."""
+        try:
+            prepared = await prepare(ticket.work, self._client.extensions, self.host_text)
+        except (QueueError, OSError) as error:
+            self._turn_away(ticket, Stage.MAIL, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), ())
+            return
+        ticket.prepared = prepared
+        if prepared.request is None:
+            self._turn_away(ticket, Stage.MAIL, prepared.reply, prepared.reasons)
+            return
+        self._content_wanted.clear()
+        self._client.start(prepared.request, self._clock.monotonic())
+        self._flush()
+        if prepared.request.content is not None:
+            return
+        try:
+            await self._stream(ticket)
+        except (QueueError, OSError, LocalProtocolError) as error:
+            # The final dot must never follow half a message.
+            ticket.fail(Stage.CONTENT, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), host=self.host_text)
+            self.abort()
+
+    async def _stream(self, ticket: Ticket) -> None:
+        await self._content_wanted.wait()
+        async for piece in ticket.work.lease.content.chunks():
+            if ticket.session is not self or not self._client.send_content(piece, self._clock.monotonic()):
+                return  # refused meanwhile
+            self._flush()
+            await self._writable.wait()
+        if ticket.session is self:
+            self._client.end_content(self._clock.monotonic())
+            self._flush()
+
+    def _turn_away(self, ticket: Ticket, stage: Stage, reply: Reply, reasons: tuple[str, ...]) -> None:
+        """The message does not go to this hop; the connection was not touched."""
+        self._tickets.remove(ticket)
+        ticket.session = None
+        ticket.fail(stage, reply, host=self.host_text, tls=self.tls_text, reasons=self.reasons + reasons)
+        self._idle_since = self._clock.monotonic()
+        self._owner.session_free(self)
+
+    # TLS
+
+    def _start_handshake(self) -> None:
+        context = self._settings.tls_context
+        assert context is not None
+        name = self._host.name
+        self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
+        self._tls.start()
+        self._send_encrypted(self._tls)
+
+    def _receive_encrypted(self, tls: TlsLayer, data: bytes, now: float) -> None:
+        shaking = not tls.handshake_complete
+        try:
+            plain = tls.receive_data(data)
+        except TlsError as error:
+            self._send_encrypted(tls)
+            self._tls_broke(str(error), shaking=shaking)
+            return
+        self._send_encrypted(tls)
+        if shaking and tls.handshake_complete:
+            self._handshaken(tls, now)
+        if plain:
+            self._client.receive_data(plain, now)
+        if tls.peer_closed:
+            self._client.receive_eof()
+
+    def _tls_broke(self, cause: str, *, shaking: bool) -> None:
+        if shaking:
+            reply = tls_check.handshake_failed(self._settings.demand, self.host_text, cause)
+            self._failed = HostFailed(Stage.TLS, reply, handshake=True)
+        self._client.receive_eof()
+
+    def _handshaken(self, tls: TlsLayer, now: float) -> None:
+        verdict = tls_check.check_certificate(self._settings.demand, self._host.name, self.host_text, tls.peer_certificate)
+        self.tls_text = f"{tls.version} with {tls.cipher}"
+        if isinstance(verdict, Reply):
+            self._failed = HostFailed(Stage.TLS, verdict)
+            self._client.quit(now)
+            return
+        self.tls_reason = verdict
+        self._client.tls_started(now)
+
+    # Writing and time
+
+    def _flush(self) -> None:
+        data = self._client.data_to_send()
+        if not data or self._transport is None:
+            return
+        if self._tls is None:
+            self._transport.write(data)
+            return
+        try:
+            self._tls.send(data)
+        except TlsError:
+            self._transport.abort()
+            return
+        self._send_encrypted(self._tls)
+
+    def _send_encrypted(self, tls: TlsLayer) -> None:
+        data = tls.data_to_send()
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def _arm(self) -> None:
+        """One timer for a session, however many messages it carries: it looks again at most every `idle` seconds."""
+        config, now = self._settings.client, self._clock.monotonic()
+        pause = min(self._settings.idle, config.command_timeout, config.content_timeout, config.handshake_timeout)
+        deadline = self._client.next_deadline()
+        due = deadline if deadline is not None else self._idle_since + self._settings.idle
+        self._timer = self._loop.call_later(max(min(pause, due - now), 0.001), self._tick)
+
+    def _tick(self) -> None:
+        now = self._clock.monotonic()
+        if self._client.next_deadline() is not None:
+            self._client.handle_deadline(now)
+        elif not self._tickets and self.opened.done() and now - self._idle_since >= self._settings.idle:
+            self._client.quit(now)
+        self._handle_events()
+        if not self._closed:
+            self._arm()

@@ -1,0 +1,84 @@
+"""What the pool and its sessions pass around: a work with its future, the settings of a destination, the failure of a host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailwye.outbound.courier import Attempt, Stage, Work
+from mailwye.outbound.smtp_preparation import Prepared
+from mailwye.outbound.tls_check import TlsDemand
+from mailwye.runtime.tls import ClientTlsContext
+from mailwye.smtp.client_events import ClientConfig
+from mailwye.smtp.client_table import Awaited
+from mailwye.smtp.reply import Reply
+
+STAGES: dict[Awaited | None, Stage] = {
+    None: Stage.CONNECT,
+    Awaited.GREETING: Stage.GREETING,
+    Awaited.EHLO: Stage.GREETING,
+    Awaited.HELO: Stage.GREETING,
+    Awaited.STARTTLS: Stage.TLS,
+    Awaited.AUTH: Stage.GREETING,
+    Awaited.MAIL: Stage.MAIL,
+    Awaited.RCPT: Stage.RCPT,
+    Awaited.DATA: Stage.DATA,
+    Awaited.CHUNK: Stage.CONTENT,
+    Awaited.CONTENT: Stage.CONTENT,
+    Awaited.RSET: Stage.MAIL,
+    Awaited.QUIT: Stage.CONNECT,
+}
+"""The stage of an attempt, by the reply that was awaited."""
+
+
+class Abortable(Protocol):
+    """What carries a ticket."""
+
+    def abort(self) -> None:
+        """Drop it now."""
+
+
+class Ticket(asyncio.Future[Sequence[Attempt]]):
+    """The future that SmtpCourier.deliver returns, with the work it stands for. Cancelling it gives up the connection that carries it."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.work = work
+        self.retried = False
+        self.session: Abortable | None = None
+        self.prepared: Prepared | None = None
+
+    def cancel(self, msg: object | None = None) -> bool:
+        """See asyncio.Future; what is on the wire is abandoned."""
+        cancelled = super().cancel(msg)
+        if cancelled and self.session is not None:
+            self.session.abort()
+        return cancelled
+
+    def fail(self, stage: Stage, reply: Reply, *, host: str = "", tls: str = "", reasons: tuple[str, ...] = ()) -> None:
+        """Give every delivery the same attempt."""
+        if not self.done():
+            self.set_result([Attempt(delivery, stage, reply, host, tls, reasons) for delivery in self.work.lease.deliveries])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` before a connection is replaced."""
+
+    client: ClientConfig
+    demand: TlsDemand
+    tls_context: ClientTlsContext | None = None
+    idle: float = 10.0
+    messages: int = 100_000
+
+
+class HostFailed(Exception):
+    """This host cannot be used now. `handshake`: TLS itself broke, so that plaintext is worth a try where that is allowed."""
+
+    def __init__(self, stage: Stage, reply: Reply, *, handshake: bool = False) -> None:
+        super().__init__(str(reply))
+        self.stage = stage
+        self.reply = reply
+        self.handshake = handshake

@@ -1,0 +1,98 @@
+"""What an outbound connector asks of TLS, and the sentence that says what is missing (SEMANTICS section 8). Pure.
+
+Every refusal here defers: a requirement that cannot be met today (an expired certificate, STARTTLS switched off by a firewall) is mended
+by somebody tomorrow, and the mail never leaves in a weaker way than was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailwye.connectors.matching import certificate_name_matches, is_presentable, pattern_matches
+from mailwye.connectors.model import TlsSettings
+from mailwye.runtime.tls import PresentedCertificate
+from mailwye.smtp.reply import Reply
+
+NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TlsDemand:
+    """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one."""
+
+    settings: TlsSettings = TlsSettings.OPPORTUNISTIC
+    tls_domain: str = ""
+    connector: str = ""
+
+    @property
+    def required(self) -> bool:
+        """True where mail must not leave in plaintext."""
+        return self.settings is not TlsSettings.OPPORTUNISTIC
+
+    @property
+    def asked_by(self) -> str:
+        """Which setting asked, for people."""
+        domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
+        return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
+
+
+def not_offered(demand: TlsDemand, host: str) -> Reply:
+    """The peer hides STARTTLS (W7)."""
+    return _cannot_connect(f"STARTTLS is required by {demand.asked_by}, but {host} does not offer it")
+
+
+def refused(demand: TlsDemand, host: str, reply: Reply) -> Reply:
+    """The peer offers STARTTLS and then refuses it (W7)."""
+    return _cannot_connect(f"STARTTLS is required by {demand.asked_by}, but {host} refused it: {reply}")
+
+
+def handshake_failed(demand: TlsDemand, host: str, cause: str) -> Reply:
+    """The handshake broke."""
+    wanted = f"; TLS is required by {demand.asked_by}" if demand.required else ""
+    return _cannot_connect(f"TLS with {host} failed: {cause}{wanted}")
+
+
+def _cannot_connect(cause: str) -> Reply:
+    return Reply(450, "4.4.317", f"Cannot connect to remote server: {cause}")
+
+
+def check_certificate(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
+    """The verdict on the handshake's certificate: the deferring reply, or the reason why it is good enough.
+
+    `host_name` is what DomainValidation expects where TlsDomain is empty; `host` names the peer for people.
+    """
+    match demand.settings:
+        case TlsSettings.OPPORTUNISTIC:
+            return "TLS is used because it was offered; the certificate was not judged (TlsSettings null)"
+        case TlsSettings.ENCRYPTION_ONLY:
+            return f"TLS as {demand.asked_by} asks; any certificate is good"
+    if certificate is None:
+        return _invalid(demand, f"{host} presented no certificate")
+    if not certificate.trusted:
+        told = f"{certificate.trust_reason}; subject {certificate.subject}, issuer {certificate.issuer}, SHA-256 {certificate.fingerprint}"
+        return _invalid(demand, f"the certificate of {host} is not trusted: {told}")
+    if demand.settings is TlsSettings.CERTIFICATE_VALIDATION:
+        return f"TLS with a trusted certificate as {demand.asked_by} asks: {certificate.trust_reason}"
+    expected = demand.tls_domain or host_name
+    for presented in certificate.names:
+        if name_satisfies(presented, expected):
+            return f"TLS with a trusted certificate for {presented}, which matches {expected}, as {demand.asked_by} asks"
+    names = ", ".join(certificate.names[:NAMES_SHOWN]) or "no name at all"
+    more = f" and {len(certificate.names) - NAMES_SHOWN} more" if len(certificate.names) > NAMES_SHOWN else ""
+    return _invalid(demand, f"{host}: expected name {expected}, presented {names}{more}")
+
+
+def name_satisfies(presented: str, expected: str) -> bool:
+    """TlsDomain: a plain name by RFC 9525 section 6.3; `*.contoso.com` is met by a certificate for any subdomain, or for
+    `*.contoso.com`, but not by one for contoso.com (SEMANTICS section 2).
+    """
+    if not expected.startswith("*."):
+        return certificate_name_matches(presented, expected)
+    presented, expected = presented.lower(), expected.lower()
+    if not is_presentable(expected) or not is_presentable(presented):
+        return False
+    return presented == expected or pattern_matches(expected, presented.removeprefix("*."), subdomains_only=True)
+
+
+def _invalid(demand: TlsDemand, cause: str) -> Reply:
+    return Reply(450, "4.7.320", f"Certificate validation failed: {cause}; asked for by {demand.asked_by}")
