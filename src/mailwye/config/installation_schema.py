@@ -143,12 +143,16 @@ def _model(cls: type[Any], **special: Any) -> type[BaseModel]:
 
 
 class ClientCertificateModel(BaseModel):
+    """[tls.client_certificates.NAME]: what an outbound connector presents."""
+
     model_config = _STRICT
     certificate: _FilePath
     private_key: _FilePath
 
 
 class TlsModel(BaseModel):
+    """[tls]."""
+
     model_config = _STRICT
     certificate: _FilePath | None = None
     private_key: _FilePath | None = None

@@ -37,8 +37,8 @@ class ConfigObject(BaseModel):
 
     @property
     def identity(self) -> str:
-        """What makes two objects of one kind the same, in lower case."""
-        raise NotImplementedError
+        """What makes two objects of one kind the same, in lower case; "" for a kind of which there is one."""
+        return ""
 
     @property
     def label(self) -> str:

@@ -27,11 +27,6 @@ class OrganizationSettings(ConfigObject):
     name: Name = DEFAULT_NAME
 
     @property
-    def identity(self) -> str:
-        """There is one per file."""
-        return ""
-
-    @property
     def label(self) -> str:
         """As messages name it."""
         return self.kind

@@ -1,0 +1,86 @@
+"""docs/configuration.md names every key and every field with its default, and nothing that does not exist; the examples are valid."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailwye.config.check_files import check_files
+from mailwye.config.installation_schema import TABLES, FileModel
+from mailwye.config.schema import KINDS, OrganizationSettings, field_names
+from mailwye.config.schema.smart_host import DEFAULT_PRIORITY, DEFAULT_WEIGHT, PRIORITY_LIMIT
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+_ROW = re.compile(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", re.MULTILINE)
+
+
+def rows(heading: str) -> dict[str, str]:
+    """The keys of the table below `heading`, each with its default as written."""
+    section = re.search(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert section is not None, f"no section {heading}"
+    return {key: default.strip().strip("`") for key, _, default in _ROW.findall(section.group(1))}
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("Top level", tuple(key for key in FileModel.model_fields if key not in TABLES)),
+        *((f"[[{name}]]" if name == "listener" else f"[{name}]", tuple(model.model_fields)) for name, model in TABLES.items()),
+        ("Organization", field_names(OrganizationSettings)),
+        *((kind, field_names(entry.model)) for kind, entry in KINDS.items()),
+    ],
+)
+def test_each_table_has_exactly_the_keys_that_exist(heading: str, keys: tuple[str, ...]) -> None:
+    assert set(rows(heading)) == set(keys)
+
+
+def test_every_section_is_a_table_or_a_kind_that_exists() -> None:
+    headings = set(re.findall(r"^### (.*)$", TEXT, re.MULTILINE))
+    tables = {f"[[{name}]]" if name == "listener" else f"[{name}]" for name in TABLES}
+    assert headings == {"Top level", "Organization", *KINDS, *tables}
+
+
+def _written(value: Any) -> str:
+    match value:
+        case "" | ():
+            return '""' if value == "" else "[]"
+        case bool():
+            return str(value).lower()
+        case float() | int():
+            return f"{value:g}" if value < 1_000_000 else str(int(value))
+        case tuple():
+            return ", ".join(_written(entry) for entry in value)
+        case _:
+            return str(value)
+
+
+def test_defaults_of_the_installation_are_those_of_the_code() -> None:
+    for name, model in TABLES.items():
+        if name in ("listener", "tls"):
+            continue
+        documented = rows(f"[{name}]")
+        assert documented == {key: _written(info.default) for key, info in model.model_fields.items()}
+
+
+def test_defaults_of_connectors_are_those_of_the_code() -> None:
+    for kind in ("InboundConnector", "OutboundConnector"):
+        documented = rows(kind)
+        for info in KINDS[kind].model.model_fields.values():
+            alias = info.alias or ""
+            value = getattr(info.default, "value", info.default)
+            expected = "required" if info.is_required() else "null" if value is None else '["*"]' if value == ("*",) else _written(value)
+            assert (alias, documented[alias]) == (alias, expected)
+
+
+def test_smart_hosts_are_documented_as_they_are() -> None:
+    assert f"`Priority` (0 to {PRIORITY_LIMIT}, default {DEFAULT_PRIORITY}, lower first)" in TEXT
+    assert f"`Weight` (1 to {PRIORITY_LIMIT}, default {DEFAULT_WEIGHT})" in TEXT
+
+
+def test_the_examples_have_no_findings() -> None:
+    found = check_files(ROOT / "examples" / "mailwye.toml", ROOT / "examples" / "organization.yaml")
+    assert [str(problem) for problem in found if problem.field != "data_directory"] == []
