@@ -22,7 +22,8 @@ class Network(Protocol):
     async def connect(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int, *, source: str = "", timeout: float
     ) -> asyncio.Protocol:
-        """Connect to the IP address `host` (never a name), or to the Unix socket whose path it is ("/…"; port 0). Returns the protocol that `factory` made, connected.
+        """Connect to the IP address `host` (never a name), or to the Unix socket whose absolute path it is. Returns the protocol that
+        `factory` made, connected.
 
         :raises OSError: refused, unreachable; TimeoutError (an OSError) after `timeout` seconds.
         """
