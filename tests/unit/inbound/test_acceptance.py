@@ -165,13 +165,22 @@ async def test_bdat() -> None:
     world = World()
     peer = world.greeted()
     peer.send(*ENVELOPE[:2])
-    assert peer.send_octets(b"BDAT 12\r\nSubject: x\r\n").startswith("250")
-    assert peer.send_octets(b"BDAT 7 LAST\r\n\r\nbody\r").startswith(("250", "5"))
-    peer.send("RSET", *ENVELOPE[:2])
-    reply = peer.send_octets(b"BDAT 12\r\nSubject: x\r\nBDAT 8 LAST\r\n\r\nbody\r\n")
-    assert reply.split("\n")[-1].startswith("250 2.0.0 Ok: queued as ")
-    row = (await world.queued())[-1]
+    assert peer.send_octets(b"BDAT 12\r\nSubject: x\r\n").startswith("250 2.0.0")
+    assert await world.queued() == []
+    reply = peer.send_octets(b"BDAT 8 LAST\r\n\r\nbody\r\n")
+    assert reply == "250 2.0.0 Ok: queued as ID000002"
+    (row,) = await world.queued()
     assert (await world.content(row)).endswith(b"+0000\r\nSubject: x\r\n\r\nbody\r\n")
+
+
+async def test_reset_between_chunks_queues_nothing() -> None:
+    world = World()
+    peer = world.greeted()
+    peer.send(*ENVELOPE[:2])
+    peer.send_octets(b"BDAT 12\r\nSubject: x\r\n")
+    assert peer.send("RSET").startswith("250")
+    assert peer.send_octets(b"BDAT 0 LAST\r\n").startswith("503")
+    assert await world.queued() == []
 
 
 class FailingQueue(MemoryQueueEngine):
@@ -268,6 +277,21 @@ async def test_connection_lost_before_the_commit_keeps_the_message() -> None:
     await settle()
     assert len(await world.queued()) == 1
     assert len(world.trace.of(EventKind.RECEIVE)) == 1
+    assert world.listener.sessions == 0
+
+
+async def test_peer_that_closed_its_side_before_the_commit_still_hears_the_answer() -> None:
+    queue = SlowQueue()
+    world = World(queue=queue)
+    peer = world.greeted()
+    deliver(peer, "", "x")
+    peer.session.eof_received()
+    await settle()
+    assert peer.heard() == ""
+    queue.commit()
+    await settle()
+    assert peer.heard().startswith("250 2.0.0 Ok: queued as")
+    assert peer.transport.closed
     assert world.listener.sessions == 0
 
 
