@@ -374,6 +374,7 @@ class Session(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if self._admitted:
+            self._admitted = False
             self._context.admission.release(self._address)
         if self._dialogue is not None:
             self._dialogue.abandon()
