@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network, Server
@@ -97,8 +98,7 @@ class _PeerSession(asyncio.Protocol):
         self._content: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do not derive from asyncio's
         peer = self._peer
         peer.sessions += 1
         config = ServerConfig(hostname=peer.name, offer_starttls=peer.tls is not None)
