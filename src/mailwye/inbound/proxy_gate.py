@@ -34,6 +34,9 @@ class ProxyGate(asyncio.Protocol):
         """asyncio: somebody connected."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
+        if peer is None:  # gone already
+            self._transport.abort()
+            return
         self._address, self._port = canonical_address(peer[0]), peer[1]
         self._settings.opened(self)
         if longest_prefix(self._settings.listener.proxies, self._address) < 0:

@@ -92,8 +92,13 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: a peer connected."""
+        self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.begin(cast("asyncio.Transport", transport), canonical_address(peer[0]), peer[1], proxied=False)
+        if peer is None:  # the peer is gone already (V2): the operating system no longer knows him
+            self._phase = Phase.CLOSING
+            self._transport.abort()
+        else:
+            self.begin(self._transport, canonical_address(peer[0]), peer[1], proxied=False)
 
     def begin(self, transport: asyncio.Transport, address: str, port: int, *, proxied: bool) -> None:
         """The peer's canonical address is known, from the connection or from a PROXY header: admit him or not, and greet."""
@@ -101,7 +106,6 @@ class Session(asyncio.Protocol):
         self._address = address
         self._settings.opened(self)
         context, listener = self._context, self._settings.listener
-        self._phase = Phase.DIALOGUE
         self._tls_context = context.tls.current
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls

@@ -17,7 +17,7 @@ from mailwye.inbound.dialogue import FAILED_LOGIN_DELAY
 from mailwye.inbound.session import CLOSING_TIME
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsLayer
 from mailwye.trace.event import EventKind
-from tests.unit.inbound.world import HOSTNAME, OWN_SERVER, STRANGER, Peer, TimeLoop, World, contoso, pass_time, settle
+from tests.unit.inbound.world import HOSTNAME, OWN_SERVER, STRANGER, FakeTransport, Peer, TimeLoop, World, contoso, pass_time, settle
 from tests.unit.runtime.tls_pki import Issued, issue, trust
 
 OUR_SERVERS = InboundConnector(
@@ -399,6 +399,21 @@ async def test_limits_count_the_address_behind_the_proxy() -> None:
 
 
 # --- limits and deadlines
+
+
+@pytest.mark.parametrize("proxies", [(), ("10.0.0.0/8",)])
+async def test_peer_that_is_gone_before_we_look(proxies: tuple[str, ...]) -> None:
+    """V2: a connection that was reset between accept and getpeername."""
+    world = World(proxies=proxies)
+    session = world.listener.session()
+    transport = FakeTransport(None)
+    transport.protocol = session
+    session.connection_made(transport)
+    session.data_received(b"EHLO x.example\r\n")
+    await settle()
+    assert transport.aborted
+    assert transport.written == b""
+    assert (world.listener.sessions, world.context.admission.connections) == (0, 0)
 
 
 async def test_connection_limit_is_told_and_freed() -> None:

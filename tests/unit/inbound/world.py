@@ -79,7 +79,7 @@ class ListRecorder:
 class FakeTransport(asyncio.Transport):
     """Keeps what was written. Closing calls connection_lost in the next turn, as asyncio does."""
 
-    def __init__(self, peer: tuple[str, int]) -> None:
+    def __init__(self, peer: tuple[str, int] | None) -> None:
         super().__init__()
         self.peer = peer
         self.written = bytearray()
