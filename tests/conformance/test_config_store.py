@@ -60,6 +60,12 @@ def test_a_save_from_an_old_version_is_refused(store: ConfigStore) -> None:
     assert store.save(organization("b.com"), expected_version=1, author="bob", at=3.0) == 2
 
 
+def test_any_author_and_comment_can_be_kept(store: ConfigStore) -> None:
+    store.save(organization("a.com"), expected_version=0, author="Ann \udcff", at=1.0, comment="\x00'; -- \u202e")
+    assert store.load(1).organization == organization("a.com")
+    assert store.version() == 1
+
+
 def test_a_version_that_never_was(store: ConfigStore) -> None:
     for version in (1, -1, 10**12):
         with pytest.raises(NoSuchVersion, match=f"no version {version}"):

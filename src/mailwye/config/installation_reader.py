@@ -19,7 +19,7 @@ from mailwye.config.installation import (
     TraceSettings,
 )
 from mailwye.config.installation_schema import LISTENER_KINDS, TABLES, ClientCertificateModel, FileModel, TlsModel
-from mailwye.config.problem import Places, Problem, Severity, did_you_mean, shown
+from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
 
 
 class InstallationReader:
@@ -59,7 +59,7 @@ class InstallationReader:
         )
 
     def _path(self, text: str) -> Path:
-        return self._source.parent / Path(text).expanduser()
+        return self._source.parent / text
 
     def _tls(self, checked: TlsModel) -> TlsFileSettings:
         return TlsFileSettings(
@@ -167,9 +167,9 @@ def _object_and_field(location: tuple[str | int, ...], data: dict[str, Any]) -> 
         case ("tls", "client_certificates", name, *rest):
             return f"[tls.client_certificates.{name}]", str(rest[0]) if rest else ""
         case (table, field, *_) if isinstance(field, str):
-            return f"[{table}]", field
+            return f"[{table}]", cut(field)
         case (field, *_):
-            return "", str(field)
+            return "", cut(str(field))
         case _:
             return "", ""
 

@@ -42,6 +42,8 @@ def _domain(value: object) -> str:
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise fault("must be text", "Put it in quotes")
+    if not value.isprintable():
+        raise fault("holds a control character", "Remove it")
     return value
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
 from mailwye.config.installation_reader import InstallationReader
-from mailwye.config.problem import Places, Problem, Severity, did_you_mean, shown
+from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.toml_reader import read_toml
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT, YamlReader
@@ -152,7 +152,7 @@ def _problem(fault: dict[str, Any], data: Mapping[str, Any], places: Places) -> 
     field = _field(within)
     message, remedy = _words(fault, kind if model is Organization else field, model)
     if model is Organization and not label and fault["type"] == "extra_forbidden":
-        field = kind
+        field = cut(kind)
     return _at(places, location, Problem(message, remedy, object=label, field=field))
 
 
@@ -160,7 +160,7 @@ def _field(within: tuple[str | int, ...]) -> str:
     """`SmartHosts[2]`: the field, and the entry of a list, counted from 1."""
     if not within:
         return ""
-    name = str(within[0])
+    name = cut(str(within[0]))
     return f"{name}[{within[1] + 1}]" if len(within) > 1 and isinstance(within[1], int) and within[1] else name
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+_SHOWN = 80
+
 PathPart = str | int
 Path = tuple[PathPart, ...]
 
@@ -23,6 +25,7 @@ class Problem:
     """A finding for people. `line` and `column` count from 1, 0 where unknown (settings that came from no file).
 
     `object`: `OutboundConnector "Connector 1"`; `field`: as written in files; `message` and `remedy` without final full stop.
+    Parts may repeat foreign text; `str()` escapes its control characters, whoever renders the parts has to do so himself.
     """
 
     message: str
@@ -37,7 +40,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         head = ": ".join(part for part in (place, self.object, self.field, self.message) if part)
-        return " ".join(part if part.endswith("?") else f"{part}." for part in (head, self.remedy) if part)
+        text = " ".join(part if part.endswith("?") else f"{part}." for part in (head, self.remedy) if part)
+        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
     @property
     def is_error(self) -> bool:
@@ -72,9 +76,14 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"Did you mean {by_lower[near[0]]}?" if near else otherwise
 
 
+def cut(text: str) -> str:
+    """Foreign text, at most 80 characters of it."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
 def shown(value: object) -> str:
     """Foreign text as a message may repeat it: quoted, control characters escaped, cut."""
     text = value if isinstance(value, str) else repr(value)
-    if len(text) > 80 or not text.isprintable():
-        return ascii(text if len(text) <= 80 else f"{text[:77]}...")
-    return f'"{text}"' if isinstance(value, str) else text
+    if not text.isprintable():
+        return ascii(cut(text))
+    return f'"{cut(text)}"' if isinstance(value, str) else cut(text)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from yaml.error import MarkedYAMLError
 
-from mailwye.config.problem import Path, Places, Problem, shown
+from mailwye.config.problem import Path, Places, Problem, cut, shown
 
 DEPTH_LIMIT = 16
 ALIAS_VALUES_LIMIT = 100_000
@@ -126,7 +126,7 @@ class YamlReader:
         if lower in container.keys:
             line, _ = self._places[path]
             self.problems.append(
-                self._problem(event.start_mark, f"{key} is given twice, first in line {line}", "Keep one of them", field=key)
+                self._problem(event.start_mark, f"{cut(key)} is given twice, first in line {line}", "Keep one of them", field=cut(key))
             )
             container.repeated = True
         container.keys.add(lower)

@@ -119,6 +119,7 @@ OUTBOUND_WARNINGS = [
     ("ConnectorType: OnPremises, RecipientDomains: contoso.com", "UseMXRecord", "where the MX record points at this installation"),
     ("ConnectorType: OnPremises, AllAcceptedDomains: true", "UseMXRecord", "all accepted domains"),
     ("ConnectorType: OnPremises, RouteAllMessagesViaOnPremises: true", "UseMXRecord", "not to the own servers"),
+    ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: contoso.com", "SmartHosts", "its MX record is looked up first"),
     ("RecipientDomains: contoso.com", "RecipientDomains", "only OnPremises connectors lead to its mailboxes"),
 ]
 OTHERS = [
@@ -300,6 +301,17 @@ def test_an_internal_relay_domain_needs_a_connector() -> None:
     (found,) = check_organization(parsed.value)
     assert "unknown recipients to relay" in found.message
     assert (found.file, found.line) == ("", 0)
+
+
+def test_subdomains_of_an_internal_relay_domain_need_a_connector_too() -> None:
+    text = "AcceptedDomain: {DomainName: a.com, DomainType: InternalRelay, MatchSubDomains: true}\nOutboundConnector: "
+    only_apex = read_organization(text + f"{{Name: x, ConnectorType: OnPremises, RecipientDomains: a.com, {WAY}}}").value
+    assert only_apex is not None
+    (found,) = check_organization(only_apex)
+    assert (found.field, found.severity) == ("MatchSubDomains", Severity.WARNING)
+    both = read_organization(text + f"{{Name: x, ConnectorType: OnPremises, RecipientDomains: [a.com, '*.a.com'], {WAY}}}").value
+    assert both is not None
+    assert check_organization(both) == ()
 
 
 def test_findings_in_a_merged_organization_name_lines_of_the_file_only() -> None:

@@ -141,6 +141,7 @@ def test_tables_and_lists_in_the_wrong_place(tmp_path: Path) -> None:
         ("[limits]\nrecipients_per_message = 50\n", "mailwye.toml:9: [limits]: recipients_per_message: is below the 100 recipients"),
         ("[delivery]\nlmtp = 'localhost'\n", 'mailwye.toml:9: [delivery]: lmtp: "localhost" is neither address:port'),
         ("[limits]\nbare_line_end = 'accept'\n", 'mailwye.toml:9: [limits]: bare_line_end: "accept" is none of its values.'),
+        ('[tls]\ntrusted_authorities = ["a\\u0000b"]\n', "mailwye.toml:9: [tls]: trusted_authorities: holds a control character."),
         ("[dns]\ntimeout = nan\n", "mailwye.toml:9: [dns]: timeout: must be"),
         ("[queue]\nretry_delays = [60, 0]\n", "mailwye.toml:9: [queue]: retry_delays: must be at least"),
     ],

@@ -139,6 +139,14 @@ def test_what_is_refused(text: str, expected: str) -> None:
     assert expected in found[0]
 
 
+def test_foreign_text_cannot_draw_on_the_terminal() -> None:
+    (found,) = problems('"\\e[2J\\u202e": 1')
+    assert found.isprintable()
+    assert "\\x1b[2J\\u202e" in found
+    assert len(problems(f"{'x' * 100_000}: 1")[0]) < 500
+    assert len(problems(f"OutboundConnector: {{Name: a, {'x' * 100_000}: {'y' * 100_000}}}")[0]) < 1000
+
+
 def test_null_is_the_default_and_a_scalar_is_a_list_of_one() -> None:
     parsed = read_organization("OutboundConnector: {Name: a, TlsSettings: null, Comment: ~, RecipientDomains: contoso.com, SmartHosts: ''}")
     assert parsed.value is not None

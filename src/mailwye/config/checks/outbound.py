@@ -15,11 +15,11 @@ _MAIL_KINDS = ("mx", "submission", "submissions")
 
 def check_outbound(organization: Organization, directory: Directory, installation: Installation | None, findings: Findings) -> None:
     """Each connector against itself, the accepted domains and the installation."""
-    accepted = [domain.domain_name for domain in organization.accepted_domains]
+    accepted = frozenset(domain.domain_name for domain in organization.accepted_domains)
     for connector in organization.outbound_connectors:
         _check_scope(connector, findings)
         _check_centralized(connector, directory, accepted, findings)
-        _check_way(connector, directory, findings)
+        _check_way(connector, directory, accepted, findings)
         _check_tls(connector, findings)
         if installation is not None:
             _check_installation(connector, installation, findings)
@@ -56,7 +56,7 @@ def _check_scope(connector: OutboundConnector, findings: Findings) -> None:
         findings.warning(connector, "SenderRewritingEnabled", "is ignored on a Partner connector", "Remove it")
 
 
-def _check_centralized(connector: OutboundConnector, directory: Directory, accepted: list[str], findings: Findings) -> None:
+def _check_centralized(connector: OutboundConnector, directory: Directory, accepted: frozenset[str], findings: Findings) -> None:
     """SEMANTICS section 7: OnPremises only, no accepted-domain scope."""
     field = "RouteAllMessagesViaOnPremises"
     if not connector.route_all_messages_via_on_premises:
@@ -84,7 +84,7 @@ def _check_centralized(connector: OutboundConnector, directory: Directory, accep
         findings.error(connector, field, "excludes IsTransportRuleScoped: it stands for all mail", "Set one of the two false")
 
 
-def _is_accepted_scope(pattern: str, directory: Directory, accepted: list[str]) -> bool:
+def _is_accepted_scope(pattern: str, directory: Directory, accepted: frozenset[str]) -> bool:
     if pattern == "*":
         return False
     if pattern.startswith("*."):
@@ -92,13 +92,21 @@ def _is_accepted_scope(pattern: str, directory: Directory, accepted: list[str]) 
     return directory.accepted_domain(pattern) is not None
 
 
-def _check_way(connector: OutboundConnector, directory: Directory, findings: Findings) -> None:
+def _check_way(connector: OutboundConnector, directory: Directory, accepted: frozenset[str], findings: Findings) -> None:
     if not connector.use_mx_record and not connector.smart_hosts:
         findings.error(
             connector, "SmartHosts", "is empty, and UseMXRecord is false: there is no way out", "Name a smart host, or set UseMXRecord true"
         )
     if connector.use_mx_record and connector.smart_hosts:
         findings.error(connector, "UseMXRecord", "must be false where SmartHosts are given", "Set UseMXRecord false, or remove SmartHosts")
+    for host in connector.smart_hosts:
+        if host.look_up_mx and host.host in accepted:
+            findings.warning(
+                connector,
+                "SmartHosts",
+                f"{host} is an accepted domain: its MX record is looked up first, and where that points here, mail loops",
+                f"Name the server itself, or write [{host}] to skip the MX record",
+            )
     if not connector.use_mx_record or connector.connector_type is ConnectorType.PARTNER:
         return
     if connector.is_transport_rule_scoped or connector.route_all_messages_via_on_premises:

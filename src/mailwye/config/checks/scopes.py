@@ -18,6 +18,8 @@ from mailwye.directory.model import DomainType
 
 ALL_ACCEPTED = "AllAcceptedDomains"
 SHOWN = 5
+ANY_LABEL = "any"
+"""Stands for the name of a subdomain that is not listed itself."""
 
 
 def check_scopes(organization: Organization, snapshot: Snapshot, findings: Findings) -> None:
@@ -116,6 +118,13 @@ def _check_ways(organization: Organization, table: ConnectorTable, findings: Fin
     for domain in organization.accepted_domains:
         name, users = domain.domain_name, elsewhere[domain.domain_name]
         relays = domain.domain_type is DomainType.INTERNAL_RELAY
+        if domain.match_sub_domains and relays and table.inside.find(f"{ANY_LABEL}.{name}") is None:
+            findings.warning(
+                domain,
+                "MatchSubDomains",
+                f"takes mail for the subdomains of {name}, but no OnPremises connector carries it",
+                f"Add *.{name} to the RecipientDomains of a connector, or use AllAcceptedDomains",
+            )
         if not (users or relays) or table.inside.find(name) is not None:
             continue
         who = f"{users} mail user{'s' if users > 1 else ''}" if users else "unknown recipients to relay"

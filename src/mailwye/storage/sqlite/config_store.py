@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -41,11 +42,12 @@ CREATE TABLE passwords (mailbox TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT, WI
 class SqliteConfigStore:
     """Implements config.store.ConfigStore on `path`, which is made where it does not exist (its folder must exist).
 
-    One object may be used by several threads in turn, not at the same time. :raises ConfigStoreError: no store of ours.
+    One object may be used by several threads; calls take turns. :raises ConfigStoreError: no store of ours.
     """
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._turn = Lock()
         self._cached: StoredVersion = EMPTY
         with self._errors():
             self._create_private(path)
@@ -94,14 +96,13 @@ class SqliteConfigStore:
 
     def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
         """See ConfigStore."""
-        text = to_json(organization)
+        text, author, comment = to_json(organization), _storable(author), _storable(comment)
 
         def insert() -> int:
             current = self._version()
             if current != expected_version:
                 raise VersionConflict(expected_version, current)
-            row = (current + 1, current, author, at, comment, text)
-            self._db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)", (current + 1, current, author, at, comment, text))
             return current + 1
 
         version = self._write(insert)
@@ -181,7 +182,8 @@ class SqliteConfigStore:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with self._turn:
+                yield
         except DatabaseError as error:
             raise ConfigStoreError(str(error)) from error
         except apsw.ConnectionClosedError as error:
@@ -191,3 +193,8 @@ class SqliteConfigStore:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise ConfigStoreError(f"{self._path} cannot be opened: {reason}. Check data_directory, its owner and mode") from error
+
+
+def _storable(text: str) -> str:
+    """Command line arguments may hold octets that are no UTF-8 (surrogates in Python); SQLite takes none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
