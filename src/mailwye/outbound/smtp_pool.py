@@ -95,7 +95,8 @@ class SmtpPool:
     def submit(self, ticket: Ticket) -> None:
         """Carry the work of `ticket` as soon as a connection allows it."""
         self._waiting.append(ticket)
-        self._advance()
+        if self._idle or len(self._sessions) < self._delivery.connections_per_destination:
+            self._advance()  # else a session takes it when it is free
 
     def close_when_idle(self) -> None:
         """Say QUIT on every connection that has nothing to do, now and from now on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from mailwye.smtp.errors import RemoteProtocolError
 
@@ -139,8 +140,12 @@ class ReplyParser:
             if end < 0:
                 self._searched = max(0, len(self._buffer) - 1)
                 return None
-            code, more, text = parse_reply_line(bytes(self._buffer[:end]))
+            line = bytes(self._buffer[:end])
             del self._buffer[: end + 2]
+            if not self._texts and (whole := _single_line_reply(line)) is not None:
+                self._searched = 0
+                return whole
+            code, more, text = parse_reply_line(line)
             self._searched = 0
             self._octets += end + 2
             if self._octets > RECEIVED_REPLY_LIMIT:
@@ -153,15 +158,30 @@ class ReplyParser:
                 return self._finish()
 
     def _finish(self) -> Reply:
-        """The collected lines → one Reply; the status code leaves the text where its class is that of the code (RFC 2034 section 4)."""
+        """The collected lines → one Reply."""
         code, texts = self._code, self._texts
         self._texts, self._octets = [], 0
-        found = _STATUS(texts[0])
-        if found is None or int(texts[0][0]) != code // 100:
-            return Reply(code, "", "\n".join(texts))
-        status = found[1]
-        stripped = [text[len(status) :].lstrip(" ") if text.startswith(status) else text for text in texts]
-        return Reply(code, status, "\n".join(stripped))
+        return _reply_of(code, texts)
+
+
+def _reply_of(code: int, texts: list[str]) -> Reply:
+    """The status code leaves the text where its class is that of the code (RFC 2034 section 4)."""
+    found = _STATUS(texts[0])
+    if found is None or int(texts[0][0]) != code // 100:
+        return Reply(code, "", "\n".join(texts))
+    status = found[1]
+    stripped = [text[len(status) :].lstrip(" ") if text.startswith(status) else text for text in texts]
+    return Reply(code, status, "\n".join(stripped))
+
+
+@lru_cache(maxsize=256)
+def _single_line_reply(line: bytes) -> Reply | None:
+    """The reply that one line is, None where more lines follow. Remembered: a server says the same few lines all day.
+
+    :raises RemoteProtocolError: see parse_reply_line.
+    """
+    code, more, text = parse_reply_line(line)
+    return None if more else _reply_of(code, [text])
 
 
 # The catalogue: what the machine says without asking anyone, and what drivers say most. Sorted by code.
