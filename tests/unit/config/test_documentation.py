@@ -66,6 +66,12 @@ def test_defaults_of_the_installation_are_those_of_the_code() -> None:
         assert documented == {key: _written(info.default) for key, info in model.model_fields.items()}
 
 
+def test_defaults_of_the_top_level_are_those_of_the_code() -> None:
+    for key, default in rows("Top level").items():
+        info = FileModel.model_fields[key]
+        assert (key, default) == (key, "required" if info.is_required() else _written(info.default))
+
+
 def test_defaults_of_connectors_are_those_of_the_code() -> None:
     for kind in ("InboundConnector", "OutboundConnector"):
         documented = rows(kind)

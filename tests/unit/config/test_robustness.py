@@ -15,9 +15,25 @@ from mailwye.config.problem import Places
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 YAML = (SCENARIOS / "contoso.yaml").read_text()
 TOML = (SCENARIOS / "mailwye.toml").read_text()
-_PIECE = st.one_of(
-    st.sampled_from(list("{}[]:,-\n\"'#&*!|>%@`~? \t=.") + ["true", "null", "---", "<<", "\x00", "é", "0"]), st.text(max_size=4)
-)
+_SPECIAL = [*"{}[]:,-\n\"'#&*!|>%@`~? \t=.", "true", "null", "---", "<<", "\x00", "é", "0"]
+_PIECE = st.one_of(st.sampled_from(_SPECIAL), st.text(max_size=4))
+_FIELDS = [
+    "Name",
+    "DomainName",
+    "DomainType",
+    "Default",
+    "PrimarySmtpAddress",
+    "EmailAddresses",
+    "ExternalEmailAddress",
+    "Enabled",
+    "SenderDomains",
+    "SenderIPAddresses",
+    "TlsSenderCertificateName",
+    "SmartHosts",
+    "TlsSettings",
+    "RecipientDomains",
+    "Comment",
+]
 
 
 @st.composite
@@ -60,10 +76,7 @@ _JSON = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(["Organization", "AcceptedDomain", "Mailbox", "MailContact", "InboundConnector", "OutboundConnector"]),
-    st.sampled_from(
-        ["Name", "DomainName", "DomainType", "Default", "PrimarySmtpAddress", "EmailAddresses", "ExternalEmailAddress", "Enabled"]
-        + ["SenderDomains", "SenderIPAddresses", "TlsSenderCertificateName", "SmartHosts", "TlsSettings", "RecipientDomains", "Comment"]
-    ),
+    st.sampled_from(_FIELDS),
     _JSON,
 )
 def test_any_value_from_the_api(kind: str, field: str, value: object) -> None:
@@ -73,7 +86,8 @@ def test_any_value_from_the_api(kind: str, field: str, value: object) -> None:
 
 
 def test_values_that_are_no_mapping() -> None:
-    for value in (None, 5, "x", [], [{}]):
+    values: tuple[object, ...] = (None, 5, "x", [], [{}])
+    for value in values:
         read, problems = validate_organization(value, Places("f"))
         assert read is None
         assert [problem.file for problem in problems] == ["f"]
