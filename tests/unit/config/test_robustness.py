@@ -11,29 +11,14 @@ from hypothesis import strategies as st
 from mailwye.config.checks import check_organization
 from mailwye.config.parse import read_installation, read_organization, validate_organization
 from mailwye.config.problem import Places
+from mailwye.config.schema import KINDS, field_names
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 YAML = (SCENARIOS / "contoso.yaml").read_text()
 TOML = (SCENARIOS / "mailwye.toml").read_text()
 _SPECIAL = [*"{}[]:,-\n\"'#&*!|>%@`~? \t=.", "true", "null", "---", "<<", "\x00", "é", "0"]
 _PIECE = st.one_of(st.sampled_from(_SPECIAL), st.text(max_size=4))
-_FIELDS = [
-    "Name",
-    "DomainName",
-    "DomainType",
-    "Default",
-    "PrimarySmtpAddress",
-    "EmailAddresses",
-    "ExternalEmailAddress",
-    "Enabled",
-    "SenderDomains",
-    "SenderIPAddresses",
-    "TlsSenderCertificateName",
-    "SmartHosts",
-    "TlsSettings",
-    "RecipientDomains",
-    "Comment",
-]
+_FIELDS = sorted({name for entry in KINDS.values() for name in field_names(entry.model)})
 
 
 @st.composite
