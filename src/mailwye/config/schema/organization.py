@@ -67,12 +67,6 @@ class Organization(ConfigObject):
         """The objects of one kind, by its Exchange name."""
         return cast("tuple[ConfigObject, ...]", getattr(self, KINDS[kind].attribute))
 
-    def all_objects(self) -> Iterator[ConfigObject]:
-        """Every object, kind by kind; the organization's own settings first."""
-        yield self.organization
-        for kind in KINDS:
-            yield from self.objects(kind)
-
     def recipients(self) -> Iterator[Recipient]:
         """Every recipient of the four kinds."""
         yield from self.mailboxes
