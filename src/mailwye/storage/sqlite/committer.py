@@ -7,7 +7,7 @@ that once. The connection is never used by two threads at a time: nothing is exe
 A commit that failed tells nothing about the disk (an fsync that failed once may succeed the next time without having written: D2 in
 reliability.md). So its connection is closed, a new one is opened, and the write-ahead log is copied into the database and emptied before
 anything is acknowledged again. Tentative work of that batch fails, lasting work (results of attempts, which exist nowhere else) is kept
-and committed with the next batch.
+and committed with the next batch. A disk that is merely full is milder: the write was refused, no fsync failed, a rollback is enough.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 import apsw
+
+from mailwye.storage.sqlite.connection import abandon
 
 Row = tuple[object, ...]
 Statement = tuple[str, Row]
@@ -91,6 +93,7 @@ class Committer:
         self._scheduled = False
         self._broken: Exception | None = None
         self._failures = 0  # commits and reopenings in a row
+        self._checkpoint_first = False
         self._closed = False
         self._log_pages = 0
         self._idle: list[asyncio.Future[None]] = []
@@ -120,7 +123,7 @@ class Committer:
     async def close(self) -> None:
         """Commit what waits, then close. What cannot be committed at once is left out: its operations fail."""
         while self._under_way is not None or self._scheduled:
-            if self._broken is not None and self._under_way is None:
+            if self._failures > 1 and self._under_way is None:
                 break
             idle = self._running_loop().create_future()
             self._idle.append(idle)
@@ -146,6 +149,11 @@ class Committer:
         if self._broken is not None:
             self._under_way = (_Part(), _Part())
             self._jobs.put(self._reopen)
+            return
+        if self._checkpoint_first:
+            self._checkpoint_first = False
+            self._under_way = (_Part(), _Part())
+            self._jobs.put(self._checkpoint)
             return
         tentative, lasting = self._under_way = (self._tentative, self._lasting)
         self._tentative, self._lasting = _Part(), _Part()
@@ -186,7 +194,10 @@ class Committer:
         self._go_on()
 
     def _fail(self, error: Exception, tentative: _Part, lasting: _Part) -> None:
-        self._broken = error
+        if self._rolled_back(error):
+            self._checkpoint_first = True  # an emptied log is written over, which needs no room
+        else:
+            self._broken = error
         self._failures += 1
         lasting.extend(self._lasting)
         self._lasting = lasting
@@ -195,20 +206,34 @@ class Committer:
         for operation in tentative.operations + late.operations:
             operation.failed(error)
 
+    def _rolled_back(self, error: Exception) -> bool:
+        """Whether the connection is as good as before. A full disk refused a write; no fsync has failed, so nothing is in doubt."""
+        if not isinstance(error, apsw.FullError):
+            return False
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error:
+            return False
+        return True
+
     def _checkpointed(self, error: Exception | None) -> None:
         self._under_way = None
-        if error is not None:
+        if isinstance(error, apsw.FullError):
+            self._failed(error)  # the log still holds everything, and the next commit tries again
+        elif error is not None:
             self._fail(error, _Part(), _Part())
         self._go_on()
 
     def _go_on(self) -> None:
         if self._under_way is None and not self._scheduled and not self._closed:
-            if self._broken is not None:
+            waiting = self._tentative.operations or self._lasting.operations
+            if self._failures and (waiting or self._broken is not None):
                 self._scheduled = True
                 self._running_loop().call_later(RETRY_SECONDS if self._failures > 1 else 0, self._begin)
-            elif self._tentative.operations or self._lasting.operations:
+            elif waiting:
                 self._begin()
-        if self._under_way is None or self._broken is not None:
+        if self._under_way is None or self._failures:
             idle, self._idle = self._idle, []
             for future in idle:
                 if not future.done():
@@ -229,7 +254,7 @@ class Committer:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-        self._connection.close()
+        abandon(self._connection)
 
     def _report(self, callback: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None
@@ -258,13 +283,13 @@ class Committer:
         connection: apsw.Connection | None = None
         error: Exception | None = None
         try:
-            self._connection.close(True)
+            abandon(self._connection)
             connection = self._open()
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except Exception as caught:  # noqa: BLE001 - whatever it is, the loop must hear of it and try again
             error = caught
             if connection is not None:
-                connection.close(True)
+                abandon(connection)
                 connection = None
         self._report(self._reopened, connection, error)
 

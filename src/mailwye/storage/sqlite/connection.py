@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -12,18 +13,25 @@ class DatabaseError(Exception):
 
 
 def open_database(
-    path: Path, *, page_size: int = 4096, synchronous: str = "FULL", read_only: bool = False, busy_seconds: float = 5.0
+    path: Path,
+    *,
+    page_size: int = 4096,
+    synchronous: str = "FULL",
+    read_only: bool = False,
+    busy_seconds: float = 5.0,
+    vfs: str | None = None,
 ) -> apsw.Connection:
     """A connection to the database file `path` in write-ahead log mode; the file is made where it is missing (not with `read_only`).
 
     `synchronous` "FULL" makes every commit survive a power cut, "NORMAL" loses the latest commits then (reliability.md, fact 0.3):
-    only for what nobody was promised. `page_size` in octets counts for new files only.
+    only for what nobody was promised. `page_size` in octets counts for new files only. `vfs`: the name of another file layer of SQLite
+    (tests of disks that fail).
     :raises DatabaseError: no such file, no right to it, or no SQLite database.
     """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = None
     try:
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=100)
+        connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=100)
         connection.set_busy_timeout(int(busy_seconds * 1000))
         if not read_only:
             connection.pragma("page_size", page_size)
@@ -33,9 +41,15 @@ def open_database(
         connection.pragma("schema_version")  # reads the file's head: is it a database at all?
     except apsw.Error as error:
         if connection is not None:
-            connection.close()
+            abandon(connection)
         raise explained(path, error) from error
     return connection
+
+
+def abandon(connection: apsw.Connection) -> None:
+    """Close a connection that may be in trouble: what closing reports is not news. What was not committed is rolled back."""
+    with suppress(apsw.Error):
+        connection.close(True)
 
 
 def explained(path: Path, error: apsw.Error) -> DatabaseError:

@@ -64,6 +64,7 @@ class SqliteQueueEngine:
     Octets: `inline_octets` content up to this is kept with its message, larger is staged in chunks; `memory_octets` all content that
     waits in memory for its first attempt; `free_space_minimum` below it no mail is accepted; `ballast_octets` the reserve that lets the
     queue shrink on a full disk. `messages`: the limit of the queue. `on_alert` is told, in the event loop, what an administrator must know.
+    `vfs`: see open_database.
     Opening reads the index of all deliveries: about 2 s for 1,000,000.
     :raises QueueError: the file is damaged, of another kind, or used by another process; the text says what to do.
     """
@@ -76,14 +77,16 @@ class SqliteQueueEngine:
         memory_octets: int = 268_435_456,
         free_space_minimum: int = 67_108_864,
         messages: int = 5_000_000,
-        ballast_octets: int = 4_194_304,
+        ballast_octets: int = 8_388_608,
         on_alert: Callable[[str], None] = _no_alert,
+        vfs: str | None = None,
     ) -> None:
         self._path = path
         self._inline_octets = inline_octets
         self._memory_octets = memory_octets
         self._limit = messages
         self._alert = on_alert
+        self._vfs = vfs
         self._closed = False
         self._disk = DiskSpace(path.with_suffix(".ballast"), ballast_octets=ballast_octets, minimum=free_space_minimum)
         try:
@@ -136,10 +139,11 @@ class SqliteQueueEngine:
         ledger.accepted += len(message.deliveries)
         self._committer.add(Acceptance(self._state, ledger.seq, message, future, self._undo), rows)
 
-    def _undo(self, seq: int, message: NewMessage) -> None:
+    def _undo(self, seq: int, message: NewMessage, error: Exception) -> None:
         """A commit that failed may have left its rows in the log: nothing of a message that was refused may come back."""
         self._state.ledger.accepted -= len(message.deliveries)
-        self._committer.add(Nothing(), [(sql.UNDO_DELIVERIES, (seq,)), (sql.END_MESSAGE, (seq,))], lasting=True)
+        if not isinstance(error, apsw.FullError):
+            self._committer.add(Nothing(), [(sql.UNDO_DELIVERIES, (seq,)), (sql.END_MESSAGE, (seq,))], lasting=True)
 
     def _check_room(self, now: float) -> None:
         if self._closed:
@@ -386,7 +390,7 @@ class SqliteQueueEngine:
         return QueueState(ledger, index, FreshMessages(memory_octets))
 
     def _connect(self) -> apsw.Connection:
-        return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL")
+        return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL", vfs=self._vfs)
 
     def _commit_failed(self, error: Exception) -> None:
         freed = isinstance(error, apsw.FullError) and self._disk.give_up_ballast()

@@ -100,7 +100,12 @@ class Acceptance:
     __slots__ = ("_future", "_new", "_seq", "_state", "_undo")
 
     def __init__(
-        self, state: QueueState, seq: int, new: NewMessage, future: asyncio.Future[Receipt], undo: Callable[[int, NewMessage], None]
+        self,
+        state: QueueState,
+        seq: int,
+        new: NewMessage,
+        future: asyncio.Future[Receipt],
+        undo: Callable[[int, NewMessage, Exception], None],
     ) -> None:
         self._state = state
         self._seq = seq
@@ -117,7 +122,7 @@ class Acceptance:
 
     def failed(self, error: Exception) -> None:
         """Not durable, or nobody knows: see to it that it is not."""
-        self._undo(self._seq, self._new)
+        self._undo(self._seq, self._new, error)
         if not self._future.done():
             self._future.set_exception(commit_error(error))
 

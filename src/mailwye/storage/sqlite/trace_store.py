@@ -17,7 +17,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from mailwye.storage.sqlite.connection import DatabaseError
+from mailwye.storage.sqlite.connection import DatabaseError, abandon
 from mailwye.storage.sqlite.trace_files import day_of, open_for_writing, remove_old, trace_path
 from mailwye.trace.event import TraceEvent
 from mailwye.trace.summary import Summary
@@ -171,7 +171,7 @@ class SqliteTraceRecorder:
     def _forget(self, day: date) -> None:
         connection = self._open.pop(day, None)
         if connection is not None:
-            connection.close(True)
+            abandon(connection)
 
 
 def _recipient_rows(summary: Summary) -> Iterable[tuple[str, str, str, str, str]]:
