@@ -229,7 +229,7 @@ class ContentInspector:
             piece = self._carry + piece
             self._carry = b""
         if not self._binary:
-            if piece.endswith(b"\r"):  # only BDAT cuts here
+            if piece.endswith(b"\r"):  # its LF may come, or it is bare
                 piece, self._carry = piece[:-1], b"\r"
             if has_bare_line_end(piece):
                 if not self._normalise:

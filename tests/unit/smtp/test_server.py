@@ -190,6 +190,16 @@ def test_content_refused_by_the_driver_ends_the_transaction() -> None:
     assert driver.send("MAIL FROM:<a@b>") == ["250 2.1.0"]
 
 
+def test_data_refused_by_the_driver_keeps_the_transaction() -> None:
+    driver = Driver().hello()
+    driver.feed(b"MAIL FROM:<a@b>\r\nRCPT TO:<nodata@b>\r\n")
+    driver.replies()
+    assert driver.send("DATA now") == ["501 5.5.4"]
+    assert driver.send("DATA") == ["451 4.3.0"]
+    assert driver.send("RCPT TO:<r@b>") == ["250 2.1.5"]
+    assert driver.send("DATA") == ["354"]
+
+
 def test_new_hello_and_rset_end_the_transaction() -> None:
     for line in ("EHLO y", "HELO y", "RSET"):
         driver = Driver().open()
