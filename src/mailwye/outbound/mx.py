@@ -38,8 +38,8 @@ class Ourselves:
 
 @dataclass(frozen=True, slots=True)
 class Exchanges:
-    """The MX records to look at, in groups of equal preference, best first; or the `failure` in their place. `cut`: some were left out.
-    `loop`: the preference from which on the records lead back to ourselves, None where they do not.
+    """The MX records to look at, in groups of equal preference, best first; or the `failure` in their place. `validated`: DNSSEC vouches
+    for them. `cut`: some are left out because there are too many. `looped`: some are left out because they are ourselves.
     """
 
     groups: tuple[tuple[MxRecord, ...], ...] = ()

@@ -1,0 +1,120 @@
+"""What the trace is told about attempts and notices: the same replies and reasons on which the decisions rest."""
+
+from __future__ import annotations
+
+from mailwye.connectors.selection import RouteKind
+from mailwye.outbound.settling import Ended
+from mailwye.queue.item import Lease, NewMessage, QueuedMessage, Result
+from mailwye.smtp.address import Address
+from mailwye.trace.event import EventKind, TraceEvent
+from mailwye.trace.recorder import TraceRecorder
+
+_KINDS = {
+    Result.DELIVERED: (EventKind.SEND, "Delivered"),
+    Result.DEFERRED: (EventKind.DEFER, "Pending"),
+    Result.FAILED: (EventKind.FAIL, "Failed"),
+    Result.EXPIRED: (EventKind.EXPIRE, "Failed"),
+}
+
+
+def record_ended(trace: TraceRecorder, message: QueuedMessage, ended: Ended, version: int, error: BaseException | None) -> None:
+    """One attempt at one recipient. `error`: its end could not be stored."""
+    attempt, route, settlement = ended.attempt, ended.route, ended.settlement
+    kind, status = _KINDS[settlement.result]
+    reasons = attempt.reasons
+    data = {"next_hop": route.next_hop}
+    if kind is EventKind.SEND:
+        if route.kind is RouteKind.MAILBOX:
+            kind = EventKind.DELIVER
+    else:
+        # Where all is well the Route event has said it; where it is not, nobody should have to look further.
+        reasons = (*route.reasons, *reasons, ended.reason)
+        if settlement.due:
+            data["due"] = f"{settlement.due:.0f}"
+    if attempt.host:
+        data["host"] = attempt.host
+    if attempt.tls:
+        data["tls"] = attempt.tls
+    if error is not None:
+        reasons = (*reasons, f"This could not be stored and may be repeated: {error}")
+    trace.record(
+        TraceEvent(
+            settlement.attempted_at,
+            kind,
+            message.origin.session_id,
+            message.id,
+            _sender_text(message.sender),
+            str(ended.delivery.recipient),
+            route.connector,
+            status,
+            str(ended.reply),
+            reasons,
+            version,
+            data,
+        )
+    )
+
+
+def record_bounce(trace: TraceRecorder, message: QueuedMessage, bounce: NewMessage) -> None:
+    """A notice about `message` was queued. It is a message of its own, and can be followed like any other."""
+    recipients = ", ".join(str(one.recipient) for one in bounce.deliveries)
+    trace.record(
+        TraceEvent(
+            at=bounce.received_at,
+            kind=EventKind.DSN,
+            session=message.origin.session_id,
+            message=message.id,
+            sender=_sender_text(message.sender),
+            reasons=(f"{bounce.subject}: sent to {recipients}",),
+            config_version=bounce.config_version,
+            data={"dsn": bounce.id},
+        )
+    )
+    trace.record(
+        TraceEvent(
+            at=bounce.received_at,
+            kind=EventKind.RECEIVE,
+            session=bounce.origin.session_id,
+            message=bounce.id,
+            sender="<>",
+            reasons=(f"A notice about {message.id}, written here",),
+            config_version=bounce.config_version,
+            data={"size": str(bounce.content.size), "message_id": bounce.message_id, "subject": bounce.subject, "about": message.id},
+        )
+    )
+    for one in bounce.deliveries:
+        trace.record(
+            TraceEvent(
+                at=bounce.received_at,
+                kind=EventKind.ROUTE,
+                session=bounce.origin.session_id,
+                message=bounce.id,
+                sender="<>",
+                recipient=str(one.recipient),
+                status="Pending",
+                config_version=bounce.config_version,
+                data={"original": str(one.original), "next_hop": one.next_hop},
+            )
+        )
+
+
+def record_held(trace: TraceRecorder, lease: Lease, at: float, version: int) -> None:
+    """The software failed at this message again and again: it is held."""
+    for one in lease.deliveries:
+        trace.record(
+            TraceEvent(
+                at=at,
+                kind=EventKind.HOLD,
+                session=lease.message.origin.session_id,
+                message=lease.message.id,
+                sender=_sender_text(lease.message.sender),
+                recipient=str(one.recipient),
+                status="Pending",
+                reasons=("The software failed at this message several times: it is held until an administrator releases or deletes it",),
+                config_version=version,
+            )
+        )
+
+
+def _sender_text(sender: Address | None) -> str:
+    return str(sender) if sender is not None else "<>"

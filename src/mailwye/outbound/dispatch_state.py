@@ -1,0 +1,141 @@
+"""What the dispatcher remembers beside the queue: how much is under way to each next hop, which hops are down, which messages break it.
+
+All of it is in memory and may be lost: the queue itself forgets nothing. Times are Unix seconds, given by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailwye.outbound.courier import Attempt
+
+REST_SECONDS = 5.0
+"""How long a next hop that could not be reached is left alone, so that a queue full of mail for it does not hammer it."""
+
+POISON_LIMIT = 3
+"""How often a message may break the software before it is held (reliability D11)."""
+
+_REMEMBERED_HOPS = 100_000
+_REMEMBERED_MESSAGES = 10_000
+
+
+class Traffic:
+    """Counts leases under way, in all and per next hop. `saturated`: the hops at their limit, to be left out of the next lease."""
+
+    __slots__ = ("_concurrency", "_counts", "_per_hop", "saturated", "under_way")
+
+    def __init__(self, concurrency: int, per_hop: int) -> None:
+        self._concurrency = concurrency
+        self._per_hop = per_hop
+        self._counts: dict[str, int] = {}
+        self.saturated: frozenset[str] = frozenset()
+        self.under_way = 0
+
+    @property
+    def room(self) -> int:
+        """How many leases may be taken now."""
+        return self._concurrency - self.under_way
+
+    def begin(self, hop: str) -> None:
+        """One lease more."""
+        self.under_way += 1
+        count = self._counts.get(hop, 0) + 1
+        self._counts[hop] = count
+        if count == self._per_hop:
+            self.saturated |= {hop}
+
+    def end(self, hop: str) -> bool:
+        """One lease less. True where the hop was at its limit: more of it may be waiting."""
+        self.under_way -= 1
+        count = self._counts[hop] - 1
+        if count:
+            self._counts[hop] = count
+        else:
+            del self._counts[hop]
+        if count == self._per_hop - 1:
+            self.saturated -= {hop}
+            return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last time a next hop could not be reached. Until `rests_until` it is not tried again."""
+
+    attempt: Attempt
+    at: float
+    rests_until: float
+
+
+class HopHealth:
+    """Which next hops are down. After the first success following failures their waiting mail is to be released at once."""
+
+    __slots__ = ("_failing", "_proven")
+
+    def __init__(self) -> None:
+        self._failing: dict[str, Failure] = {}
+        self._proven: set[str] = set()
+
+    def resting(self, hop: str, now: float) -> Failure | None:
+        """The failure because of which `hop` is left alone at `now`."""
+        failure = self._failing.get(hop)
+        if failure is None or not failure.at <= now < failure.rests_until:
+            return None
+        return failure
+
+    def failed(self, hop: str, attempt: Attempt, now: float) -> None:
+        """`hop` could not be reached."""
+        if len(self._failing) >= _REMEMBERED_HOPS:
+            self._failing.clear()
+        self._failing[hop] = Failure(attempt, now, now + REST_SECONDS)
+
+    def reached(self, hop: str, *, waited: bool) -> bool:
+        """`hop` took something or spoke about it. `waited`: the delivery had failed before. True where the mail that waits for the hop is
+        to be released: it was down, or may have been before this process started (asked once per hop, so that it cannot go round).
+        """
+        if hop in self._proven:
+            return self._failing.pop(hop, None) is not None
+        if len(self._proven) >= _REMEMBERED_HOPS:
+            self._proven.clear()
+        self._proven.add(hop)
+        return self._failing.pop(hop, None) is not None or waited
+
+
+class Poison:
+    """Messages at which the software itself failed."""
+
+    __slots__ = ("_crashes",)
+
+    def __init__(self) -> None:
+        self._crashes: dict[str, int] = {}
+
+    def crashed(self, message_id: str) -> bool:
+        """Count one more. True where the message must be held now."""
+        count = self._crashes.pop(message_id, 0) + 1
+        if count >= POISON_LIMIT:
+            return True
+        if len(self._crashes) >= _REMEMBERED_MESSAGES:
+            del self._crashes[next(iter(self._crashes))]
+        self._crashes[message_id] = count
+        return False
+
+
+class ClockWatch:
+    """Notices jumps of the wall clock by comparing it with the clock that only grows."""
+
+    __slots__ = ("_offset", "stepped_at")
+
+    JUMP_SECONDS = 30.0
+
+    def __init__(self, now: float, monotonic: float) -> None:
+        self._offset = now - monotonic
+        self.stepped_at: float | None = None
+
+    def look(self, now: float, monotonic: float, jumped: Callable[[float], None]) -> None:
+        """Compare; at a jump set `stepped_at` and call `jumped` with the new time."""
+        offset = now - monotonic
+        if abs(offset - self._offset) > self.JUMP_SECONDS:
+            self.stepped_at = now
+            self._offset = offset
+            jumped(now)

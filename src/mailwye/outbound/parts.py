@@ -1,0 +1,74 @@
+"""A lease → the works in it: which deliveries go together now, by the configuration of now. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.mailflow import decide_route
+from mailwye.connectors.selection import Route, RouteKind
+from mailwye.outbound.courier import Work
+from mailwye.queue.item import Delivery, Lease, QueuedMessage
+
+RECIPIENTS_PER_WORK = 100
+"""Every server takes as many in one transaction (RFC 5321 section 4.5.3.1.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`works`: for couriers. `without_way`: each delivery that has no way out any more, with its route of kind NONE."""
+
+    works: tuple[Work, ...]
+    without_way: tuple[tuple[Delivery, Route], ...] = ()
+
+
+def split(snapshot: Snapshot, lease: Lease) -> Parts:
+    """Decide the way of each delivery again (SEMANTICS section 6) and put those together that share one."""
+    deliveries = lease.deliveries
+    if len(deliveries) == 1:
+        route = route_of(snapshot, lease.message, deliveries[0])
+        if route.kind is RouteKind.NONE:
+            return Parts((), ((deliveries[0], route),))
+        return Parts((Work(lease, route, (route.recipient,)),))
+    ways: dict[str, list[tuple[Delivery, Route]]] = {}
+    without_way: list[tuple[Delivery, Route]] = []
+    for delivery in deliveries:
+        route = route_of(snapshot, lease.message, delivery)
+        if route.kind is RouteKind.NONE:
+            without_way.append((delivery, route))
+        else:
+            ways.setdefault(route.next_hop, []).append((delivery, route))
+    works = tuple(
+        _work(lease, way[at : at + RECIPIENTS_PER_WORK]) for way in ways.values() for at in range(0, len(way), RECIPIENTS_PER_WORK)
+    )
+    return Parts(works, tuple(without_way))
+
+
+def _work(lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
+    part = lease if len(way) == len(lease.deliveries) else replace(lease, deliveries=tuple(delivery for delivery, _ in way))
+    return Work(part, way[0][1], tuple(route.recipient for _, route in way))
+
+
+def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> Route:
+    """The way of one delivery by `snapshot`, with what the queue remembers of where the message came from."""
+    kind = message.origin.caller_kind
+    return decide_route(
+        snapshot.directory,
+        snapshot.connectors,
+        delivery.recipient,
+        from_on_premises=kind == "connector",
+        # Our own notices are for the mailbox itself, like mail between mailboxes: no detour over the own servers.
+        from_mailbox=kind in ("mailbox", "internal"),
+        rule_connector=_rule_connector(snapshot, delivery),
+    )
+
+
+def _rule_connector(snapshot: Snapshot, delivery: Delivery) -> str:
+    """Only a rule can have chosen a connector that is scoped to rules, and the rule is not asked again: the way is kept."""
+    scheme, _, name = delivery.next_hop.partition(":")
+    if scheme != "connector":
+        return ""
+    connector = snapshot.connectors.outbound_by_name.get(name.lower())
+    if connector is None and ":" in name:  # "connector:NAME:DOMAIN" where it uses MX records
+        connector = snapshot.connectors.outbound_by_name.get(name.rpartition(":")[0].lower())
+    return connector.name if connector is not None and connector.is_transport_rule_scoped else ""

@@ -1,0 +1,98 @@
+"""From the attempts of one work to what the queue must store and whom to tell. Pure.
+
+`conclude` composes outcomes.judge (what an attempt means), queue/schedule (when to try again) and the duties of RFC 3461 and SEMANTICS
+section 11 (who is told).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailwye.connectors.selection import Route
+from mailwye.outbound.courier import Attempt, Stage
+from mailwye.outbound.outcomes import judge
+from mailwye.queue.item import Delivery, QueuedMessage, Result, Settlement
+from mailwye.queue.schedule import Expire, QueueScheduleSettings, decide_after_failure
+from mailwye.smtp.reply import Reply
+
+_HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.GREETING})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One attempt with its end: the settlement for the queue and what notices and the trace need to say about it.
+
+    `reply`: the last word, for EXPIRED the expiry's own. `delay_notice`: the sender is owed his one notice of delay.
+    """
+
+    attempt: Attempt
+    route: Route
+    settlement: Settlement
+    reply: Reply
+    reason: str = ""
+    delay_notice: bool = False
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery as it was leased."""
+        return self.attempt.delivery
+
+
+def conclude(
+    message: QueuedMessage,
+    route: Route,
+    attempts: Sequence[Attempt],
+    now: float,
+    schedule: QueueScheduleSettings,
+    *,
+    clock_stepped_at: float | None = None,
+) -> list[Ended]:
+    """One Ended per attempt, in order. `now`: Unix seconds, when the attempts ended."""
+    hop = route.next_hop
+    return [_conclude(message, route, hop, attempt, now, schedule, clock_stepped_at) for attempt in attempts]
+
+
+def _conclude(
+    message: QueuedMessage,
+    route: Route,
+    hop: str,
+    attempt: Attempt,
+    now: float,
+    schedule: QueueScheduleSettings,
+    clock_stepped_at: float | None,
+) -> Ended:
+    delivery = attempt.delivery
+    moved = hop if hop != delivery.next_hop else ""
+    outcome = judge(attempt)
+    if outcome.result is not Result.DEFERRED:
+        settlement = Settlement(delivery.id, outcome.result, error=outcome.error, next_hop=moved, attempted_at=now)
+        return Ended(attempt, route, settlement, attempt.reply, outcome.reason)
+    decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at)
+    if isinstance(decision, Expire):
+        reply = expiry_reply(decision.age, outcome.error)
+        settlement = Settlement(delivery.id, Result.EXPIRED, error=str(reply), next_hop=moved, attempted_at=now)
+        return Ended(attempt, route, settlement, reply, outcome.reason)
+    settlement = Settlement(
+        delivery.id,
+        Result.DEFERRED,
+        due=decision.due,
+        error=outcome.error,
+        next_hop=moved,
+        delay_notice_sent=decision.delay_notice,
+        attempted_at=now,
+    )
+    return Ended(attempt, route, settlement, attempt.reply, outcome.reason, decision.delay_notice)
+
+
+def expiry_reply(age: float, error: str) -> Reply:
+    """Exchange's words at expiry, with the last error. `age` in seconds."""
+    return Reply(550, "5.4.300", f"Message expired after {age / 3600:.0f} h in the queue; the last error was: {error}")
+
+
+def hop_failed(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that shows that the next hop itself cannot be reached now, whatever the message; None where it can (or could)."""
+    for attempt in attempts:
+        if attempt.stage not in _HOP_STAGES or (attempt.reply.is_permanent and attempt.stage is Stage.RESOLVE):
+            return None
+    return attempts[0] if attempts else None
