@@ -1,0 +1,147 @@
+"""The administrator's operations on queues, over any number of engines: list, show, retry, hold, release, delete. Plain values in and out,
+so that the control socket, the command line without a service, and later the API share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mailwye.queue.engine import QueueEngine
+from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
+from mailwye.runtime.clock import Clock
+from mailwye.trace.event import EventKind, TraceEvent
+from mailwye.trace.recorder import TraceRecorder
+
+OPERATIONS = ("list", "show", "retry", "hold", "release", "delete", "counts")
+HEADER_OCTETS = 16_384  # how much of a message `show` prints
+EVERYTHING = 10_000_000
+
+_EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
+
+
+def query_from(arguments: dict[str, Any]) -> QueueQuery:
+    """A query from plain values. :raises ValueError: an unknown state."""
+    return QueueQuery(
+        message_id=str(arguments.get("message_id", "")),
+        sender=str(arguments.get("sender", "")),
+        recipient=str(arguments.get("recipient", "")),
+        next_hop=str(arguments.get("next_hop", "")),
+        states=frozenset(DeliveryState(state) for state in arguments.get("states", ())),
+        limit=int(arguments.get("limit", 1000)),
+    )
+
+
+async def run(
+    operation: str, arguments: dict[str, Any], engines: Sequence[QueueEngine], *, clock: Clock, trace: TraceRecorder | None
+) -> dict[str, Any]:
+    """One operation over all engines. `list`/`show`/`delete` give rows, the others a count.
+
+    :raises ValueError: no such operation, or arguments that make no sense.
+    """
+    query = query_from(arguments)
+    if operation == "list":
+        found = [row for engine in engines for row in await engine.inspect(query)]
+        found.sort(key=lambda row: (row.message.received_at, row.message.id, row.delivery.id))
+        return {"rows": [as_dict(row) for row in found[: query.limit]]}
+    if operation == "show":
+        return await _show(query, engines)
+    if operation == "counts":
+        return {"counts": _merged([await engine.counts() for engine in engines])}
+    if operation not in OPERATIONS:
+        raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
+    return await _change(operation, query, engines, clock, trace)
+
+
+async def _change(
+    operation: str, query: QueueQuery, engines: Sequence[QueueEngine], clock: Clock, trace: TraceRecorder | None
+) -> dict[str, Any]:
+    now = clock.now()
+    count = 0
+    rows: list[QueueRow] = []
+    for engine in engines:
+        affected = list(await engine.inspect(_affected_by(operation, query)))
+        match operation:
+            case "hold":
+                changed = await engine.hold(query)
+            case "release":
+                changed = await engine.release(query)
+            case "retry":
+                changed = await engine.retry(query, now)
+            case _:
+                affected = list(await engine.delete(query))
+                changed = len(affected)
+        count += changed
+        rows += affected if changed else []
+    if trace is not None:
+        for row in rows:
+            trace.record(_event(operation, row, now))
+    return {"count": count, "rows": [as_dict(row) for row in rows]}
+
+
+def _affected_by(operation: str, query: QueueQuery) -> QueueQuery:
+    """The query narrowed to the state that the operation changes, for the trace."""
+    state = DeliveryState.HELD if operation == "release" else DeliveryState.QUEUED
+    return QueueQuery(query.message_id, query.sender, query.recipient, query.next_hop, frozenset({state}), query.limit)
+
+
+async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, Any]:
+    for engine in engines:
+        rows = await engine.inspect(query)
+        if not rows:
+            continue
+        content = await engine.read_content(query.message_id)
+        start = b""
+        if content is not None:
+            async for piece in content.chunks():
+                start += piece
+                if len(start) >= HEADER_OCTETS:
+                    break
+        header = start.partition(b"\r\n\r\n")[0][:HEADER_OCTETS]
+        return {"rows": [as_dict(row) for row in rows], "header": header.decode("utf-8", "replace")}
+    return {"rows": [], "header": ""}
+
+
+def _merged(counts: Sequence[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    total: dict[str, dict[str, int]] = {}
+    for one in counts:
+        for hop, states in one.items():
+            there = total.setdefault(hop, {})
+            for state, number in states.items():
+                there[state] = there.get(state, 0) + number
+    return total
+
+
+def _event(operation: str, row: QueueRow, now: float) -> TraceEvent:
+    return TraceEvent(
+        at=now,
+        kind=_EVENTS[operation],
+        session=row.message.origin.session_id,
+        message=row.message.id,
+        sender=str(row.message.sender or "<>"),
+        recipient=str(row.delivery.recipient),
+        status="Deleted" if operation == "delete" else "",
+        reasons=(f"An administrator asked for it: mailwye queue {operation}.",),
+        config_version=row.message.config_version,
+    )
+
+
+def as_dict(row: QueueRow) -> dict[str, Any]:
+    """One delivery with its message, as plain values."""
+    message, delivery = row.message, row.delivery
+    return {
+        "message": message.id,
+        "received_at": message.received_at,
+        "size": message.size,
+        "sender": str(message.sender) if message.sender is not None else "<>",
+        "recipient": str(delivery.recipient),
+        "state": delivery.state.value,
+        "next_hop": delivery.next_hop,
+        "due": delivery.due,
+        "attempts": delivery.attempts,
+        "last_error": delivery.last_error,
+        "message_id": message.message_id,
+        "subject": message.subject,
+        "connector": message.origin.connector,
+        "config_version": message.config_version,
+    }

@@ -1,0 +1,60 @@
+"""Giving up root: only binding low ports needs it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+
+class PrivilegeError(Exception):
+    """The user cannot be taken on; the text names the setting and the remedy."""
+
+
+def is_root() -> bool:
+    """True where the process may become any user."""
+    return os.geteuid() == 0
+
+
+def become(user: str) -> None:
+    """Run as `user` with his groups from now on; there is no way back. Does nothing where the process already is he.
+
+    :raises PrivilegeError: no such user, or not allowed.
+    """
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise PrivilegeError(f"user = {user!r}: there is no such user on this machine; create it or correct the setting") from error
+    if os.geteuid() == entry.pw_uid:
+        return
+    if not is_root():
+        raise PrivilegeError(f"user = {user!r}: only root can become another user; start as root or as {user}")
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+    os.environ["HOME"] = entry.pw_dir
+    os.environ["USER"] = os.environ["LOGNAME"] = user
+
+
+def hand_over(directory: Path, user: str) -> None:
+    """Make `directory` (created where missing, mode 0750) the property of `user`, so that he can work in it after `become`.
+
+    :raises PrivilegeError: no such user. :raises OSError: it cannot be created.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if not is_root():
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise PrivilegeError(f"user = {user!r}: there is no such user on this machine; create it or correct the setting") from error
+    if directory.stat().st_uid != entry.pw_uid:
+        os.chown(directory, entry.pw_uid, entry.pw_gid)
+
+
+def current_user() -> str:
+    """Who runs this, for logs and the author of a version."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
