@@ -13,13 +13,12 @@ and committed with the next batch. A disk that is merely full is milder: the wri
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 from typing import Protocol
 
 import apsw
 
+from mailwye.storage.sqlite.commit_thread import CommitRunner, CommitThread
 from mailwye.storage.sqlite.connection import abandon
 
 Row = tuple[object, ...]
@@ -69,7 +68,7 @@ class Committer:
 
     `connect` opens a connection; `order`: the SQL texts in the order in which a batch runs them; `closing`: a statement that ends each
     batch, or None; `failed`: told of each failed commit with what it was, before the operations are. `checkpoint_pages`: the length of
-    the write-ahead log after which it is copied into the database.
+    the write-ahead log after which it is copied into the database. `runner`: where COMMIT runs.
     """
 
     def __init__(
@@ -80,6 +79,7 @@ class Committer:
         closing: Callable[[], Statement | None],
         failed: Callable[[Exception], None],
         checkpoint_pages: int,
+        runner: Callable[[], CommitRunner] = CommitThread,
     ) -> None:
         self._connect = connect
         self._order = order
@@ -97,10 +97,8 @@ class Committer:
         self._closed = False
         self._log_pages = 0
         self._idle: list[asyncio.Future[None]] = []
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._connection = self._open()
-        self._thread = threading.Thread(target=self._work, name="queue-commit", daemon=True)
-        self._thread.start()
+        self._runner = runner()
         self.commits = 0
 
     @property
@@ -132,8 +130,8 @@ class Committer:
         for operation in self._tentative.operations + self._lasting.operations:
             operation.failed(self._broken or RuntimeError("the queue is closed"))
         self._tentative, self._lasting = _Part(), _Part()
-        self._jobs.put(None)
-        await self._running_loop().run_in_executor(None, self._thread.join)
+        self._runner.submit(lambda: abandon(self._connection))
+        await self._runner.stop()
 
     # --- in the event loop
 
@@ -148,12 +146,12 @@ class Committer:
             return
         if self._broken is not None:
             self._under_way = (_Part(), _Part())
-            self._jobs.put(self._reopen)
+            self._runner.submit(self._reopen)
             return
         if self._checkpoint_first:
             self._checkpoint_first = False
             self._under_way = (_Part(), _Part())
-            self._jobs.put(self._checkpoint)
+            self._runner.submit(self._checkpoint)
             return
         tentative, lasting = self._under_way = (self._tentative, self._lasting)
         self._tentative, self._lasting = _Part(), _Part()
@@ -162,7 +160,7 @@ class Committer:
         except (apsw.Error, UnicodeEncodeError) as error:
             self._finished(error)
             return
-        self._jobs.put(self._commit)
+        self._runner.submit(self._commit)
 
     def _run(self, tentative: _Part, lasting: _Part) -> None:
         connection = self._connection
@@ -188,7 +186,7 @@ class Committer:
                     operation.committed()
             if self._log_pages >= self._checkpoint_pages:
                 self._under_way = (_Part(), _Part())
-                self._jobs.put(self._checkpoint)
+                self._runner.submit(self._checkpoint)
         else:
             self._fail(error, tentative, lasting)
         self._go_on()
@@ -250,11 +248,6 @@ class Committer:
         self._go_on()
 
     # --- in the commit thread
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-        abandon(self._connection)
 
     def _report(self, callback: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None

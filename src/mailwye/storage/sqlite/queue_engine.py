@@ -23,6 +23,7 @@ from mailwye.queue.item import DeliveryState, Lease, NewMessage, QueueQuery, Que
 from mailwye.queue.transitions import Move, after
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
+from mailwye.storage.sqlite.commit_thread import CommitRunner, CommitThread
 from mailwye.storage.sqlite.committer import Committer, Operation, Statement
 from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
 from mailwye.storage.sqlite.content_store import SqliteContentWriter, StoredContent
@@ -64,7 +65,7 @@ class SqliteQueueEngine:
     Octets: `inline_octets` content up to this is kept with its message, larger is staged in chunks; `memory_octets` all content that
     waits in memory for its first attempt; `free_space_minimum` below it no mail is accepted; `ballast_octets` the reserve that lets the
     queue shrink on a full disk. `messages`: the limit of the queue. `on_alert` is told, in the event loop, what an administrator must know.
-    `vfs`: see open_database.
+    `vfs`: see open_database; `runner`: where commits run.
     Opening reads the index of all deliveries: about 2 s for 1,000,000.
     :raises QueueError: the file is damaged, of another kind, or used by another process; the text says what to do.
     """
@@ -80,6 +81,7 @@ class SqliteQueueEngine:
         ballast_octets: int = 8_388_608,
         on_alert: Callable[[str], None] = _no_alert,
         vfs: str | None = None,
+        runner: Callable[[], CommitRunner] = CommitThread,
     ) -> None:
         self._path = path
         self._inline_octets = inline_octets
@@ -101,6 +103,7 @@ class SqliteQueueEngine:
                 closing=lambda: (sql.SET_LEDGER, self._state.ledger.row()),
                 failed=self._commit_failed,
                 checkpoint_pages=CHECKPOINT_PAGES,
+                runner=runner,
             )
         except apsw.Error as error:
             self._lock.release()
