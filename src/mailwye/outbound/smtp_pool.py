@@ -121,6 +121,8 @@ class SmtpPool:
         waiting = self._waiting
         while waiting and waiting[0].done():
             waiting.popleft()
+        if not session.free:
+            return  # it ended in the same moment
         if session.worn_out or (self._closing and not waiting):
             session.quit()
         elif waiting:

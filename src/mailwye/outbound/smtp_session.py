@@ -11,7 +11,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from mailwye.outbound import tls_check
-from mailwye.outbound.courier import Attempt, Host, Stage
+from mailwye.outbound.courier import Host, Stage
 from mailwye.outbound.fitting import fits_as_it_is
 from mailwye.outbound.smtp_preparation import prepare, request_for
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
@@ -125,17 +125,22 @@ class SmtpSession(asyncio.Protocol):
         return self.messages >= self._settings.messages
 
     def deliver(self, ticket: Ticket) -> None:
-        """Carry the message of `ticket`. Only for a session that is free."""
+        """Carry the message of `ticket`. Only for a session that is free. A message that breaks our own code gets the exception."""
         ticket.session = self
         self._tickets.append(ticket)
         work = ticket.work
         message, content, offered = work.lease.message, work.lease.content.inline, self._client.extensions
-        plain = fits_as_it_is(message, content, offered) if content is not None else None
-        if plain is None or (offered.size and message.size > offered.size):
-            self._care = self._loop.create_task(self._deliver_with_care(ticket))
+        try:
+            plain = fits_as_it_is(message, content, offered) if content is not None else None
+            if plain is not None and not 0 < offered.size < message.size:
+                self._client.start(request_for(work, plain, content, offered), self._clock.monotonic())
+                self._flush()
+                return
+        except (LocalProtocolError, ValueError) as error:
+            self._break_off(ticket, error)
             return
-        self._client.start(request_for(work, plain, content, offered), self._clock.monotonic())
-        self._flush()
+        self._care = care = self._loop.create_task(self._deliver_with_care(ticket))
+        care.add_done_callback(lambda task: self._cared(task, ticket))
 
     def quit(self) -> None:
         """Say QUIT and close; at once where something is under way."""
@@ -242,8 +247,8 @@ class SmtpSession(asyncio.Protocol):
             # The kept connection had ended (idle limit or message limit of the peer) before anything was said about this message.
             self._return(ticket)
             return
-        if not ticket.done():
-            ticket.set_result(self._attempts(ticket, event))
+        if not ticket.done():  # not cancelled meanwhile
+            ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._client.extensions.dsn)
         self._idle_since = self._clock.monotonic()
         if self.free:
             self._owner.session_free(self)
@@ -257,21 +262,6 @@ class SmtpSession(asyncio.Protocol):
             ticket.retried = True
             ticket.prepared = None
             self._owner.ticket_returned(ticket)
-
-    def _attempts(self, ticket: Ticket, event: TransactionEnded) -> list[Attempt]:
-        prepared = ticket.prepared
-        host, tls, reasons, dsn = self.host_text, self.tls_text, self.reasons, self._client.extensions.dsn
-        if prepared is not None:
-            reasons += prepared.reasons
-        attempts = iter([(STAGES[outcome.at], outcome.reply) for outcome in event.outcomes])
-        refused = prepared.refused if prepared is not None else {}
-        made: list[Attempt] = []
-        for index, delivery in enumerate(ticket.work.lease.deliveries):
-            stage, reply = (Stage.RCPT, refused[index]) if index in refused else next(attempts)
-            if reply.code == 530 and not tls and stage is Stage.MAIL:
-                stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
-            made.append(Attempt(delivery, stage, reply, host, tls, reasons, dsn))
-        return made
 
     async def _deliver_with_care(self, ticket: Ticket) -> None:
         """For content that is streamed or re-encoded, and for what this hop cannot take at all."""
@@ -295,6 +285,19 @@ class SmtpSession(asyncio.Protocol):
             # The final dot must never follow half a message.
             ticket.fail(Stage.CONTENT, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), host=self.host_text)
             self.abort()
+
+    def _cared(self, task: asyncio.Task[None], ticket: Ticket) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._break_off(ticket, error)
+
+    def _break_off(self, ticket: Ticket, error: BaseException) -> None:
+        """A defect of ours, met by this message: it ends here, and the next one goes on over another connection."""
+        if not ticket.done():
+            ticket.set_exception(error)
+        if ticket in self._tickets:
+            self._tickets.remove(ticket)
+        ticket.session = None
+        self._loop.call_soon(self.abort)
 
     async def _stream(self, ticket: Ticket) -> None:
         await self._content_wanted.wait()

@@ -11,7 +11,7 @@ from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
 from mailwye.runtime.tls import ClientTlsContext
-from mailwye.smtp.client_events import ClientConfig
+from mailwye.smtp.client_events import ClientConfig, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
 
@@ -56,6 +56,25 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
         if cancelled and self.session is not None:
             self.session.abort()
         return cancelled
+
+    def finish(self, event: TransactionEnded, host: str, tls: str, reasons: tuple[str, ...], *, offers_dsn: bool) -> None:
+        """One attempt for each delivery, from the outcomes of the transaction and what was refused before it."""
+        refused: dict[int, Reply] = {}
+        if self.prepared is not None:
+            reasons += self.prepared.reasons
+            refused = self.prepared.refused
+        outcomes = iter(event.outcomes)
+        made: list[Attempt] = []
+        for index, delivery in enumerate(self.work.lease.deliveries):
+            if index in refused:
+                made.append(Attempt(delivery, Stage.RCPT, refused[index], host, tls, reasons, offers_dsn))
+                continue
+            outcome = next(outcomes)
+            stage, reply = STAGES[outcome.at], outcome.reply
+            if reply.code == 530 and not tls and stage is Stage.MAIL:
+                stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
+            made.append(Attempt(delivery, stage, reply, host, tls, reasons, offers_dsn))
+        self.set_result(made)
 
     def fail(self, stage: Stage, reply: Reply, *, host: str = "", tls: str = "", reasons: tuple[str, ...] = ()) -> None:
         """Give every delivery the same attempt."""

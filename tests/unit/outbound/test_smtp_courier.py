@@ -23,6 +23,7 @@ from mailwye.runtime.network import SystemNetwork
 from mailwye.runtime.tls import ClientTlsContext, TlsError
 from mailwye.smtp.address import Address
 from mailwye.smtp.client_events import ClientMode
+from mailwye.smtp.errors import LocalProtocolError
 from mailwye.smtp.reply import Reply
 from mailwye.testing.authority import Authority
 from tests.unit.outbound.scripted_server import (
@@ -479,6 +480,18 @@ async def test_half_a_message_never_gets_its_final_dot() -> None:
         assert (attempt.reply.code, attempt.reply.enhanced) == (451, "4.3.0")
         assert not server.contents
         assert (await carry(courier, work_for()))[0].reply.code == 250
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_a_message_that_breaks_our_code_ends_alone(stored: bool) -> None:
+    evil = Address("a>\r\nRCPT TO:<x", "y.example")
+    content = Stored(b"line\r\n", 2) if stored else CONTENT
+    async with scripted(good(b"PIPELINING")) as server, courier_to(server.host()) as courier:
+        tickets = [courier.deliver(work_for()), courier.deliver(work_for(sender=evil, content=content)), courier.deliver(work_for())]
+        results = await asyncio.gather(*tickets, return_exceptions=True)
+        assert isinstance(results[1], LocalProtocolError)
+        assert [type(result) for result in results] == [list, LocalProtocolError, list]
+        assert not any(line.partition("<")[2].partition("@")[0] == "x" for line in server.lines)
 
 
 async def test_lmtp() -> None:
