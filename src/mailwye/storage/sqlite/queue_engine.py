@@ -180,43 +180,44 @@ class SqliteQueueEngine:
         for record in state.leases.end_expired(now):
             for number in record.deliveries:
                 state.put_back(number)
-        leases: list[Lease] = []
-        to_read: list[list[int]] = []
+        taken: list[tuple[list[int], NewMessage | None]] = []
+        fresh_only = True
         for numbers in state.index.take(now, limit, exclude):
             state.leased.update(numbers)
             new = state.fresh.take(numbers[0] >> sql.PLACE_BITS, numbers)
-            if new is None:
-                to_read.append(numbers)
-            else:
-                message, content = fresh_message(new)
-                leases.append(state.leases.grant(message, fresh_deliveries(state, new, numbers), content, now + seconds))
-        if to_read:
-            return asyncio.ensure_future(self._lease_stored(leases, to_read, now, seconds))
-        return _done(leases)
+            fresh_only = fresh_only and new is not None
+            taken.append((numbers, new))
+        if fresh_only:
+            return _done([self._lease_fresh(numbers, new, now + seconds) for numbers, new in taken if new is not None])
+        return asyncio.ensure_future(self._lease_stored(taken, now, seconds))
 
-    async def _lease_stored(self, leases: list[Lease], groups: list[list[int]], now: float, seconds: float) -> Sequence[Lease]:
+    def _lease_fresh(self, numbers: list[int], new: NewMessage, expires_at: float) -> Lease:
+        message, content = fresh_message(new)
+        return self._state.leases.grant(message, fresh_deliveries(self._state, new, numbers), content, expires_at)
+
+    async def _lease_stored(self, taken: list[tuple[list[int], NewMessage | None]], now: float, seconds: float) -> Sequence[Lease]:
+        """As lease, where some of what was taken must be read first. The order is kept."""
+        wanted = [numbers for numbers, new in taken if new is None]
         try:
-            found = await self._reader.run(lambda connection: [queue_reader.read_group(connection, numbers) for numbers in groups])
-        except BaseException as error:
-            due = None if isinstance(error, asyncio.CancelledError) else now + READ_AGAIN_SECONDS
-            for number in (number for group in groups for number in group):
-                self._state.put_back(number, due)
-            if not isinstance(error, QueueError):
-                for lease in leases:
-                    self._give_back(lease)
-                raise
-            self._alert(str(error))
-            return leases
-        for one in found:
+            found = iter(await self._reader.run(lambda connection: [queue_reader.read_group(connection, one) for one in wanted]))
+        except asyncio.CancelledError:
+            for numbers, _ in taken:
+                for number in numbers:
+                    self._state.put_back(number)
+            raise
+        except QueueError as error:
+            found = iter([Unreadable(tuple(numbers), str(error), damaged=False) for numbers in wanted])
+        leases: list[Lease] = []
+        for numbers, new in taken:
+            if new is not None:
+                leases.append(self._lease_fresh(numbers, new, now + seconds))
+                continue
+            one = next(found)
             if isinstance(one, Unreadable):
                 self._set_aside(one, now)
             else:
                 leases.append(self._state.leases.grant(one.message, one.deliveries, self._content(one), now + seconds))
         return leases
-
-    def _give_back(self, lease: Lease) -> None:
-        for number in self._state.leases.end(lease.token).deliveries:
-            self._state.put_back(number)
 
     def _content(self, stored: StoredMessage) -> Content:
         if stored.content is None:
