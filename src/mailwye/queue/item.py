@@ -174,7 +174,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class QueueQuery:
-    """What to list. Empty fields do not restrict. `sender`, `recipient`: exact address or `*@domain`."""
+    """What to list, hold, release, retry or delete: the oldest `limit` that match. Empty fields do not restrict.
+
+    `sender`, `recipient`: exact address or `*@domain`; `sender` may be `<>`.
+    """
 
     message_id: str = ""
     sender: str = ""

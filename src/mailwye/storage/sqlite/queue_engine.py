@@ -4,7 +4,7 @@ Who does what: `Committer` makes things durable, many at once; `QueueIndex` know
 just accepted, so that a message on the straight way out is written twice and never read; `Reader` reads the rest in a thread.
 
 Leases are not stored. The file belongs to one process (a lock says so), so a lease that outlives the process is nobody's: at the next
-start everything that was not settled is queued again, which is at-least-once delivery. Within the process a lease is a token here.
+start everything that was not settled is queued again, which is at-least-once delivery. A lease is a token in memory.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import apsw
 
 from mailwye.message.content import Content, InlineContent
 from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
-from mailwye.queue.item import DeliveryState, Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
-from mailwye.queue.transitions import Move, after
+from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.commit_thread import CommitRunner, CommitThread
@@ -29,15 +28,14 @@ from mailwye.storage.sqlite.connection import DatabaseError, explained, open_dat
 from mailwye.storage.sqlite.content_store import SqliteContentWriter, StoredContent
 from mailwye.storage.sqlite.disk_space import DiskSpace
 from mailwye.storage.sqlite.file_lock import FileLock
+from mailwye.storage.sqlite.queue_administration import Administration
 from mailwye.storage.sqlite.queue_cache import FreshMessages
-from mailwye.storage.sqlite.queue_index import CORRUPT, HELD, QUEUED, QueueIndex
+from mailwye.storage.sqlite.queue_index import CORRUPT, QueueIndex
 from mailwye.storage.sqlite.queue_operations import (
     Acceptance,
-    Change,
     Nothing,
     Settling,
     commit_error,
-    end_delivery,
     fresh_deliveries,
     fresh_message,
     message_rows,
@@ -51,8 +49,6 @@ T = TypeVar("T")
 PAGE_SIZE = 4096
 CHECKPOINT_PAGES = 1000
 READ_AGAIN_SECONDS = 60.0  # after the disk refused to read a message
-
-_STATE_CODES = {DeliveryState.QUEUED: QUEUED, DeliveryState.HELD: HELD}
 
 
 def _no_alert(_text: str) -> None:
@@ -112,6 +108,7 @@ class SqliteQueueEngine:
             self._lock.release()
             raise QueueError(str(error) if isinstance(error, DatabaseError) else f"{path} {error}") from error
         self._reader = Reader(path)
+        self._administration = Administration(self._state, self._committer, self._reader)
 
     # --- in
 
@@ -278,63 +275,25 @@ class SqliteQueueEngine:
 
     # --- administration
 
-    async def hold(self, query: QueueQuery) -> int:
+    def hold(self, query: QueueQuery) -> Awaitable[int]:
         """See QueueEngine."""
-        return await self._change(query, DeliveryState.QUEUED, Move.HOLD, None)
+        return self._administration.hold(query)
 
-    async def release(self, query: QueueQuery) -> int:
+    def release(self, query: QueueQuery) -> Awaitable[int]:
         """See QueueEngine."""
-        return await self._change(query, DeliveryState.HELD, Move.RELEASE, 0.0)
+        return self._administration.release(query)
 
-    async def retry(self, query: QueueQuery, now: float) -> int:
+    def retry(self, query: QueueQuery, now: float) -> Awaitable[int]:
         """See QueueEngine."""
-        return await self._change(query, DeliveryState.QUEUED, Move.RETRY, now)
+        return self._administration.retry(query, now)
 
-    async def _change(self, query: QueueQuery, state: DeliveryState, move: Move, due: float | None) -> int:
-        code = _STATE_CODES[after(state, move)]
-        moves: list[tuple[int, float]] = []
-        for row in await self._find(query, frozenset({state})):
-            number = row.delivery.id
-            if self._state.index.is_free(number, _STATE_CODES[state]):
-                self._state.index.make_busy(number)
-                moves.append((number, row.delivery.due if due is None else due))
-        if moves:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            rows = [(sql.SET_STATE, (code, new_due, number)) for number, new_due in moves]
-            self._committer.add(Change(self._state, code, moves, future), rows, lasting=True)
-            await future
-        return len(moves)
-
-    async def delete(self, query: QueueQuery) -> Sequence[QueueRow]:
+    def delete(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
         """See QueueEngine."""
-        gone: list[QueueRow] = []
-        rows: list[Statement] = []
-        for row in await self._find(query, frozenset(_STATE_CODES)):
-            one = row.delivery
-            if self._state.index.is_free(one.id, _STATE_CODES[one.state]):
-                rows += end_delivery(self._state, one.id)
-                gone.append(QueueRow(row.message, replace(one, state=after(one.state, Move.DELETE))))
-        if gone:
-            self._state.ledger.deleted += len(gone)
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._committer.add(Settling(self._state, [], [], future), rows, lasting=True)
-            await future
-        return gone
+        return self._administration.delete(query)
 
-    async def inspect(self, query: QueueQuery) -> Sequence[QueueRow]:
+    def inspect(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
         """See QueueEngine."""
-        return await self._find(query, frozenset())
-
-    async def _find(self, query: QueueQuery, states: frozenset[DeliveryState]) -> list[QueueRow]:
-        """What matches `query` and is in one of `states` (empty: any)."""
-        if states and query.states:
-            states &= query.states
-            if not states:
-                return []
-        wanted = replace(query, states=states or query.states)
-        leased = frozenset(self._state.leased)
-        rows = await self._reader.run(lambda connection: queue_reader.find(connection, wanted, leased))
-        return [row for row in rows if row.delivery.id in self._state.index]
+        return self._administration.inspect(query)
 
     async def read_content(self, message_id: str) -> Content | None:
         """See QueueEngine."""
@@ -377,6 +336,7 @@ class SqliteQueueEngine:
         try:
             sql.prepare(connection)
             ledger = Ledger(tuple(connection.execute(sql.LOAD_LEDGER).fetchone() or (0,) * 8))
+            opened = connection.execute(sql.COUNT_OPENING).get
             index = QueueIndex()
             seq, siblings = -1, 0
             for number, state, due, hop in connection.execute(sql.LOAD_INDEX):
@@ -391,7 +351,7 @@ class SqliteQueueEngine:
             ledger.seq = max(ledger.seq, seq)
         finally:
             connection.close()
-        return QueueState(ledger, index, FreshMessages(memory_octets))
+        return QueueState(ledger, index, FreshMessages(memory_octets), opened)
 
     def _connect(self) -> apsw.Connection:
         return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL", vfs=self._vfs)

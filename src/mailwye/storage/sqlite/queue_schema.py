@@ -26,9 +26,10 @@ CREATE TABLE delivery(
 CREATE TABLE chunk(id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE staging(id INTEGER PRIMARY KEY);
 CREATE TABLE ledger(
-  one INTEGER PRIMARY KEY CHECK(one = 1), seq INTEGER NOT NULL, staging INTEGER NOT NULL, accepted INTEGER NOT NULL,
+  one INTEGER PRIMARY KEY CHECK(one = 1), opened INTEGER NOT NULL, seq INTEGER NOT NULL, staging INTEGER NOT NULL,
+  accepted INTEGER NOT NULL,
   delivered INTEGER NOT NULL, failed INTEGER NOT NULL, expired INTEGER NOT NULL, deleted INTEGER NOT NULL, corrupt INTEGER NOT NULL);
-INSERT INTO ledger VALUES(1, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO ledger VALUES(1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TRIGGER content_goes_with_its_message AFTER DELETE ON message WHEN old.staging > 0 BEGIN
   DELETE FROM chunk WHERE id >= old.staging << 20 AND id < (old.staging + 1) << 20;
 END;
@@ -70,8 +71,8 @@ ORDER = (
 
 # Reading.
 LOAD_INDEX = "SELECT id, state, due, hop FROM delivery ORDER BY id"
+COUNT_OPENING = "UPDATE ledger SET opened = opened + 1 RETURNING opened"
 LOAD_LEDGER = "SELECT seq, staging, accepted, delivered, failed, expired, deleted, corrupt FROM ledger"
-LAST_SEQ = "SELECT max(seq) FROM message"
 READ_MESSAGE = "SELECT id, staging, checksum, meta, content FROM message WHERE seq = ?"
 READ_DELIVERY = "SELECT id, due, hop, detail FROM delivery WHERE id = ?"
 READ_CHUNK = "SELECT checksum, data FROM chunk WHERE id = ?"

@@ -40,29 +40,25 @@ class Ledger:
 class LeaseRecord:
     """What the engine knows of one lease: the deliveries still under it, by id, and until when."""
 
-    __slots__ = ("deliveries", "expires_at", "octets")
+    __slots__ = ("deliveries", "expires_at")
 
-    def __init__(self, deliveries: dict[int, Delivery], expires_at: float, octets: int) -> None:
+    def __init__(self, deliveries: dict[int, Delivery], expires_at: float) -> None:
         self.deliveries = deliveries
         self.expires_at = expires_at
-        self.octets = octets
 
 
 class Leases:
-    """All leases by token, and when they end. Tokens are never used again in one life of the process."""
+    """All leases by token, and when they end. `opened`: how often the file was opened, so that no token is ever used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: int) -> None:
         self._records: dict[int, LeaseRecord] = {}
         self._ends: list[tuple[float, int]] = []
-        self._token = 0
-        self.octets = 0  # of content that leases hold in memory
+        self._token = opened << 40
 
     def grant(self, message: QueuedMessage, deliveries: tuple[Delivery, ...], content: Content, expires_at: float) -> Lease:
         """A new lease."""
         self._token += 1
-        octets = len(content.inline or b"")
-        self.octets += octets
-        self._records[self._token] = LeaseRecord({one.id: one for one in deliveries}, expires_at, octets)
+        self._records[self._token] = LeaseRecord({one.id: one for one in deliveries}, expires_at)
         heapq.heappush(self._ends, (expires_at, self._token))
         return Lease(self._token, message, deliveries, content, expires_at)
 
@@ -77,9 +73,7 @@ class Leases:
 
     def end(self, token: int) -> LeaseRecord:
         """Forget a lease that is here."""
-        record = self._records.pop(token)
-        self.octets -= record.octets
-        return record
+        return self._records.pop(token)
 
     def end_expired(self, now: float) -> list[LeaseRecord]:
         """Forget the leases whose time is up."""
@@ -95,11 +89,11 @@ class Leases:
 class QueueState:
     """See the module."""
 
-    def __init__(self, ledger: Ledger, index: QueueIndex, fresh: FreshMessages) -> None:
+    def __init__(self, ledger: Ledger, index: QueueIndex, fresh: FreshMessages, opened: int) -> None:
         self.ledger = ledger
         self.index = index
         self.fresh = fresh
-        self.leases = Leases()
+        self.leases = Leases(opened)
         self.leased: set[int] = set()  # ids under a lease, or settled by one and not yet durable
         self.callbacks: list[Callable[[], None]] = []
         self._waking = False
