@@ -185,12 +185,12 @@ def test_a_hop_that_is_down_is_not_hammered() -> None:
 
 def test_other_hops_go_on_while_one_is_full() -> None:
     async def story(world: World) -> None:
-        world.smtp.gate = asyncio.Event()
+        world.smtp.gate = gate = asyncio.Event()
         for _ in range(10):
             await world.accept("sun@slow.example")
             await turns()
         assert world.dispatcher.under_way == 3
-        world.smtp.gate, gate = None, world.smtp.gate
+        world.smtp.gate = None
         await world.accept("sun@example.net")
         await turns()
         assert world.smtp.works[-1].route.next_hop == "mx:example.net"

@@ -1,0 +1,68 @@
+"""Durable files (reliability D1): what these functions have returned from survives a power cut. They block: call them in a thread.
+
+The order is the one that POSIX promises and that measuring confirmed on ext4 and XFS (reliability, fact 0.2): octets, fsync of the file,
+rename, fsync of the directory. Without the last step the file came back under its temporary name, without the first empty.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+
+
+def create(path: Path) -> int:
+    """A new file, open for writing; its descriptor. :raises OSError: it exists already, or cannot be made."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`. :raises OSError: no space, I/O error."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_and_close(descriptor: int) -> None:
+    """Bring a file's octets to the disk. :raises OSError: they are not there; the file is of no use then (D2: never fsync again)."""
+    try:
+        os.fsync(descriptor)  # noqa: TID251 - this is the place for it
+    finally:
+        os.close(descriptor)
+
+
+def sync_directories(directories: Iterable[Path]) -> None:
+    """Bring the names in these directories to the disk; each is synced once. :raises OSError: some are not there."""
+    for directory in dict.fromkeys(directories):
+        sync_and_close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def make_directories(path: Path) -> None:
+    """`path` and its parents, durable where they are new. Harmless where they exist. :raises OSError: cannot."""
+    missing: list[Path] = []
+    at = path
+    while not at.is_dir():
+        missing.append(at)
+        at = at.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        sync_directories((directory.parent,))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace `path` with `data`, all or nothing. :raises OSError: nothing was changed, or (at the last step) it may come back old."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = create(temporary)
+    try:
+        write_all(descriptor, data)
+    except OSError:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_and_close(descriptor)
+    temporary.rename(path)
+    sync_directories((path.parent,))
