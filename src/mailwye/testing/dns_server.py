@@ -6,7 +6,7 @@ import asyncio
 import struct
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import dns.exception
 import dns.flags
@@ -167,8 +167,7 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # not every loop's transport is a subclass of it
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         wire = self._server.answer(data, tcp=False)
