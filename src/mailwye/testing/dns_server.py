@@ -111,7 +111,7 @@ class DnsServer:
             response.flags |= dns.flags.TC
         else:
             self._fill(response, name, kind, bare=behaviour is Behaviour.BARE_CNAME)
-        wire = response.to_wire()
+        wire = response.to_wire(max_size=65_535)
         if not tcp and len(wire) > max(_UDP_LIMIT, query.payload):
             short = dns.message.make_response(query, recursion_available=True)
             short.flags |= dns.flags.TC
