@@ -1,10 +1,28 @@
-"""`mailwye` and `python -m mailwye`."""
+"""`mailwye` and `python -m mailwye`: the table of commands. Each is imported only when it is called, so that help appears at once."""
 
 from __future__ import annotations
+
+from mailwye.cli.command_table import run
+
+COMMANDS = {
+    "serve": ("mailwye.cli.serve:serve", "Serve mail: the service itself."),
+    "check": ("mailwye.cli.check:check", "Find every error in the configuration files."),
+    "apply": ("mailwye.cli.apply:apply", "Save objects from a YAML file as the new settings."),
+    "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
+    "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
+    "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
+    "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),
+    "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
+    "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
+    "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),
+    "reload": ("mailwye.cli.serve:reload", "Read certificates and settings again."),
+    "demo": ("mailwye.testing.demo:demo", "Let John, Bob and Sun exchange mail on loopback."),
+}
 
 
 def main() -> None:
     """Run the command line."""
+    run(COMMANDS)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,295 @@
-"""The composition root: the only file that names concrete classes."""
+"""The composition root: the only file that names concrete classes. It builds one worker from an installation; the supervisor
+(admin/supervisor.py) and the command line ask it for stores.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mailwye.config.compile import compile_snapshot
+from mailwye.config.installation import Installation
+from mailwye.config.snapshot import ActiveSnapshot, Snapshot
+from mailwye.config.store import ConfigStore
+from mailwye.connectors.selection import RouteKind
+from mailwye.inbound.admission import Admission, names_own_server
+from mailwye.inbound.context import ActiveTls, InboundContext
+from mailwye.inbound.listener import KINDS, Listener
+from mailwye.inbound.mailbox_login import MailboxLogin
+from mailwye.message.ids import queue_id
+from mailwye.outbound.courier import Courier
+from mailwye.outbound.dispatcher import Dispatcher
+from mailwye.outbound.mailbox_lmtp import LmtpCourier
+from mailwye.outbound.mailbox_maildir import MaildirCourier
+from mailwye.outbound.resolve import RouteResolver
+from mailwye.outbound.smtp_courier import SmtpCourier
+from mailwye.queue.engine import QueueEngine
+from mailwye.runtime.clock import Clock, SystemClock
+from mailwye.runtime.entropy import system_random
+from mailwye.runtime.network import Network, SystemNetwork
+from mailwye.runtime.resolver import DnsResolver
+from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
+from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
+from mailwye.storage.sqlite.trace_reader import TraceReader
+from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+from mailwye.trace.recorder import TraceSearch
+
+Alert = Callable[[str], None]
+
+
+# --- stores: for workers, the supervisor and the command line
+
+
+def open_config_store(installation: Installation) -> ConfigStore:
+    """The versions of the organization. :raises ConfigStoreError: unreadable; says what to do. :raises OSError: no data directory."""
+    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return SqliteConfigStore(installation.data_directory / "config.sqlite")
+
+
+def open_trace(installation: Installation) -> TraceSearch:
+    """The trace of all workers, also while they write it."""
+    return TraceReader(installation.data_directory / "trace")
+
+
+def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:
+    """The queue file of worker `number`. :raises QueueError: in use by another process, or damaged; says what to do."""
+    path = queue_file(installation, number)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    settings = installation.queue
+    return SqliteQueueEngine(
+        path,
+        inline_octets=settings.inline_octets,
+        memory_octets=settings.memory_octets,
+        free_space_minimum=settings.free_space_minimum,
+        messages=settings.messages,
+        on_alert=alert,
+    )
+
+
+def queue_file(installation: Installation, number: int) -> Path:
+    """Where worker `number` keeps its queue."""
+    return installation.data_directory / "queue" / f"worker-{number}.sqlite"
+
+
+def queue_numbers(installation: Installation) -> list[int]:
+    """The workers whose queue files exist, whether those workers still do or not."""
+    files = (installation.data_directory / "queue").glob("worker-*.sqlite")
+    return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
+
+
+def current_snapshot(store: ConfigStore) -> Snapshot:
+    """The newest version, compiled."""
+    stored = store.current()
+    return compile_snapshot(stored.organization, stored.version)
+
+
+# --- TLS
+
+
+def server_tls(installation: Installation) -> ServerTlsContext | None:
+    """The listeners' context; None without [tls]. :raises TlsError: names the file and the remedy."""
+    tls = installation.tls
+    if tls.certificate is None or tls.private_key is None:
+        return None
+    return ServerTlsContext(
+        certificate=str(tls.certificate), private_key=str(tls.private_key), trusted_authorities=tuple(map(str, tls.trusted_authorities))
+    )
+
+
+class ClientTls:
+    """Contexts for outbound connections, one per client certificate, made when first needed."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._tls = installation.tls
+        self._contexts: dict[str, ClientTlsContext] = {}
+
+    def __call__(self, name: str) -> ClientTlsContext:
+        """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
+        certificate where it has one, so that a partner can recognize us by it. :raises TlsError: no such name, or bad files.
+        """
+        context = self._contexts.get(name)
+        if context is None:
+            context = self._contexts[name] = self._make(name)
+        return context
+
+    def _make(self, name: str) -> ClientTlsContext:
+        tls = self._tls
+        if name and name not in tls.client_certificates:
+            raise TlsError(f"client certificate {name!r} is not in [tls.client_certificates]; add it there or correct the connector")
+        pair = tls.client_certificates[name] if name else (tls.certificate, tls.private_key)
+        certificate, key = (str(path) if path is not None else "" for path in pair)
+        return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
+
+    def forget(self) -> None:
+        """Read the files again when next needed."""
+        self._contexts.clear()
+
+
+# --- one worker
+
+
+def id_factory(clock: Clock, number: int) -> Callable[[], str]:
+    """Makes queue and session ids that never repeat in one worker: time that does not go back, and a counter."""
+    last, counter = 0.0, 0
+
+    def new_id() -> str:
+        nonlocal last, counter
+        last = max(last, clock.now())
+        counter += 1
+        return queue_id(last, number, counter)
+
+    return new_id
+
+
+class Worker:
+    """Everything that serves mail in one process: listeners, queue, dispatcher, trace."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        number: int = 0,
+        *,
+        queues: Sequence[int] = (0,),
+        alert: Alert,
+        network: Network | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`queues`: numbers of the queue files to serve; the first is its own, the others belonged to workers that no longer exist.
+
+        :raises ConfigStoreError, QueueError, TlsError, ListenerError, OSError: what is wrong, where, and what to do.
+        """
+        self.installation = installation
+        self.number = number
+        self.clock = clock or SystemClock()
+        self._network = network or SystemNetwork()
+        self._store = open_config_store(installation)
+        self.snapshot = ActiveSnapshot(current_snapshot(self._store))
+        self._prepared: Snapshot | None = None
+        self.tls = ActiveTls(server_tls(installation))
+        self._client_tls = ClientTls(installation)
+        self.trace = SqliteTraceRecorder(
+            installation.data_directory / "trace",
+            number,
+            buffer_events=installation.trace.buffer_events,
+            retention_days=installation.trace.retention_days,
+            free_space_minimum=installation.queue.free_space_minimum,
+            on_alert=alert,
+        )
+        self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
+        new_id = id_factory(self.clock, number)
+        self._login = MailboxLogin(self._store, self.snapshot)
+        admission = Admission(installation.limits, lambda address: names_own_server(self.snapshot, address))
+        self.context = InboundContext(
+            hostname=installation.hostname,
+            limits=installation.limits,
+            snapshot=self.snapshot,
+            queue=self.engines[0],
+            trace=self.trace,
+            clock=self.clock,
+            new_id=new_id,
+            admission=admission,
+            tls=self.tls,
+            authenticator=self._login,
+        )
+        self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
+        self.resolver = route_resolver(installation, self.clock, rng or system_random())
+        self._couriers = self._make_couriers()
+        self.dispatcher = Dispatcher(
+            engines=self.engines,
+            couriers=self._couriers,
+            snapshot=self.snapshot,
+            clock=self.clock,
+            trace=self.trace,
+            queue=installation.queue,
+            delivery=installation.delivery,
+            hostname=installation.hostname,
+            new_id=new_id,
+            alert=alert,
+        )
+
+    def _make_couriers(self) -> Mapping[RouteKind, Courier]:
+        installation, delivery = self.installation, self.installation.delivery
+        smtp = SmtpCourier(
+            network=self._network,
+            resolver=self.resolver,
+            tls_contexts=self._client_tls,
+            clock=self.clock,
+            settings=delivery,
+            hostname=installation.hostname,
+        )
+        mailbox: Courier
+        if delivery.lmtp:
+            mailbox = LmtpCourier(delivery.lmtp, network=self._network, clock=self.clock, settings=delivery, hostname=installation.hostname)
+        else:
+            mailbox = MaildirCourier(installation.data_directory / "mailboxes", hostname=installation.hostname, clock=self.clock)
+        return {RouteKind.CONNECTOR: smtp, RouteKind.MX: smtp, RouteKind.MAILBOX: mailbox}
+
+    async def start(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
+        """Deliver what is queued, then listen: on the bound `sockets` by listener name, or on the addresses of the settings."""
+        self.dispatcher.start()
+        for listener in self.listeners:
+            await listener.start((sockets or {}).get(listener.settings.name))
+
+    @property
+    def sessions(self) -> int:
+        """Open inbound connections."""
+        return sum(listener.sessions for listener in self.listeners)
+
+    def prepare(self) -> int:
+        """Load and compile the newest version; its number. Nothing changes until `commit`."""
+        if self._store.version() != self.snapshot.current.version:
+            self._prepared = current_snapshot(self._store)
+        return self._prepared.version if self._prepared is not None else self.snapshot.current.version
+
+    def commit(self) -> int:
+        """Put what was prepared in force; the version in force."""
+        if self._prepared is not None:
+            self.snapshot.activate(self._prepared)
+            self._prepared = None
+        return self.snapshot.current.version
+
+    def reload_tls(self) -> None:
+        """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
+        self.tls.current = server_tls(self.installation)
+        self._client_tls.forget()
+
+    async def stop(self, timeout: float) -> None:
+        """Finish what is in flight within `timeout` seconds, give the rest back to the queue, close everything."""
+        for listener in self.listeners:
+            listener.close()
+        for listener in self.listeners:
+            await listener.drain(timeout)
+        await self.dispatcher.drain(timeout)
+        for courier in set(self._couriers.values()):
+            await courier.close()
+        for engine in self.engines:
+            await engine.close()
+        await self.trace.close()
+        self._login.close()
+        self._store.close()
+
+
+def route_resolver(installation: Installation, clock: Clock, rng: random.Random) -> RouteResolver:
+    """Finds the hosts of a route, for couriers and `explain --resolve`."""
+    dns = installation.dns
+    resolver = DnsResolver(
+        clock=clock,
+        nameservers=dns.nameservers,
+        validating=dns.validating,
+        timeout=dns.timeout,
+        cache_entries=dns.cache_entries,
+        cache_ttl_max=dns.cache_ttl_max,
+        cache_ttl_negative_max=dns.cache_ttl_negative_max,
+    )
+    own_addresses = {one.address for one in installation.listeners if one.kind == "mx"} - {"0.0.0.0", "::"}
+    return RouteResolver(
+        resolver=resolver,
+        settings=installation.delivery,
+        rng=rng,
+        own_names=(installation.hostname,),
+        own_addresses=own_addresses,
+    )

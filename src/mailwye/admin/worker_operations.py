@@ -1,0 +1,80 @@
+"""What the supervisor and the control socket may ask of one worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from mailwye.admin import queue_operations
+from mailwye.queue.engine import QueueEngine
+from mailwye.runtime.clock import Clock
+from mailwye.trace.recorder import TraceRecorder
+
+
+class FlushingRecorder(TraceRecorder, Protocol):
+    """A recorder that can store at once what it buffers."""
+
+    async def flush(self) -> None:
+        """Everything recorded so far can be found by a search."""
+        ...
+
+
+class ServingWorker(Protocol):
+    """The worker as these operations see it (app.Worker)."""
+
+    @property
+    def number(self) -> int:
+        """Which one."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
+        ...
+
+    @property
+    def trace(self) -> FlushingRecorder:
+        """Where its events go."""
+        ...
+
+    @property
+    def engines(self) -> Sequence[QueueEngine]:
+        """Its queues."""
+        ...
+
+    @property
+    def sessions(self) -> int:
+        """Open inbound connections."""
+        ...
+
+    def prepare(self) -> int:
+        """Load the newest settings."""
+        ...
+
+    def commit(self) -> int:
+        """Put them in force."""
+        ...
+
+    def reload_tls(self) -> None:
+        """Read certificates again."""
+        ...
+
+
+async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any]) -> Any:
+    """Do `operation`; its result in plain values. :raises ValueError: no such operation."""
+    match operation:
+        case "status":
+            return {"number": worker.number, "sessions": worker.sessions}
+        case "prepare":
+            return worker.prepare()
+        case "commit":
+            return worker.commit()
+        case "reload_tls":
+            return worker.reload_tls()
+        case "flush":
+            return await worker.trace.flush()
+        case _ if operation.startswith("queue."):
+            name = operation.removeprefix("queue.")
+            return await queue_operations.run(name, arguments, worker.engines, clock=worker.clock, trace=worker.trace)
+        case _:
+            raise ValueError(f"no such operation: {operation}")

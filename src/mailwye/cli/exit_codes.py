@@ -1,0 +1,12 @@
+"""Exit codes as sysexits.h has them, so that scripts and service managers can tell what went wrong."""
+
+USAGE = 64
+DATA_ERROR = 65
+NO_INPUT = 66
+UNAVAILABLE = 69
+SOFTWARE = 70
+OS_ERROR = 71
+IO_ERROR = 74
+TEMPORARY_FAILURE = 75
+NO_PERMISSION = 77
+CONFIGURATION = 78

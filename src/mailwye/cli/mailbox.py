@@ -1,0 +1,150 @@
+"""`mailwye mailbox`: hosted mailboxes and their passwords."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
+from mailwye.cli.output import fail, print_json, print_table
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation
+    from mailwye.config.schema import Organization
+    from mailwye.config.store import ConfigStore
+
+PASSWORD_LENGTH_MINIMUM = 8
+
+
+@click.group()
+def mailbox() -> None:
+    """Manage hosted mailboxes and their passwords."""
+
+
+@mailbox.command()
+@config_option
+@click.argument("address")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+def add(config: Path, address: str, *, password_stdin: bool) -> None:
+    """Add the mailbox ADDRESS, or set a new password where it exists."""
+    from mailwye.config.parse import read_organization
+
+    installation = read(config)
+    password = _password(address, from_stdin=password_stdin)
+    work_as_owner(installation)
+    with config_store(installation) as store:
+        organization = store.current().organization
+        if not _exists(organization, address):
+            parsed = read_organization(f"Mailbox:\n  - PrimarySmtpAddress: {_quoted(address)}\n", "command line")
+            message = _save(installation, store, parsed, f"mailbox add {address}")
+        else:
+            message = "the mailbox exists already"
+        _set_password(store, address, password)
+    click.echo(f"{address}: password set; {message}")
+
+
+@mailbox.command()
+@config_option
+@click.argument("address")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+def password(config: Path, address: str, *, password_stdin: bool) -> None:
+    """Set a new password for an existing mailbox."""
+    installation = read(config)
+    work_as_owner(installation)
+    with config_store(installation) as store:
+        if not _exists(store.current().organization, address):
+            fail(f"there is no mailbox {address}; `mailwye mailbox add {address}` makes it", exit_codes.NO_INPUT)
+        _set_password(store, address, _password(address, from_stdin=password_stdin))
+    click.echo(f"{address}: password set")
+
+
+@mailbox.command()
+@config_option
+@click.argument("address")
+def remove(config: Path, address: str) -> None:
+    """Remove a mailbox from the settings, with its password. Its stored mail stays where it is."""
+    from mailwye.config.plan import plan_organization
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.runtime.privileges import current_user
+
+    installation = read(config)
+    work_as_owner(installation)
+    with config_store(installation) as store:
+        current = store.current()
+        kept = tuple(one for one in current.organization.mailboxes if str(one.primary_smtp_address).lower() != address.lower())
+        if len(kept) == len(current.organization.mailboxes):
+            fail(f"there is no mailbox {address}; `mailwye mailbox list` shows them", exit_codes.NO_INPUT)
+        plan = plan_organization(current, current.organization.model_copy(update={"mailboxes": kept}), installation=installation)
+        if plan.has_errors:
+            fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
+        version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
+        store.remove_password(address)
+    click.echo(activate(installation, version))
+
+
+@mailbox.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(config: Path, *, as_json: bool) -> None:
+    """List hosted mailboxes, their aliases, and whether they have a password."""
+    installation = read(config)
+    work_as_owner(installation)
+    with config_store(installation) as store:
+        rows = [
+            {
+                "PrimarySmtpAddress": str(one.primary_smtp_address),
+                "EmailAddresses": [str(alias) for alias in one.email_addresses],
+                "has_password": store.password_hash(str(one.primary_smtp_address)) is not None,
+            }
+            for one in store.current().organization.mailboxes
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("Mailbox", "Aliases", "Password"),
+        [(row["PrimarySmtpAddress"], ", ".join(row["EmailAddresses"]), "set" if row["has_password"] else "none") for row in rows],  # type: ignore[misc,arg-type]  # a row's values by name
+    )
+
+
+def _exists(organization: Organization, address: str) -> bool:
+    return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar that means `text`, whatever it holds."""
+    import json
+
+    return json.dumps(text)
+
+
+def _password(address: str, *, from_stdin: bool) -> str:
+    if from_stdin:
+        value = sys.stdin.readline().rstrip("\r\n")
+    else:
+        value = click.prompt(f"Password for {address}", hide_input=True, confirmation_prompt=True)
+    if len(value) < PASSWORD_LENGTH_MINIMUM:
+        fail(f"the password has fewer than {PASSWORD_LENGTH_MINIMUM} characters; nothing was changed", exit_codes.DATA_ERROR)
+    return str(value)
+
+
+def _set_password(store: ConfigStore, address: str, value: str) -> None:
+    from mailwye.runtime.passwords import hash_password
+
+    store.set_password(address, hash_password(value))
+
+
+def _save(installation: Installation, store: ConfigStore, parsed: object, comment: str) -> str:
+    from mailwye.config.plan import plan_file
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.runtime.privileges import current_user
+
+    plan = plan_file(store.current(), parsed, installation=installation)  # type: ignore[arg-type]  # read_organization's result
+    if plan.has_errors:
+        fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
+    version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
+    return activate(installation, version)

@@ -1,0 +1,72 @@
+"""What commands print: tables for people, JSON for programs. Text from outside is escaped: a subject must not speak to the terminal."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def escaped(text: str) -> str:
+    """`text` with everything unprintable (line ends, ESC, direction marks) written as an escape sequence."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in text)
+
+
+def print_json(value: Any) -> None:
+    """`value` as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns; on a terminal with lines around them."""
+    cells = [[escaped(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max([len(column), *(len(row[number]) for row in cells)]) for number, column in enumerate(columns)]
+    for row in [list(columns), *cells]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def local_time(seconds: float) -> str:
+    """A point in time for people, in this machine's time zone."""
+    return datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def point_in_time(text: str, now: float) -> float:
+    """Unix seconds of "2h" (ago), "3d", "2026-11-24", "2026-11-24T08:00" or Unix seconds. :raises click.BadParameter: none of these."""
+    ago = re.fullmatch(r"(\d+)([smhdw])", text)
+    if ago:
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no point in time; write 2h, 3d, 2026-11-24 or 2026-11-24T08:00") from error
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say what is wrong on standard error and exit."""
+    click.echo(f"mailwye: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,152 @@
+"""`mailwye queue`: list and manage queued messages, through the running service or on its files while none runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import ask_service, config_option, read, work_as_owner
+from mailwye.cli.output import escaped, fail, local_time, print_json, print_table
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation
+    from mailwye.queue.engine import QueueEngine
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARKS = {"leased": "*", "held": "!"}  # as Postfix's mailq marks active and held messages
+
+
+@click.group()
+def queue() -> None:
+    """List and manage queued messages."""
+
+
+def _selection(command: F) -> F:
+    """Which deliveries a command works on."""
+    for option in (
+        click.option("--all", "everything", is_flag=True, help="All of them."),
+        click.option("--next-hop", default="", help="Those of one way out: mailbox, connector:NAME, mx:DOMAIN."),
+        click.option("--recipient", default="", help="Address, or *@domain."),
+        click.option("--sender", default="", help="Address, or *@domain."),
+        click.argument("message_id", metavar="[ID]", default=""),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    ):
+        command = option(command)
+    return config_option(command)
+
+
+def _ask(config: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    installation = read(config)
+    work_as_owner(installation)
+    answer = ask_service(installation, f"queue.{operation}", **arguments)
+    return answer if answer is not None else asyncio.run(_offline(installation, operation, arguments))
+
+
+def _say(text: str) -> None:
+    click.echo(f"mailwye: {escaped(text)}", err=True)
+
+
+async def _offline(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """No service runs: open its queue files here."""
+    from mailwye.admin import queue_operations
+    from mailwye.app import open_queue, queue_numbers
+    from mailwye.queue.engine import QueueError
+    from mailwye.runtime.clock import SystemClock
+
+    engines: list[QueueEngine] = []
+    try:
+        engines.extend(open_queue(installation, number, _say) for number in queue_numbers(installation))
+        return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=None)
+    except QueueError as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    finally:
+        for engine in engines:
+            await engine.close()
+
+
+@queue.command("list")
+@config_option
+@click.option("--sender", default="", help="Address, or *@domain.")
+@click.option("--recipient", default="", help="Address, or *@domain.")
+@click.option("--next-hop", default="")
+@click.option("--limit", default=1000, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(config: Path, *, sender: str, recipient: str, next_hop: str, limit: int, as_json: bool) -> None:
+    """List queued deliveries, oldest first. `*`: an attempt is under way, `!`: held."""
+    rows = _ask(config, "list", {"sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": limit})["rows"]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("ID", "Received", "Size", "Sender", "Recipient", "Next hop", "Attempts", "Due", "Last error"),
+        [
+            (
+                row["message"] + MARKS.get(row["state"], ""),
+                local_time(row["received_at"]),
+                str(row["size"]),
+                row["sender"],
+                row["recipient"],
+                row["next_hop"],
+                str(row["attempts"]),
+                local_time(row["due"]),
+                row["last_error"],
+            )
+            for row in rows
+        ],
+    )
+    if len(rows) >= limit:
+        click.echo(f"(the first {limit}; --limit shows more)")
+
+
+@queue.command()
+@config_option
+@click.argument("message_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(config: Path, message_id: str, *, as_json: bool) -> None:
+    """Show one queued message: its deliveries and its header."""
+    answer = _ask(config, "show", {"message_id": message_id})
+    if not answer["rows"]:
+        fail(f"no message {message_id!r} is queued; `mailwye trace show {message_id}` tells what became of it", exit_codes.NO_INPUT)
+    if as_json:
+        print_json(answer)
+        return
+    for row in answer["rows"]:
+        for name, value in row.items():
+            shown = local_time(value) if name in ("received_at", "due") else str(value)
+            click.echo(escaped(f"{name:16} {shown}"))
+        click.echo()
+    for line in answer["header"].splitlines():
+        click.echo(escaped(line))
+
+
+def _changing(operation: str, past: str, help_text: str) -> None:
+    """Define one command that changes deliveries."""
+
+    @queue.command(operation, help=help_text)
+    @_selection
+    def command(config: Path, *, message_id: str, sender: str, recipient: str, next_hop: str, everything: bool, as_json: bool) -> None:
+        if not (message_id or sender or recipient or next_hop or everything):
+            fail(f"say which: an ID, --sender, --recipient, --next-hop, or --all to {operation} everything", exit_codes.USAGE)
+        answer = _ask(
+            config,
+            operation,
+            {"message_id": message_id, "sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": 10_000_000},
+        )
+        if as_json:
+            print_json(answer)
+        else:
+            click.echo(f"{answer['count']} {'delivery' if answer['count'] == 1 else 'deliveries'} {past}")
+        if not answer["count"] and message_id:
+            raise SystemExit(exit_codes.NO_INPUT)
+
+
+_changing("retry", "due now", "Try queued deliveries now instead of when they are due.")
+_changing("hold", "held", "Hold queued deliveries until they are released.")
+_changing("release", "released", "Release held deliveries: they are due at once.")
+_changing("delete", "deleted", "Delete queued or held deliveries. Nobody is notified; the trace keeps their story.")

@@ -1,0 +1,222 @@
+"""`mailwye serve`: bind, give up root, start the workers, keep them; and `status` and `reload`, which ask the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import ask_service, config_option, control_path, read, socket_name
+from mailwye.cli.output import fail, print_json
+
+if TYPE_CHECKING:
+    from mailwye.admin.supervisor import Supervisor, WorkerHandle
+    from mailwye.config.installation import Installation
+
+
+@click.command()
+@config_option
+def serve(config: Path) -> None:
+    """Serve mail until SIGTERM or Ctrl-C, which finish what is in flight. SIGHUP reads certificates and settings again."""
+    from mailwye.cli.binding import BindError, bind_all
+    from mailwye.runtime import logs, loops
+    from mailwye.runtime.privileges import PrivilegeError, become, hand_over, is_root
+    from mailwye.runtime.systemd import passed_sockets
+
+    installation = read(config)
+    logs.set_up()
+    try:
+        sockets = bind_all(installation.listeners, passed_sockets())
+        if installation.user and is_root():
+            hand_over(installation.data_directory, installation.user)
+            become(installation.user)
+    except BindError as error:
+        fail(str(error), error.exit_code)
+    except (PrivilegeError, OSError) as error:
+        fail(str(error), exit_codes.NO_PERMISSION)
+    sys.exit(loops.run(_Service(installation, sockets).run()))
+
+
+class _Service:
+    """The control process from start to end."""
+
+    def __init__(self, installation: Installation, sockets: Mapping[str, socket.socket]) -> None:
+        from mailwye.runtime import logs
+
+        self._installation = installation
+        self._sockets = sockets
+        self._mail_sockets = {one.name: sockets[one.name] for one in installation.listeners if one.kind != "admin"}
+        self._log = logs.logger("supervisor")
+        self._stop = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
+
+    async def run(self) -> int:
+        """Serve; the exit code."""
+        from mailwye.admin.supervisor import Supervisor
+        from mailwye.app import open_config_store
+        from mailwye.config.store import ConfigStoreError
+        from mailwye.inbound.listener import ListenerError
+        from mailwye.queue.engine import QueueError
+        from mailwye.runtime.channel import ChannelError
+        from mailwye.runtime.tls import TlsError
+
+        try:
+            self._refuse_second_service()
+            store = open_config_store(self._installation)
+            supervisor = Supervisor(self._start_worker, self._worker_numbers(), store, log=self._log)
+            await supervisor.start()
+            await self._open_control(supervisor)
+        except (ListenerError, TlsError) as error:
+            return self._cannot_start(error, exit_codes.CONFIGURATION)
+        except (ConfigStoreError, QueueError, ChannelError, OSError) as error:
+            return self._cannot_start(error, exit_codes.IO_ERROR)
+        self._announce(supervisor)
+        await self._until_stopped(supervisor)
+        for server in self._servers:
+            server.close()
+        control_path(self._installation).unlink(missing_ok=True)
+        await supervisor.stop(self._installation.shutdown_timeout)
+        store.close()
+        self._log.info("stopped")
+        return 0
+
+    def _cannot_start(self, error: Exception, code: int) -> int:
+        click.echo(f"mailwye: cannot serve: {error}", err=True)
+        return code
+
+    def _refuse_second_service(self) -> None:
+        if ask_service(self._installation, "status") is not None:
+            raise OSError(f"a service runs already with {self._installation.data_directory}; stop it first")
+
+    # --- workers
+
+    def _worker_numbers(self) -> list[int]:
+        return list(range(max(1, self._installation.workers)))
+
+    def _queues_of(self, number: int) -> list[int]:
+        """A worker's own queue file, then those left behind by workers that no longer exist, shared out evenly."""
+        from mailwye.app import queue_numbers
+
+        count = len(self._worker_numbers())
+        left = [queue for queue in queue_numbers(self._installation) if queue >= count and queue % count == number]
+        return [number, *left]
+
+    async def _start_worker(self, number: int) -> WorkerHandle:
+        from mailwye.cli.worker_process import LocalWorker, ProcessWorker
+
+        queues = self._queues_of(number)
+        if len(queues) > 1:
+            self._log.info("serving queues of former workers too", worker=number, queues=str(queues[1:]))
+        if self._installation.workers == 0:
+            return await LocalWorker.start(self._installation, queues, self._mail_sockets, self._log)
+        return await ProcessWorker.start(self._installation, number, queues, self._mail_sockets)
+
+    # --- control
+
+    async def _open_control(self, supervisor: Supervisor) -> None:
+        from mailwye.admin.health import HealthServer
+        from mailwye.runtime import channel
+
+        path = control_path(self._installation)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await channel.serve(reader, writer, supervisor.handle)
+
+        before = os.umask(0o177)  # the socket is for its owner only, from its first moment
+        try:
+            self._servers.append(await asyncio.start_unix_server(answer, socket_name(path), limit=channel.LINE_LIMIT))
+        finally:
+            os.umask(before)
+        health = HealthServer(lambda: supervisor.is_ready)
+        for listener in self._installation.listeners:
+            if listener.kind == "admin":
+                self._servers.append(await asyncio.start_server(health.serve, sock=self._sockets[listener.name]))
+
+    def _announce(self, supervisor: Supervisor) -> None:
+        from mailwye.runtime.systemd import notify
+
+        tls = "offered" if self._installation.tls.certificate else "none: set [tls] certificate and private_key to offer it"
+        for listener in self._installation.listeners:
+            where = f"{listener.address}:{listener.port}"
+            self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=tls)
+        if not supervisor.version:
+            self._log.warning("no settings yet: all mail is refused; save some with `mailwye apply -f organization.yaml`")
+        self._log.info("ready", hostname=self._installation.hostname, version=supervisor.version, workers=self._installation.workers)
+        notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=version {supervisor.version} in force")
+
+    async def _until_stopped(self, supervisor: Supervisor) -> None:
+        from mailwye.runtime.systemd import notify, watchdog_seconds
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        reloading: set[asyncio.Task[None]] = set()
+
+        def on_hangup() -> None:
+            task = asyncio.ensure_future(self._reload(supervisor))
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        every = watchdog_seconds()
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(every):
+                    await self._stop.wait()
+            except TimeoutError:
+                notify("WATCHDOG=1")
+        self._log.info("stopping", finishing_within_seconds=self._installation.shutdown_timeout)
+        notify("STOPPING=1")
+
+    async def _reload(self, supervisor: Supervisor) -> None:
+        from mailwye.runtime.channel import ChannelError
+        from mailwye.runtime.systemd import notify
+
+        notify("RELOADING=1")
+        try:
+            answer = await supervisor.handle("reload", {})
+            self._log.info("reloaded", version=answer["version"])
+        except ChannelError as error:
+            self._log.error("not reloaded, the old settings stay in force", error=str(error))
+        notify("READY=1")
+
+
+@click.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(config: Path, *, as_json: bool) -> None:
+    """Ask the running service how it is. Exits 69 where none runs."""
+    installation = read(config)
+    answer = ask_service(installation, "status")
+    if answer is None:
+        fail(f"no service runs with {config}; `mailwye serve --config {config}` starts one", exit_codes.UNAVAILABLE)
+    counts: dict[str, Any] = ask_service(installation, "queue.counts") or {}
+    if as_json:
+        print_json({**answer, **counts})
+        return
+    click.echo(f"ready: {'yes' if answer['ready'] else 'no'}, configuration version {answer['version']}")
+    for worker in answer["workers"]:
+        click.echo(f"worker {worker['number']}: {worker['sessions']} open sessions")
+    for hop, states in sorted(counts.get("counts", {}).items()):
+        click.echo(f"queue {hop}: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
+
+
+@click.command("reload")
+@config_option
+def reload(config: Path) -> None:
+    """Let the running service read certificates and settings again."""
+    installation = read(config)
+    answer = ask_service(installation, "reload")
+    if answer is None:
+        fail(f"no service runs with {config}", exit_codes.UNAVAILABLE)
+    click.echo(f"reloaded; version {answer['version']} is in force")
