@@ -1,8 +1,9 @@
 """Group commit: what many callers ask for while one commit is under way goes into the next one, all of it.
 
-Statements run in the event loop's thread, only COMMIT (with its fsync), checkpoints and reopening run in a thread: each step of SQLite gives the interpreter lock away and has to get it back, a commit does that once. Measured with 1 to 200 sessions: as fast as a COMMIT
-in the loop, within the noise, and the loop goes on while a slow disk takes its time. The connection is never used by two threads at
-a time: nothing is executed while a commit is under way.
+Statements run in the event loop's thread, only COMMIT (with its fsync), checkpoints and reopening run in a thread: each step of
+SQLite gives the interpreter lock away and has to get it back, a commit does that once. Measured with 1 to 200 sessions: as fast as
+a COMMIT in the loop, within the noise, and the loop goes on while a slow disk takes its time. The connection is never used by two
+threads at a time: nothing is executed while a commit is under way.
 
 A commit that failed tells nothing about the disk (an fsync that failed once may succeed the next time without having written: D2 in
 reliability.md). So its connection is closed, a new one is opened, and the write-ahead log is copied into the database and emptied before
