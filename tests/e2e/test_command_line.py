@@ -1,0 +1,205 @@
+"""Commands without a service: every one works on the files alone, from any folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.installed import Installed, run
+from tests.e2e.organizations import BOB, SUN, hosted, hybrid
+
+CONFIGURATION = 78  # sysexits.h
+SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    return Installed(tmp_path)
+
+
+async def test_help_names_every_command(tmp_path: Path) -> None:
+    text = (await run("--help", cwd=tmp_path)).out
+    for command in ("serve", "check", "apply", "export", "explain", "trace", "queue", "mailbox", "demo"):
+        assert f"  {command} " in text
+
+
+async def test_every_command_has_help(tmp_path: Path) -> None:
+    for command in ("serve", "check", "apply", "export", "explain", "trace", "queue", "mailbox", "demo"):
+        assert "Usage: mailwye " + command in (await run(command, "--help", cwd=tmp_path)).out
+
+
+async def test_version(tmp_path: Path) -> None:
+    assert (await run("--version", cwd=tmp_path)).out.startswith("mailwye ")
+
+
+async def test_help_loads_none_of_the_heavy_parts() -> None:
+    """They cost most of the time between Enter and the first line."""
+    import asyncio
+
+    program = "import sys; sys.argv = ['mailwye', '--help']\nimport mailwye.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
+    program += "print([n for n in ('pydantic', 'cryptography', 'apsw', 'dns', 'uvloop', 'rich', 'yaml') if n in sys.modules])"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.decode().splitlines()[-1] == "[]"
+
+
+async def test_unknown_commands_are_refused(tmp_path: Path) -> None:
+    finished = await run("srve", cwd=tmp_path, code=None)
+    assert finished.code != 0
+    assert "srve" in finished.err
+    assert "Traceback" not in finished.words
+
+
+@pytest.mark.parametrize("command", [("serve",), ("export",), ("trace",), ("queue", "list"), ("mailbox", "list"), ("status",)])
+async def test_a_missing_installation_file_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    finished = await run(*command, "--config", "nowhere.toml", cwd=tmp_path, code=None)
+    assert finished.code == CONFIGURATION
+    assert "nowhere.toml" in finished.err
+    assert "Traceback" not in finished.words
+
+
+async def test_the_environment_names_the_installation(installed: Installed) -> None:
+    await run("export", cwd=Path("/"), environment={"MAILWYE_CONFIG": str(installed.config)})
+
+
+# --- check
+
+
+async def test_check_takes_the_scenarios_as_they_stand(tmp_path: Path) -> None:
+    finished = await run("check", "--config", str(SCENARIOS / "mailwye.toml"), "-f", str(SCENARIOS / "contoso.yaml"), cwd=tmp_path)
+    assert "error:" not in finished.words
+
+
+async def test_check_finds_every_error_of_both_files_at_once(installed: Installed) -> None:
+    installed.config.write_text('hostname = "not a name"\ndata_directory = "data"\nworkers = -1\n')
+    organization = installed.directory / "organization.yaml"
+    organization.write_text("AcceptedDomain:\n  - {DomainName: a.*.contoso.com}\nOutboundConnector:\n  - {Name: A, ConnectorTipe: OnPremises}\n")
+    finished = await installed.run("check", "-f", str(organization), code=CONFIGURATION)
+    for wanted in ("mailwye.toml:1: hostname", "mailwye.toml:3: workers", "listener: is missing", "organization.yaml:2: ", "ConnectorTipe"):
+        assert wanted in finished.words, finished.words
+
+
+async def test_check_prints_json(installed: Installed) -> None:
+    installed.config.write_text('hostname = "mx.example"\ndata_directory = "data"\nworkers = -1\n')
+    findings = json.loads((await installed.run("check", "--json", code=CONFIGURATION)).out)
+    assert {(one["field"], one["line"]) for one in findings} >= {("workers", 3)}
+
+
+# --- apply and export
+
+
+async def test_apply_prints_the_difference_and_is_idempotent(installed: Installed) -> None:
+    organization = hosted(installed.directory)
+    first = await installed.run("apply", "-f", str(organization), cwd=Path("/"))
+    assert '+ AcceptedDomain "contoso.com"' in first.out
+    assert '+ Mailbox "bob@contoso.com"' in first.out
+    second = await installed.run("apply", "-f", str(organization), cwd=Path("/"))
+    assert "no change" in second.words
+    assert len(await installed.json("history")) == 1
+
+
+async def test_apply_finds_relative_files_from_where_one_stands(installed: Installed) -> None:
+    elsewhere = installed.directory / "elsewhere"
+    elsewhere.mkdir()
+    hosted(elsewhere)
+    await installed.run("apply", "-f", "organization.yaml", cwd=elsewhere)
+    assert "bob@contoso.com" in (await installed.run("export")).out
+
+
+async def test_apply_reads_standard_input(installed: Installed) -> None:
+    await installed.run("apply", "-f", "-", stdin=hosted(installed.directory).read_text())
+    assert "bob@contoso.com" in (await installed.run("export")).out
+
+
+async def test_a_dry_run_saves_nothing(installed: Installed) -> None:
+    finished = await installed.run("apply", "-f", str(hosted(installed.directory)), "--dry-run", code=None)
+    assert '+ Mailbox "bob@contoso.com"' in finished.out
+    assert await installed.json("history") == []
+
+
+async def test_what_export_prints_apply_takes_back_unchanged(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hybrid(installed.directory, "127.0.0.1:2510")), "--comment", "first")
+    exported = installed.directory / "exported.yaml"
+    exported.write_text((await installed.run("export")).out)
+    assert "no change" in (await installed.run("apply", "-f", str(exported), "--prune")).words
+    (version,) = await installed.json("history")
+    assert version["comment"] == "first"
+
+
+async def test_prune_removes_what_the_file_no_longer_has(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hybrid(installed.directory, "127.0.0.1:2510")))
+    smaller = installed.directory / "smaller.yaml"
+    smaller.write_text("OutboundConnector: []\n")
+    kept = await installed.run("apply", "-f", str(smaller))
+    assert "no change" in kept.words
+    pruned = await installed.run("apply", "-f", str(smaller), "--prune")
+    assert '- OutboundConnector "to our servers"' in pruned.out.lower().replace("outboundconnector", "OutboundConnector")
+    assert "OutboundConnector" not in (await installed.run("export")).out
+
+
+async def test_apply_refuses_errors_with_their_lines(installed: Installed) -> None:
+    organization = installed.directory / "organization.yaml"
+    organization.write_text("AcceptedDomain:\n  - {DomainName: contoso.com}\n\nMailbox:\n  - {PrimarySmtpAddress: bob@elsewhere.example}\n")
+    finished = await installed.run("apply", "-f", str(organization), code=None)
+    assert finished.code != 0
+    assert "organization.yaml:5" in finished.err
+    assert await installed.json("history") == []
+
+
+# --- mailboxes, explain, queue, trace: the stores of a service that does not run
+
+
+async def test_mailbox_add_makes_the_mailbox(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hosted(installed.directory)))
+    await installed.run("mailbox", "add", "alice@contoso.com", "--password-stdin", stdin="a good password\n")
+    listed = (await installed.run("mailbox", "list")).out
+    assert "alice@contoso.com" in listed
+    assert "bob@contoso.com" in listed
+    exported = (await installed.run("export")).out
+    assert "alice@contoso.com" in exported
+    assert "argon2" not in exported
+    await installed.run("mailbox", "remove", "alice@contoso.com")
+    assert "alice@contoso.com" not in (await installed.run("mailbox", "list")).out
+
+
+async def test_mailbox_add_refuses_a_domain_that_is_not_ours(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hosted(installed.directory)))
+    finished = await installed.run("mailbox", "add", "bob@elsewhere.example", "--password-stdin", stdin="a good password\n", code=None)
+    assert finished.code != 0
+    assert "elsewhere.example" in finished.err
+    assert "Traceback" not in finished.words
+
+
+async def test_passwords_are_stored_as_argon2_hashes_only(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hosted(installed.directory)))
+    await installed.run("mailbox", "add", BOB, "--password-stdin", stdin="correct horse battery\n")
+    stored = b"".join(path.read_bytes() for path in installed.data.glob("config*"))
+    assert b"$argon2id$" in stored
+    assert b"correct horse" not in stored
+    assert all(path.stat().st_mode & 0o077 == 0 for path in installed.data.glob("config.sqlite"))
+
+
+async def test_explain_answers_without_a_service(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hybrid(installed.directory, "127.0.0.1:2510")))
+    told = await installed.run("explain", "--from", SUN, "--to", "john@contoso.com")
+    assert 'connector "To our servers"' in told.out
+    answer = await installed.json("explain", "--from", SUN, "--to", "john@contoso.com")
+    assert answer["route"]["connector"] == "To our servers"
+    stranger = await installed.json("explain", "--from", "eve@evil.example", "--to", SUN, "--ip", "192.0.2.66")
+    assert "5.7.64" in stranger["reply"]
+
+
+async def test_explain_names_a_bad_address(installed: Installed) -> None:
+    finished = await installed.run("explain", "--from", SUN, "--to", "no address", code=None)
+    assert finished.code != 0
+    assert "Traceback" not in finished.words
+    assert "no address" in finished.err
+
+
+async def test_empty_stores_are_no_error(installed: Installed) -> None:
+    assert await installed.json("queue", "list") == []
+    assert await installed.json("trace") == []
+    assert await installed.json("mailbox", "list") == []

@@ -1,0 +1,338 @@
+"""Start, stop, signals, crashes, sockets and users: the service as the machine sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailwye.runtime.clock import SystemClock
+from mailwye.runtime.network import SystemNetwork
+from mailwye.testing.authority import Authority
+from mailwye.testing.peers import PeerServer
+from tests.counterparts.process import free_port
+from tests.e2e.installed import ADDRESS, Installed, serving, until
+from tests.e2e.organizations import BOB, JOHN, SUN, hosted, hybrid
+
+CONFIGURATION, NO_PERMISSION = 78, 77  # sysexits.h
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` started, workers among them."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers(pid: int) -> list[int]:
+    """The worker processes: children that are Python and hold the listening socket."""
+    return [child for child in children(pid) if listening(child)]
+
+
+def owner(path: Path) -> int:
+    """Whose file or process it is."""
+    return path.stat().st_uid
+
+
+def listening(pid: int) -> bool:
+    """Whether the process has sockets open, as a resource tracker has not."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += os.readlink(entry).startswith("socket:")
+        except OSError:
+            continue
+    return found > 1
+
+
+async def test_sigterm_ends_with_0_and_says_421_to_who_waits(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", str(hosted(tmp_path)))
+        client = await asyncio.to_thread(installed.client)
+        await asyncio.to_thread(client.ehlo)
+        service.process.send_signal(signal.SIGTERM)
+        code, _ = await asyncio.to_thread(client.getreply)
+        client.close()
+        assert code == 421
+        assert await service.ended() == 0
+        assert any("STOPPING=1" in one for one in service.all_told())
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_sigterm_finishes_the_message_under_way(tmp_path: Path, number: int) -> None:
+    installed = Installed(tmp_path, workers=number)
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", str(hosted(tmp_path)))
+        client = await asyncio.to_thread(installed.client)
+
+        def begin() -> None:
+            client.ehlo()
+            client.mail(SUN)
+            client.rcpt(BOB)
+            client.putcmd("DATA")
+            assert client.getreply()[0] == 354
+            client.send(b"Subject: Under way\r\n\r\nfirst")
+
+        def end() -> int:
+            client.send(b" and last\r\n.\r\n")
+            return client.getreply()[0]
+
+        await asyncio.to_thread(begin)
+        service.process.send_signal(signal.SIGTERM)
+        await until(lambda: not _accepts(installed.ports["mx"]), "the listener closed")
+        assert await asyncio.to_thread(end) == 250
+        client.close()
+        assert await service.ended() == 0
+    async with serving(installed):
+        await until(lambda: installed.maildir(BOB), "the message in Bob's mailbox")
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection((ADDRESS, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_restart_resumes_the_queue(tmp_path: Path, how: signal.Signals) -> None:
+    port = free_port("127.0.0.3")
+    installed = Installed(tmp_path, workers=2)
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", str(hybrid(tmp_path, f"127.0.0.3:{port}")))
+        for number in range(6):
+            await installed.send(SUN, JOHN, f"Number {number}")
+        await service.stop(with_signal=how)
+    peer = PeerServer("mail.contoso.com", SystemNetwork(), SystemClock())
+    await peer.start("127.0.0.3", port)
+    installed.write(workers=0)  # fewer workers: their files are adopted
+    async with serving(installed):
+        await installed.run("queue", "retry", "--all", code=None)
+        await until(lambda: len(peer.messages) >= 6, "all six messages at the own server", seconds=30)
+    peer.stop()
+    assert {f"Number {number}".encode() in one.content for one in peer.messages for number in range(6)} == {True, False}
+    assert await installed.json("queue", "list") == []
+
+
+async def test_commands_work_on_the_queue_of_a_stopped_service(tmp_path: Path) -> None:
+    port = free_port("127.0.0.3")
+    installed = Installed(tmp_path, workers=2)
+    async with serving(installed):
+        await installed.run("apply", "-f", str(hybrid(tmp_path, f"127.0.0.3:{port}")))
+        await installed.send(SUN, JOHN, "Kept")
+    (row,) = await installed.json("queue", "list")
+    await installed.run("queue", "hold", row["message"])
+    assert [one["state"] for one in await installed.json("queue", "list")] == ["held"]
+    await installed.run("queue", "delete", row["message"])
+    assert await installed.json("queue", "list") == []
+
+
+async def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, workers=2)
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", str(hosted(tmp_path)))
+        before = workers(service.process.pid)
+        assert len(before) == 2
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: len(set(workers(service.process.pid)) - set(before)) == 2, "two new workers")
+        await installed.send(SUN, BOB, "After the crash")
+        await until(lambda: installed.maildir(BOB), "the message in Bob's mailbox")
+        assert "worker" in service.log()
+
+
+async def test_workers_end_with_a_killed_supervisor(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, workers=2)
+    async with serving(installed) as service:
+        left = children(service.process.pid)
+        await service.stop(with_signal=signal.SIGKILL)
+        await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), "no worker left", seconds=20)
+        assert not _accepts(installed.ports["mx"])
+
+
+async def test_sighup_takes_a_renewed_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, now=SystemClock().now())
+    authority.issue("mx", ["old.mailwye.example"])
+    installed = Installed(tmp_path, workers=2, more='[tls]\ncertificate = "mx.pem"\nprivate_key = "mx.key"\n')
+
+    def presented() -> bytes:
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        context.check_hostname = False
+        with installed.client() as client:
+            client.starttls(context=context)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return client.sock.getpeercert(binary_form=True) or b""
+
+    async with serving(installed) as service:
+        old = await asyncio.to_thread(presented)
+        authority.issue("mx", ["new.mailwye.example"])
+        service.process.send_signal(signal.SIGHUP)
+        await service.until_told("RELOADING=1")
+        service.told.clear()
+        await service.until_told("READY=1")
+        for _ in range(10):
+            assert await asyncio.to_thread(presented) != old
+        (tmp_path / "mx.pem").write_text("not a certificate")
+        service.told.clear()
+        service.process.send_signal(signal.SIGHUP)
+        await service.until_told("READY=1")
+        assert await asyncio.to_thread(presented) != old  # the last good one stays
+        assert "mx.pem" in service.log()
+
+
+# --- what cannot start says why
+
+
+async def _refused(installed: Installed) -> tuple[int, str]:
+    finished = await installed.run("serve", code=None)
+    assert "Traceback" not in finished.words
+    return finished.code, finished.words
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_a_port_in_use_is_named(tmp_path: Path, number: int) -> None:
+    installed = Installed(tmp_path, workers=number)
+    with socket.socket() as other:
+        other.bind((ADDRESS, installed.ports["mx"]))
+        other.listen()
+        code, words = await _refused(installed)
+    assert code in (69, 71)
+    assert f"{ADDRESS}" in words
+    assert str(installed.ports["mx"]) in words
+    assert "in use" in words
+
+
+async def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    installed.config.write_text(installed.config.read_text().replace(ADDRESS, "192.0.2.1"))
+    code, words = await _refused(installed)
+    assert code in (69, 71, 78)
+    assert "192.0.2.1" in words
+
+
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+async def test_a_bad_certificate_is_named(tmp_path: Path, content: str | None) -> None:
+    installed = Installed(tmp_path, workers=2, more='[tls]\ncertificate = "mx.pem"\nprivate_key = "mx.key"\n')
+    if content is not None:
+        (tmp_path / "mx.pem").write_text(content)
+    code, words = await _refused(installed)
+    assert code == CONFIGURATION
+    assert str(tmp_path / "mx.pem") in words
+
+
+async def test_a_wrong_configuration_is_told_with_its_lines(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    installed.config.write_text(installed.config.read_text().replace("workers = 0", "workers = many"))
+    code, words = await _refused(installed)
+    assert code == CONFIGURATION
+    assert "mailwye.toml:3" in words
+
+
+async def test_a_second_service_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    async with serving(installed):
+        first = installed.config.read_text()
+        other = free_port(ADDRESS)
+        (tmp_path / "second.toml").write_text(first.replace(f"port = {installed.ports['mx']}", f"port = {other}"))
+        second = Installed.__new__(Installed)
+        second.directory, second.config, second.data, second.ports = tmp_path, tmp_path / "second.toml", installed.data, {"mx": other}
+        code, words = await _refused(second)
+        assert code != 0
+        assert "data" in words
+        await installed.run("apply", "-f", str(hosted(tmp_path)))  # the first one still answers
+        await installed.send(SUN, BOB)
+        await until(lambda: installed.maildir(BOB), "mail through the first service")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_data_directory_without_permission_is_named(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    installed.data.mkdir(mode=0o500)
+    code, words = await _refused(installed)
+    assert code in (NO_PERMISSION, CONFIGURATION)
+    assert str(installed.data) in words
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_started_as_root_it_serves_as_its_user(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == 0 and folder != Path("/") and folder.is_relative_to("/tmp/pytest-of-root"):
+            folder.chmod(0o755)
+    installed = Installed(tmp_path, workers=2, more='user = "nobody"\n')
+    nobody = pwd.getpwnam("nobody").pw_uid
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", str(hosted(tmp_path)))
+        for pid in (service.process.pid, *workers(service.process.pid)):
+            assert owner(Path(f"/proc/{pid}")) == nobody
+        await installed.send(SUN, BOB)
+        await until(lambda: installed.maildir(BOB), "mail in Bob's mailbox")
+    assert set(map(owner, installed.data.rglob("*"))) == {nobody}
+    await installed.run("export")  # a command run as root leaves nothing of root's behind
+    await installed.run("queue", "list")
+    assert set(map(owner, installed.data.rglob("*"))) == {nobody}
+
+
+# --- systemd
+
+
+async def test_sockets_of_the_service_manager_are_used(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, workers=2)
+    with socket.socket() as bound:
+        bound.bind((ADDRESS, 0))
+        bound.listen()
+        port = bound.getsockname()[1]
+        passed = f"exec 3<&{bound.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=mx"
+        script = f'{passed}; exec "$@"'
+        command = ("sh", "-c", script, "sh", sys.executable, "-m", "mailwye", "serve", "--config", str(installed.config))
+        async with serving(installed, command=command, pass_fds=(bound.fileno(),)):
+            await installed.run("apply", "-f", str(hosted(tmp_path)))
+            assert not _accepts(installed.ports["mx"])  # not bound: it was given one
+            installed.ports["mx"] = port
+            await installed.send(SUN, BOB)
+            await until(lambda: installed.maildir(BOB), "mail in Bob's mailbox")
+
+
+async def test_the_watchdog_is_fed(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    async with serving(installed, environment={"WATCHDOG_USEC": "400000"}) as service:
+        for _ in range(2):
+            service.told.clear()
+            await service.until_told("WATCHDOG=1", seconds=5)
+
+
+async def test_the_plain_loop_of_asyncio_serves_too(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    async with serving(installed, environment={"MAILWYE_LOOP": "asyncio", "MAILWYE_LOG_FORMAT": "json"}) as service:
+        for line in service.log().splitlines():
+            assert "event" in json.loads(line)
+        await installed.run("apply", "-f", str(hosted(tmp_path)))
+        await installed.send(SUN, BOB)
+        await until(lambda: installed.maildir(BOB), "mail in Bob's mailbox")
+
+
+async def test_a_slow_reply_does_not_outlast_the_shutdown(tmp_path: Path) -> None:
+    """A smart host that never answers: what was under way goes back to the queue."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.3", 0))
+        silent.listen()
+        installed = Installed(tmp_path)
+        installed.config.write_text(installed.config.read_text().replace("shutdown_timeout = 10", "shutdown_timeout = 1"))
+        async with serving(installed) as service:
+            await installed.run("apply", "-f", str(hybrid(tmp_path, f"127.0.0.3:{silent.getsockname()[1]}")))
+            await installed.send(SUN, JOHN)
+            connection, _ = await asyncio.to_thread(silent.accept)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            assert await service.stop() == 0
+            connection.close()
+            assert loop.time() - began < 8
+        (row,) = await installed.json("queue", "list")
+        assert (row["state"], row["attempts"]) == ("queued", 0)
