@@ -9,7 +9,7 @@ from __future__ import annotations
 import quopri
 import re
 import textwrap
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from dataclasses import dataclass
 from enum import Enum
 
@@ -299,13 +299,16 @@ def _returned_part(returned: Returned) -> bytes:
         return b"Content-Type: message/rfc822\r\n" + encoding + b"\r\n" + octets
     if octets.isascii() and fits_lines(octets):
         return b"Content-Type: text/rfc822-headers\r\n\r\n" + octets
-    encoded = quopri.encodestring(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+    if fits_lines(octets):
+        encoding, encoded = b"quoted-printable", quopri.encodestring(octets.replace(b"\r\n", b"\n"))
+    else:
+        encoding, encoded = b"base64", encodebytes(octets)
     try:
         octets.decode()
         kind = b"message/global-headers"  # RFC 6533 section 6.3
     except UnicodeDecodeError:
         kind = b"text/rfc822-headers; charset=unknown-8bit"
-    return b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded
+    return b"".join((b"Content-Type: ", kind, b"\r\nContent-Transfer-Encoding: ", encoding, b"\r\n\r\n", encoded.replace(b"\n", b"\r\n")))
 
 
 def fits_lines(octets: bytes) -> bool:

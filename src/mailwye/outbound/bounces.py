@@ -28,9 +28,11 @@ _LOOPS = frozenset({"5.4.6", "5.4.14", "4.4.6", "4.4.14"})
 
 def action_owed(message: QueuedMessage, ended: Ended) -> Action | None:
     """What the sender must be told about one ended attempt, None for nothing. Pure."""
+    notify = ended.delivery.notify
+    if notify is Notify.DEFAULT and ended.settlement.result is Result.DELIVERED:
+        return None  # almost every message; the rest of this function would say the same
     if message.sender is None or message.auto_submitted or message.origin.caller_kind == "internal":
         return None
-    notify = ended.delivery.notify
     if notify & Notify.NEVER:
         return None
     match ended.settlement.result:
@@ -193,7 +195,7 @@ def _connectors(message: QueuedMessage, one: Ended) -> tuple[str, ...]:
     lines: list[str] = []
     if one.attempt.reply.enhanced in _LOOPS:
         lines.append(f"Came in through: {f'inbound connector {way_in!r}' if way_in else 'no connector'} from {message.origin.peer_address}")
-        lines.append(f"Went out through: {f'outbound connector {way_out!r}' if way_out else one.route.next_hop}")
+        lines.append(f"Went out through: {f'outbound connector {way_out!r}' if way_out else one.hop}")
     elif way_out:
         lines.append(f'Outbound connector: "{way_out}"')
     return tuple(lines)

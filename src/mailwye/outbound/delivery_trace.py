@@ -22,7 +22,7 @@ def record_ended(trace: TraceRecorder, message: QueuedMessage, ended: Ended, ver
     attempt, route, settlement = ended.attempt, ended.route, ended.settlement
     kind, status = _KINDS[settlement.result]
     reasons = attempt.reasons
-    data = {"next_hop": route.next_hop}
+    data = {"next_hop": ended.hop}
     if kind is EventKind.SEND:
         if route.kind is RouteKind.MAILBOX:
             kind = EventKind.DELIVER

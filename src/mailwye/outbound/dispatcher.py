@@ -183,10 +183,9 @@ class Dispatcher:
             self._crashed(flight, work.lease, error)
             return
         attempts = future.result()
-        hop = work.route.next_hop
         failed = hop_failed(attempts)
         if failed is not None:
-            self._health.failed(hop, failed, self._clock.now())
+            self._health.failed(work.route.next_hop, failed, self._clock.now())
         self._attempted(flight, work.lease, work.route, version, attempts)
 
     def _attempted(self, flight: _Flight, lease: Lease, route: Route, version: int, attempts: Sequence[Attempt]) -> None:
@@ -228,7 +227,7 @@ class Dispatcher:
             record_bounce(self._trace, lease.message, bounce)
         delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
         if delivered:
-            hop = delivered[0].route.next_hop
+            hop = delivered[0].hop
             if self._health.reached(hop, waited=any(one.delivery.attempts for one in delivered)):
                 self._release_waiting(hop)
         self._land(flight)

@@ -23,11 +23,13 @@ _HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.GREETING
 class Ended:
     """One attempt with its end: the settlement for the queue and what notices and the trace need to say about it.
 
-    `reply`: the last word, for EXPIRED the expiry's own. `delay_notice`: the sender is owed his one notice of delay.
+    `hop`: the route's next_hop. `reply`: the last word, for EXPIRED the expiry's own. `delay_notice`: the sender is owed his one notice of
+    delay.
     """
 
     attempt: Attempt
     route: Route
+    hop: str
     settlement: Settlement
     reply: Reply
     reason: str = ""
@@ -67,12 +69,12 @@ def _conclude(
     outcome = judge(attempt)
     if outcome.result is not Result.DEFERRED:
         settlement = Settlement(delivery.id, outcome.result, error=outcome.error, next_hop=moved, attempted_at=now)
-        return Ended(attempt, route, settlement, attempt.reply, outcome.reason)
+        return Ended(attempt, route, hop, settlement, attempt.reply, outcome.reason)
     decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at)
     if isinstance(decision, Expire):
         reply = expiry_reply(decision.age, outcome.error)
         settlement = Settlement(delivery.id, Result.EXPIRED, error=str(reply), next_hop=moved, attempted_at=now)
-        return Ended(attempt, route, settlement, reply, outcome.reason)
+        return Ended(attempt, route, hop, settlement, reply, outcome.reason)
     settlement = Settlement(
         delivery.id,
         Result.DEFERRED,
@@ -82,7 +84,7 @@ def _conclude(
         delay_notice_sent=decision.delay_notice,
         attempted_at=now,
     )
-    return Ended(attempt, route, settlement, attempt.reply, outcome.reason, decision.delay_notice)
+    return Ended(attempt, route, hop, settlement, attempt.reply, outcome.reason, decision.delay_notice)
 
 
 def expiry_reply(age: float, error: str) -> Reply:
