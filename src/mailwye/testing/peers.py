@@ -14,6 +14,8 @@ from mailwye.smtp import events
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.server import ServerConfig, ServerConnection
 
+TAKEN = Reply(250, "2.0.0", "Ok: taken")
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
@@ -32,7 +34,8 @@ class ReceivedMessage:
 @dataclass(slots=True)
 class Script:
     """What the peer does. Each reply stands for one stage; None answers it well. `drop_at`: "data" | "end": the connection is lost there
-    without a reply. `refuse_connections`: nobody listens (where the network can say so), else 421 at once.
+    without a reply; "taken": so is it, but the message was taken. `silent_at`: "greeting" | "mail" | "end": it says nothing there.
+    `end_after`: seconds that the reply to the content takes.
     """
 
     greeting: Reply | None = None
@@ -40,11 +43,16 @@ class Script:
     rcpt: Callable[[str], Reply | None] = lambda _recipient: None
     end: Reply | None = None
     drop_at: str = ""
+    silent_at: str = ""
+    end_after: float = 0.0
 
 
 @dataclass(slots=True)
 class PeerServer:
-    """One mail server: `messages` in order of arrival. Wait for more with `arrived`."""
+    """One mail server: `messages` in order of arrival. Wait for more with `arrived`.
+
+    `unanswered`: those of them whose sender was not told that they were taken, so he must send them again.
+    """
 
     name: str
     network: Network
@@ -52,6 +60,7 @@ class PeerServer:
     tls: ServerTlsContext | None = None
     script: Script = field(default_factory=Script)
     messages: list[ReceivedMessage] = field(default_factory=list)
+    unanswered: list[ReceivedMessage] = field(default_factory=list)
     sessions: int = 0
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Server | None = None
@@ -105,6 +114,8 @@ class _PeerSession(asyncio.Protocol):
         self._connection = ServerConnection(config, now=peer.clock.monotonic())
         if peer.script.greeting is not None:
             self._connection.refuse_connection(peer.script.greeting)
+        elif peer.script.silent_at == "greeting":
+            return
         else:
             self._connection.greet()
         self._pump()
@@ -150,6 +161,8 @@ class _PeerSession(asyncio.Protocol):
                 self._hello = name
             case events.MailReceived(sender=sender):
                 self._sender, self._recipients, self._content = str(sender) if sender else "", [], []
+                if script.silent_at == "mail":
+                    return
                 self._connection.reply(script.mail or Reply(250, "2.1.0", "Ok"))
             case events.RcptReceived(recipient=recipient):
                 reply = script.rcpt(str(recipient)) or Reply(250, "2.1.5", "Ok")
@@ -176,8 +189,26 @@ class _PeerSession(asyncio.Protocol):
             self._close()
             return
         if script.end is None:
-            self._peer.take(self._message())
-        self._connection.reply(script.end or Reply(250, "2.0.0", "Ok: taken"))
+            self._take(told=not script.drop_at and script.silent_at != "end")
+        if script.drop_at == "taken":
+            self._close()
+        elif script.silent_at == "end":
+            return
+        elif script.end_after:
+            asyncio.get_running_loop().call_later(script.end_after, self._reply_late, script.end or TAKEN)
+        else:
+            self._connection.reply(script.end or TAKEN)
+
+    def _take(self, *, told: bool) -> None:
+        message = self._message()
+        if not told:
+            self._peer.unanswered.append(message)
+        self._peer.take(message)
+
+    def _reply_late(self, reply: Reply) -> None:
+        if self._transport is not None:
+            self._connection.reply(reply)
+            self._pump()
 
     def _message(self) -> ReceivedMessage:
         assert self._transport is not None
