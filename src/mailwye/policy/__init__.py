@@ -1,1 +1,0 @@
-"""Checks and rules: results become actions here and nowhere else."""
