@@ -16,6 +16,7 @@ from mailwye.message.dsn import Action, RecipientStatus, Report, Returned, fits_
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.message.headers import find_header_end
 from mailwye.outbound.settling import Ended
+from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewDelivery, NewMessage, Origin, QueuedMessage, Result
 from mailwye.smtp.address import Address, parse_address
 
@@ -66,10 +67,7 @@ class Bounces:
     async def build(
         self, message: QueuedMessage, content: Content, ended: Sequence[Ended], now: float, snapshot: Snapshot
     ) -> NewMessage | None:
-        """The notice about `ended`, None where nobody must be told, or where nothing leads to the sender.
-
-        :raises QueueError: the content could not be read.
-        """
+        """The notice about `ended`, None where nobody must be told, or where nothing leads to the sender."""
         told = [(one, action) for one in ended if (action := action_owed(message, one)) is not None]
         sender = message.sender
         if not told or sender is None:
@@ -130,7 +128,10 @@ class Bounces:
     async def _returned(self, message: QueuedMessage, content: Content, *, failed: bool) -> Returned:
         """RFC 3461 section 4.3: RET=FULL sends the message back with a failure, where it is not too large; else the header section."""
         whole = failed and message.ret == "FULL" and content.size <= self._return_octets
-        octets = await _start_of(content, content.size if whole else _HEADER_LIMIT)
+        try:
+            octets = await _start_of(content, content.size if whole else _HEADER_LIMIT)
+        except (QueueError, OSError):
+            return Returned(b"")  # to be told without it is better than not to be told
         end = find_header_end(octets)
         header = octets[: end - 2] if end >= 2 else octets
         if whole and header.isascii() and fits_lines(octets):

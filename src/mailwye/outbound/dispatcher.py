@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,8 +33,6 @@ from mailwye.trace.recorder import TraceRecorder
 RENEW_EVERY = 600.0
 SETTLE_SECONDS = 10.0  # what drain gives the last commits beyond its timeout
 RELEASE_LIMIT = 5_000_000  # deliveries that are made due together when a hop is back
-
-_BACK = QueueQuery(states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
 
 
 class _Flight:
@@ -183,6 +182,9 @@ class Dispatcher:
             self._crashed(flight, work.lease, error)
             return
         attempts = future.result()
+        if len(attempts) != len(work.lease.deliveries):
+            self._crashed(flight, work.lease, ValueError(f"{len(attempts)} attempts at {len(work.lease.deliveries)} deliveries"))
+            return
         failed = hop_failed(attempts)
         if failed is not None:
             self._health.failed(work.route.next_hop, failed, self._clock.now())
@@ -206,9 +208,20 @@ class Dispatcher:
         try:
             bounce = await self._bounces.build(lease.message, lease.content, ended, self._clock.now(), self._snapshot.current)
         except Exception as error:  # noqa: BLE001 - D11
-            self._crashed(flight, lease, error)
+            self._without_notice(flight, lease, ended, version, error)
             return
         self._settle(flight, lease, ended, version, bounce)
+
+    def _without_notice(self, flight: _Flight, lease: Lease, ended: list[Ended], version: int, error: Exception) -> None:
+        """No notice could be written. What was delivered is not delivered again for that; what failed does not end in silence."""
+        delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
+        failed = tuple(one.delivery for one in ended if one.settlement.result is not Result.DELIVERED)
+        flight.open += bool(delivered) + bool(failed) - 1
+        if delivered:
+            self._alert(f"Internal error at the notice about {lease.message.id}: {error!r}")
+            self._settle(flight, lease, delivered, version)
+        if failed:
+            self._crashed(flight, replace(lease, deliveries=failed), error)
 
     # --- storing what became of it
 
@@ -220,17 +233,19 @@ class Dispatcher:
     def _settled(
         self, flight: _Flight, lease: Lease, ended: list[Ended], version: int, bounce: NewMessage | None, stored: asyncio.Future[None]
     ) -> None:
-        error = self._check_stored(lease, stored)
-        for one in ended:
-            record_ended(self._trace, lease.message, one, version, error)
-        if bounce is not None and error is None:
-            record_bounce(self._trace, lease.message, bounce)
-        delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
-        if delivered:
-            hop = delivered[0].hop
-            if self._health.reached(hop, waited=any(one.delivery.attempts for one in delivered)):
-                self._release_waiting(hop)
-        self._land(flight)
+        try:
+            error = self._check_stored(lease, stored)
+            for one in ended:
+                record_ended(self._trace, lease.message, one, version, error)
+            if bounce is not None and error is None:
+                record_bounce(self._trace, lease.message, bounce)
+            delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
+            if delivered:
+                hop = delivered[0].hop
+                if self._health.reached(hop, waited=any(one.delivery.attempts for one in delivered)):
+                    self._release_waiting(hop)
+        finally:
+            self._land(flight)  # whatever happens, its place is free again
 
     def _check_stored(self, lease: Lease, stored: asyncio.Future[None]) -> BaseException | None:
         """The error of a settlement that failed, told to the administrator. Nothing is lost by it: the lease will be given out again."""
@@ -289,7 +304,7 @@ class Dispatcher:
     def _release_waiting(self, hop: str) -> None:
         """The hop is back: what waits for it goes now, in the order of arrival."""
         now = self._clock.now()
-        query = QueueQuery(next_hop=hop, states=_BACK.states, limit=_BACK.limit)
+        query = QueueQuery(next_hop=hop, states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
         for feed in self._feeds:
             self._in_background(feed.engine.retry(query, now))
 

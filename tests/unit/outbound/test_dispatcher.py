@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from mailwye.config.installation import DeliverySettings
 from mailwye.message.envelope import Notify
-from mailwye.outbound.courier import Attempt, Stage
-from mailwye.queue.item import Delivery, DeliveryState, Lease, QueueQuery
+from mailwye.outbound import bounces
+from mailwye.outbound.courier import Attempt, Stage, Work
+from mailwye.queue.item import Delivery, DeliveryState, Lease, QueueQuery, Result, Settlement
 from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind
-from tests.unit.outbound.world import NO_SUCH_USER, World, down, in_world, pass_time, says, snapshot, taken, turns
+from tests.unit.outbound.world import NO_SUCH_USER, ScriptedCourier, World, down, in_world, pass_time, says, snapshot, taken, turns
 
 HOUR = 3600.0
 BUSY = Reply(451, "4.3.2", "Come back later")
@@ -358,6 +361,61 @@ def test_a_queue_of_a_worker_that_is_gone_is_served_too() -> None:
         await turns()
         assert len(world.smtp.works) == 1
         assert await orphan.inspect(QueueQuery()) == []
+
+    in_world(story)
+
+
+def test_a_notice_that_cannot_be_written_repeats_no_delivery_and_ends_no_failure_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(delivery: Delivery) -> Attempt:
+        return taken(delivery) if delivery.recipient.local == "sun" else says(NO_SUCH_USER)(delivery)
+
+    def broken(report: object) -> bytes:
+        raise RuntimeError("a bug in the notice")
+
+    async def story(world: World) -> None:
+        monkeypatch.setattr(bounces, "render", broken)
+        await world.accept("sun@example.net", "gone@example.net")
+        await turns()
+        assert [event.recipient for event in world.events(EventKind.SEND)] == ["sun@example.net"]
+        (row,) = await world.rows()
+        assert str(row.delivery.recipient) == "gone@example.net"
+        assert world.dispatcher.under_way == 0
+        monkeypatch.undo()
+        await pass_time(world.loop, 61)
+        assert len(world.events(EventKind.DSN)) == 1
+        assert await world.rows() == []
+
+    in_world(story, script=script)
+
+
+def test_a_courier_that_forgets_a_recipient_is_a_fault() -> None:
+    class Forgetful(ScriptedCourier):
+        def deliver(self, work: Work) -> Awaitable[Sequence[Attempt]]:
+            return super().deliver(Work(replace(work.lease, deliveries=work.lease.deliveries[:1]), work.route))
+
+    async def story(world: World) -> None:
+        world.smtp.__class__ = Forgetful
+        await world.accept("sun@example.net", "moon@example.net")
+        await turns()
+        assert "1 attempts at 2 deliveries" in world.alerts[0]
+        assert {row.delivery.state for row in await world.rows()} == {DeliveryState.QUEUED}
+        assert len(await world.rows()) == 2
+
+    in_world(story)
+
+
+def test_a_settlement_that_is_too_late_is_told() -> None:
+    async def story(world: World) -> None:
+        world.smtp.gate = gate = asyncio.Event()
+        await world.accept("sun@example.net")
+        await turns()
+        (flight,) = world.dispatcher._flights
+        await world.engine.settle(flight.lease, [Settlement(one.id, Result.RELEASED, due=2e9) for one in flight.lease.deliveries])
+        gate.set()
+        await turns()
+        assert "lease was gone" in world.alerts[0]
+        assert world.dispatcher.under_way == 0
+        assert "may be repeated" in world.events(EventKind.SEND)[0].reasons[-1]
 
     in_world(story)
 

@@ -206,11 +206,3 @@ async def test_a_maildir_that_vanished_is_made_again(tmp_path: Path) -> None:
 )
 def test_no_address_leaves_its_directory(address: Address, path: str) -> None:
     assert mailbox_path(Path("root"), address) == Path("root") / path
-
-
-def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "state"
-    files.write_durably(path, b"one")
-    files.write_durably(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["state"]

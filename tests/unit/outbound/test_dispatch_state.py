@@ -1,0 +1,75 @@
+"""What the dispatcher remembers beside the queue."""
+
+from __future__ import annotations
+
+from mailwye.message.envelope import Notify
+from mailwye.outbound.courier import Attempt, Stage
+from mailwye.outbound.dispatch_state import REST_SECONDS, ClockWatch, HopHealth, Poison, Traffic
+from mailwye.outbound.settling import hop_failed
+from mailwye.queue.item import Delivery, DeliveryState
+from mailwye.smtp.address import parse_address
+from mailwye.smtp.reply import Reply
+
+SUN = parse_address("sun@example.net")
+DELIVERY = Delivery(1, "M1", SUN, SUN, "mx:example.net", Notify.DEFAULT, "", DeliveryState.LEASED, 0.0)
+DOWN = Attempt(DELIVERY, Stage.CONNECT, Reply(450, "4.4.316", "Connection refused"))
+
+
+def test_traffic_counts_and_saturates() -> None:
+    traffic = Traffic(5, 2)
+    for hop in "aaab":
+        traffic.begin(hop)
+    assert (traffic.room, traffic.saturated) == (1, frozenset({"a"}))
+    assert [traffic.end("a"), traffic.end("a"), traffic.end("a"), traffic.end("b")] == [False, True, False, False]
+    assert (traffic.room, traffic.saturated, traffic.under_way) == (5, frozenset(), 0)
+
+
+def test_a_hop_rests_for_a_moment_after_a_failure() -> None:
+    health = HopHealth()
+    assert health.resting("a", 100.0) is None
+    health.failed("a", DOWN, 100.0)
+    assert health.resting("a", 100.0 + REST_SECONDS - 0.1) is not None
+    assert health.resting("a", 100.0 + REST_SECONDS) is None
+    assert health.resting("a", 50.0) is None  # the clock went back: not for ever
+    assert health.resting("b", 100.0) is None
+
+
+def test_the_first_success_after_failures_releases_and_only_that_one() -> None:
+    health = HopHealth()
+    assert not health.reached("a", waited=False)
+    health.failed("a", DOWN, 100.0)
+    assert health.reached("a", waited=True)
+    assert not health.reached("a", waited=True)
+    assert health.resting("a", 100.0) is None
+
+
+def test_after_a_restart_the_first_success_of_what_waited_releases_once() -> None:
+    health = HopHealth()
+    assert health.reached("a", waited=True)
+    assert not health.reached("a", waited=True)
+
+
+def test_three_crashes_are_enough() -> None:
+    poison = Poison()
+    assert [poison.crashed("M1"), poison.crashed("M2"), poison.crashed("M1"), poison.crashed("M1")] == [False, False, False, True]
+    assert not poison.crashed("M1")  # released by an administrator: it has three tries again
+
+
+def test_a_jump_of_the_clock_is_noticed_once() -> None:
+    jumps: list[float] = []
+    watch = ClockWatch(1000.0, 0.0)
+    watch.look(1010.0, 10.0, jumps.append)
+    watch.look(5000.0, 20.0, jumps.append)
+    watch.look(5010.0, 30.0, jumps.append)
+    watch.look(1050.0, 40.0, jumps.append)
+    assert jumps == [5000.0, 1050.0]
+    assert watch.stepped_at == 1050.0
+
+
+def test_what_shows_that_a_hop_is_down() -> None:
+    refused = Attempt(DELIVERY, Stage.RCPT, Reply(450, "4.2.1", "Greylisted"))
+    gone = Attempt(DELIVERY, Stage.RESOLVE, Reply(550, "5.1.2", "No such domain"))
+    assert hop_failed([DOWN, DOWN]) is DOWN
+    assert hop_failed([DOWN, refused]) is None
+    assert hop_failed([gone]) is None
+    assert hop_failed([]) is None
