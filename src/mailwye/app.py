@@ -54,6 +54,18 @@ def open_trace(installation: Installation) -> TraceSearch:
     return TraceReader(installation.data_directory / "trace")
 
 
+def open_trace_recorder(installation: Installation, number: int, alert: Alert) -> SqliteTraceRecorder:
+    """Where worker `number` writes its trace."""
+    return SqliteTraceRecorder(
+        installation.data_directory / "trace",
+        number,
+        buffer_events=installation.trace.buffer_events,
+        retention_days=installation.trace.retention_days,
+        free_space_minimum=installation.queue.free_space_minimum,
+        on_alert=alert,
+    )
+
+
 def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:
     """The queue file of worker `number`. :raises QueueError: in use by another process, or damaged; says what to do."""
     path = queue_file(installation, number)
@@ -171,14 +183,7 @@ class Worker:
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(server_tls(installation))
         self._client_tls = ClientTls(installation)
-        self.trace = SqliteTraceRecorder(
-            installation.data_directory / "trace",
-            number,
-            buffer_events=installation.trace.buffer_events,
-            retention_days=installation.trace.retention_days,
-            free_space_minimum=installation.queue.free_space_minimum,
-            on_alert=alert,
-        )
+        self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
         self._login = MailboxLogin(self._store, self.snapshot)
