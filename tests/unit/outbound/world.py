@@ -24,9 +24,9 @@ from mailwye.queue.item import Delivery, DeliveryState, NewDelivery, NewMessage,
 from mailwye.queue.memory import MemoryQueueEngine, queued_message
 from mailwye.smtp.address import parse_address
 from mailwye.smtp.reply import Reply
+from mailwye.testing.loop import VirtualClock, VirtualLoop, run_virtual
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.memory import MemoryTrace
-from tests.unit.outbound.virtual_time import VirtualClock, VirtualLoop, run_virtual
 
 HOSTNAME = "mx.mailwye.example"
 TAKEN = Reply(250, "2.0.0", "Ok: taken")
