@@ -19,6 +19,9 @@ from mailwye.testing.world import World
 IN_FLIGHT_SECONDS = 15.0
 """How long before a cut a message may have been taken whose delivery was still in flight: an answer's way and a commit."""
 
+ON_THE_WIRE_SECONDS = 0.5
+"""How long after a cut what was sent before it may still arrive."""
+
 IDLE_STEPS_PER_HOUR = 200  # a look at the queue each minute is not hot
 
 _TOKEN = re.compile(re.escape(TOKEN_HEADER) + rb"(\S+)")
@@ -144,7 +147,7 @@ def _explained(world: World, token: str, earlier: float, later: float) -> bool:
     """Whether a delivery at `earlier` may have been in flight when something happened to it before `later`."""
     epoch = world.clock.now() - world.clock.monotonic()
     moments = [*world.disturbances, *(at for gateway in world.gateways for at in gateway.cuts)]
-    if any(earlier <= at + epoch <= later and at + epoch - earlier <= IN_FLIGHT_SECONDS for at in moments):
+    if any(-ON_THE_WIRE_SECONDS <= at + epoch - earlier <= IN_FLIGHT_SECONDS and at + epoch <= later for at in moments):
         return True
     return any(token_of(message.content) == token for end in world.far_ends.values() for message in end.unanswered)
 

@@ -227,6 +227,7 @@ class Gateway:
 
     def _lose_power(self) -> None:
         self.cuts.append(self.clock.monotonic())
+        self.loop.keep_tasks()
         self.disk.cut()
         self.wire.power_off(self.settings.address, reset=self.rng.random() < 0.5)
         if self._gone is not None and not self._gone.done():

@@ -16,6 +16,8 @@ from typing import Any, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+BURIALS = 5  # a cancelled task may wait once more in its `finally`
+
 _power: ContextVar[Power | None] = ContextVar("power", default=None)
 
 
@@ -98,6 +100,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.steps = 0
         self.faults: list[str] = []
         self._burying = False
+        self._stopped: list[asyncio.Task[Any]] = []
+        self._parked: list[tuple[Callable[..., object], tuple[Any, ...], Context]] = []  # what found no power
         super().__init__(selector)
         selector.advance = self._advance
         self._clock_resolution = 1e-6  # timers that differ by rounding only are due together
@@ -124,9 +128,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
+    def keep_tasks(self) -> None:
+        """A machine's power was cut: its tasks stay as they are until the end, since nothing may run on its behalf, no `finally` either."""
+        self._stopped += asyncio.all_tasks(self)
+
     def bury(self) -> None:
-        """From now on callbacks of machines without power run too, so that their tasks can be ended; faults are not noted."""
+        """End all tasks that are left, those of machines without power too. What they raise now is not noted."""
         self._burying = True
+        for _ in range(BURIALS):
+            left = asyncio.all_tasks(self)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            # Without the step that found no power a cancelled task would never hear of it.
+            parked, self._parked = self._parked, []
+            for callback, args, context in parked:
+                self.call_soon(callback, *args, context=context)
+            self.run_until_complete(asyncio.wait(left, timeout=3600.0))
+        self._stopped.clear()
 
     def _advance(self, seconds: float) -> None:
         self._now += seconds
@@ -135,6 +155,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.steps += 1
         if power is None or self._burying or power.step():
             callback(*args)
+        else:
+            self._parked.append((callback, args, copy_context()))
 
     def _note_fault(self, _loop: asyncio.AbstractEventLoop, fault: dict[str, Any]) -> None:
         if not self._burying:
@@ -177,10 +199,6 @@ def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
             return loop.run_until_complete(main(loop))
         finally:
             loop.bury()
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         asyncio.set_event_loop(None)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class World:
         self.senders: dict[str, Sender] = {}
         self.sending: set[asyncio.Task[None]] = set()
         self.disturbances: list[float] = []
+        self._context = copy_context()  # of no machine
         self.own = self._peer("mail.contoso.com", OWN)
         self.sun = self._peer("mail.example.net", SUNS)
         self.moon = self._peer("mail.example.org", MOONS)
@@ -150,14 +152,30 @@ class World:
         self.gateways.append(made)
         return made
 
-    async def begin(self, **settings: Any) -> Gateway:
-        """Start the story's servers and one gateway (`settings`: see `gateway`)."""
+    def restart_after_cuts(self, gateway: Gateway, seconds: tuple[float, float] = (1.0, 90.0)) -> None:
+        """Whenever the power of `gateway` is cut, it comes back after a while and the gateway starts."""
+
+        def back() -> None:
+            gateway.boot()
+            self.sending.add(self.loop.create_task(self._start_again(gateway)))
+
+        def cut() -> None:
+            self.loop.call_later(self.rng.uniform(*seconds), back, context=self._context)
+
+        gateway.on_cut = cut
+
+    async def _start_again(self, gateway: Gateway) -> None:
+        await gateway.start()
+
+    async def begin(self, *, cut_at: int = 0, **settings: Any) -> Gateway:
+        """Start the story's servers and one gateway, which comes back after cuts. `settings`: see `gateway`; `cut_at`: see Power."""
         await self.own.start(OWN, 25)
         await self.sun.start(SUNS, 25)
         await self.moon.start(MOONS, 25)
         await self.mailboxes.start(MAILBOXES, 24)
         made = self.gateway(**settings)
-        await made.start()
+        self.restart_after_cuts(made)
+        await made.start(cut_at=cut_at)
         return made
 
     def break_connections(self, address: str) -> None:
