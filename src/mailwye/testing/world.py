@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mailwye.config.installation import DeliverySettings, InboundLimits, QueueSettings
+from mailwye.queue.engine import QueueError
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext
 from mailwye.testing.authority import Authority
 from mailwye.testing.dns_server import Zone
@@ -36,6 +37,7 @@ from mailwye.testing.sender import Ledger, Login, Mail, Sender
 JOHN, BOB, SUN, MOON = "john@contoso.com", "bob@contoso.com", "sun@example.net", "moon@example.org"
 BOB_PASSWORD = "bobs simulated password"  # noqa: S105 - of a world that lives for milliseconds
 
+RESTART_SECONDS = 30.0
 GATEWAY_NAME = "mx.mailwye.example"
 GATEWAY, MAILBOXES, OWN, SUNS, MOONS, BOBS = (f"192.0.2.{host}" for host in (1, 2, 10, 20, 21, 30))
 
@@ -165,7 +167,15 @@ class World:
         gateway.on_cut = cut
 
     async def _start_again(self, gateway: Gateway) -> None:
-        await gateway.start()
+        """As a service manager does: where the start fails (the disk is full), once more after a while."""
+        while True:
+            try:
+                await gateway.start()
+            except QueueError as error:
+                gateway.alerts.append(f"not started: {error}")
+                await asyncio.sleep(RESTART_SECONDS)
+            else:
+                return
 
     async def begin(self, *, cut_at: int = 0, **settings: Any) -> Gateway:
         """Start the story's servers and one gateway, which comes back after cuts. `settings`: see `gateway`; `cut_at`: see Power."""
