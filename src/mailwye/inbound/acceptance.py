@@ -20,7 +20,8 @@ from mailwye.message.mime_words import decode_words
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
 from mailwye.queue.item import NewMessage, Receipt
-from mailwye.smtp.reply import Reply
+from mailwye.smtp.reply import BARE_LINE_END, Reply
+from mailwye.smtp.wire import has_bare_line_end
 
 SUBJECT_CHARACTERS = 256
 """How much of the decoded subject the trace keeps (queue/item.NewMessage)."""
@@ -30,6 +31,7 @@ MESSAGE_ID_CHARACTERS = 998
 
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
+_NO_FIELD = Reply(554, "5.6.0", "The message begins with a continuation line: no header field comes before it (RFC 5322 section 2.2.3)")
 _LOOP = Reply(554, "5.4.14", "Hop count exceeded - possible mail loop")
 _NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 _NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely, try again later")
@@ -116,13 +118,20 @@ class Intake:
             hostname=self._context.hostname,
             queue_id=self.id,
             at=self.at,
-            recipient=str(only) if only is not None else "",  # several: naming one would tell the others of him
+            # Several: naming one would tell the others of him. Beyond ASCII: a hop without SMTPUTF8 could not take our own line.
+            recipient=str(only) if only is not None and only.is_ascii else "",
             smtputf8=transaction.mail.smtputf8,
         )
         return self._writer.write(b"".join((received, self._missing_fields(header), filtered, body)))
 
     def _check(self, block: bytes, header: Header) -> Reply | None:
         limits = self._context.limits
+        if self._transaction.mail.body == "BINARYMIME" and has_bare_line_end(block):
+            # Binary content may hold bare CR and LF, the header may not (RFC 5322 section 2.2): whoever normalises them later would
+            # see fields that the header firewall did not (C7, W13).
+            return BARE_LINE_END
+        if block[:1] in (b" ", b"\t"):
+            return _NO_FIELD  # it would continue our own Received field
         if len(block) > limits.header_octets:
             return _header_too_large(limits.header_octets)
         if len(header.fields) > limits.header_fields:
