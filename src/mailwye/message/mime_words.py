@@ -8,7 +8,8 @@ import re
 # RFC 2047 section 2: charset, optional language (RFC 2231 section 5), encoding, text without "?" and white space.
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,80}\?[BbQq]\?)")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+# C0 and C1 (terminals take U+009B for ESC [), and surrogates: UTF-7 makes lone ones, which no store can encode.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
 
 

@@ -30,6 +30,9 @@ from mailwye.message.mime_words import decode_words
         ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
         ("=?utf-8?q?a", "=?utf-8?q?a"),
         ("a\tb\x00c", "a b c"),
+        ("=?utf-7?q?a+2AA-b?=", "a b"),  # a lone surrogate, which no store can encode
+        ("=?unicode_escape?q?a=5Cud800b?=", "a b"),
+        ("=?utf-8?q?=C2=9B31mred?=", " 31mred"),  # CSI in one character
     ],
 )
 def test_decode(value: str, text: str) -> None:
