@@ -250,7 +250,7 @@ class Transactions:
 
         :raises RemoteProtocolError: it came before the content was complete; who was not refused by it stays undecided.
         """
-        if not transaction.complete:
+        if not transaction.complete or self._channel.out:  # the content has not even left yet
             if not reply.is_success:
                 transaction.decide(Awaited.CONTENT, reply)
             raise RemoteProtocolError(f"it answered before the message was complete: {reply}")

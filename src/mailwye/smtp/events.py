@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailwye.smtp.address import Address
 
@@ -86,7 +86,7 @@ class AuthReceived:
 
     mechanism: str
     username: str
-    password: str
+    password: str = field(repr=False)  # no log or traceback shows it
     identity: str = ""
 
 

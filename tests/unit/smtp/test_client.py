@@ -197,9 +197,20 @@ def test_lmtp_has_a_reply_for_each_accepted_recipient(cut: bool) -> None:
         if b"CHUNKING" not in offers:
             events += peer.says(b"354 go\r\n")
         assert not events
+        peer.sent()
         assert not peer.says(b"250 2.0.0 one\r\n")
         assert codes(peer.says(b"452 4.2.2 full\r\n")) == [[(Awaited.CONTENT, 250), (Awaited.RCPT, 550), (Awaited.CONTENT, 452)]]
         assert peer.client.can_start
+
+
+def test_an_answer_before_the_content_has_left_is_no_verdict() -> None:
+    """354 and 250 in one segment: nothing of the message was sent yet, so it cannot have been taken."""
+    peer = Peer(SMTP)
+    peer.client.start(REQUEST, 1.0)
+    peer.says(b"250 ok\r\n250 ok\r\n")
+    events = peer.says(b"354 go\r\n250 2.0.0 early\r\n")
+    assert codes(events) == [[(Awaited.CONTENT, 450)]]
+    assert gone(events).reply.is_transient
 
 
 def test_lmtp_that_accepts_data_for_nobody_is_left() -> None:
