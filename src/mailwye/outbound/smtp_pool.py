@@ -103,6 +103,9 @@ class SmtpPool:
         self._closing = True
         for session in tuple(self._idle):
             session.quit()
+        if all(ticket.done() for ticket in self._waiting):
+            for task in self._opening:
+                task.cancel()  # for nobody: a silent host must not hold up the end
         self._advance()
 
     def abort(self) -> None:
@@ -177,9 +180,8 @@ class SmtpPool:
     async def _open(self) -> None:
         found = await self._connect()
         if isinstance(found, SmtpSession):
-            if found.free:
-                self._sessions.add(found)
-                self.session_free(found)
+            self._sessions.add(found)
+            self.session_free(found)
         elif self._sessions:
             # Others serve: this destination only wants no more connections now.
             self._grow_after = self._clock.monotonic() + GROWTH_PAUSE
@@ -235,6 +237,9 @@ class SmtpPool:
         except asyncio.CancelledError:
             protocol.abort()
             raise
+        if protocol.failed is not None:
+            # It answered EHLO and left at once: as good as a refusing greeting. Were it none, we would dial it again and again.
+            raise protocol.failed
         protocol.reasons = (*reasons, protocol.tls_reason) if protocol.tls_reason else tuple(reasons)
         return protocol
 

@@ -43,7 +43,8 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensi
             for address, delivery in zip(work.envelope_recipients, work.lease.deliveries, strict=True)
         ]
     )
-    return TransactionRequest(message.sender, recipients, content, message.size, fitted.body, fitted.smtputf8, message.ret, message.envid)
+    size = message.size if content is None else len(content)  # re-encoded content is larger
+    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid)
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class SmtpSession(asyncio.Protocol):
         self.reasons: tuple[str, ...] = ()
         self.messages = 0
         self.tls_reason = ""
+        self.failed: HostFailed | None = None  # why it is of no use any more
         self._host = host
         self._settings = settings
         self._owner = owner
@@ -73,7 +74,6 @@ class SmtpSession(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._content_wanted = asyncio.Event()
-        self._failed: HostFailed | None = None
         self._closed = False
 
     # asyncio.Protocol
@@ -204,7 +204,7 @@ class SmtpSession(asyncio.Protocol):
     def _handle_gone(self, event: ServerGone) -> None:
         # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
         broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
-        failure = self._failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
+        self.failed = failure = self.failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
         if not self.opened.done():
             self.opened.set_exception(failure)
         if self._care is not None:
@@ -215,7 +215,7 @@ class SmtpSession(asyncio.Protocol):
 
     def _fail(self, failure: HostFailed) -> None:
         """This session is of no use: say goodbye where the protocol allows it."""
-        self._failed = failure
+        self.failed = failure
         if not self.opened.done():
             self.opened.set_exception(failure)
         self._client.quit(self._clock.monotonic())
@@ -347,14 +347,14 @@ class SmtpSession(asyncio.Protocol):
     def _tls_broke(self, cause: str, *, shaking: bool) -> None:
         if shaking:
             reply = tls_check.handshake_failed(self._settings.demand, self.host_text, cause)
-            self._failed = HostFailed(Stage.TLS, reply, handshake=True)
+            self.failed = HostFailed(Stage.TLS, reply, handshake=True)
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
         verdict = tls_check.check_certificate(self._settings.demand, self._host.name, self.host_text, tls.peer_certificate)
         self.tls_text = f"{tls.version} with {tls.cipher}"
         if isinstance(verdict, Reply):
-            self._failed = HostFailed(Stage.TLS, verdict)
+            self.failed = HostFailed(Stage.TLS, verdict)
             self._client.quit(now)
             return
         self.tls_reason = verdict

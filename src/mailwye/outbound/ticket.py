@@ -15,6 +15,8 @@ from mailwye.smtp.client_events import ClientConfig, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
 
+REPLY_KEPT = 1_000  # characters of a far side's words: they go into queue, trace and notices, once for each recipient (R8)
+
 STAGES: dict[Awaited | None, Stage] = {
     None: Stage.CONNECT,
     Awaited.GREETING: Stage.GREETING,
@@ -70,7 +72,7 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
                 made.append(Attempt(delivery, Stage.RCPT, refused[index], host, tls, reasons, offers_dsn))
                 continue
             outcome = next(outcomes)
-            stage, reply = STAGES[outcome.at], outcome.reply
+            stage, reply = STAGES[outcome.at], outcome.reply.shortened(REPLY_KEPT)
             if reply.code == 530 and not tls and stage is Stage.MAIL:
                 stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
             made.append(Attempt(delivery, stage, reply, host, tls, reasons, offers_dsn))
@@ -97,7 +99,7 @@ class HostFailed(Exception):
     """This host cannot be used now. `handshake`: TLS itself broke, so that plaintext is worth a try where that is allowed."""
 
     def __init__(self, stage: Stage, reply: Reply, *, handshake: bool = False) -> None:
-        super().__init__(str(reply))
         self.stage = stage
-        self.reply = reply
+        self.reply = reply.shortened(REPLY_KEPT)
+        super().__init__(str(self.reply))
         self.handshake = handshake

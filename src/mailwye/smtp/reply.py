@@ -73,6 +73,10 @@ class Reply:
         head = "".join(f"{self.code}-{status}{line}\r\n" for line in lines[:-1])
         return f"{head}{self.code} {status}{lines[-1]}\r\n".encode("ascii")
 
+    def shortened(self, limit: int) -> Reply:
+        """The same with at most `limit` characters of text: what is kept with a message must not be as long as a peer likes."""
+        return self if len(self.text) <= limit else Reply(self.code, self.enhanced, f"{self.text[: limit - 3]}...")
+
     def __str__(self) -> str:
         """The reply as one line, as logs, traces and DSNs show it."""
         status = f"{self.enhanced} " if self.enhanced else ""
