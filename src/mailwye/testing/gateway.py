@@ -146,7 +146,6 @@ class Gateway:
         self.disk = SimulatedDisk(f"{settings.name}-{id(self)}", directory, rng)
         self.disk.on_cut = self.crash
         self.power = Power(self._lose_power)
-        self.on_cut: Callable[[], None] = lambda: None
         self._life: _Life | None = None
         self._gone: asyncio.Future[None] | None = None
 
@@ -173,6 +172,7 @@ class Gateway:
         starting = self.loop.create_task(self._start(), context=self.power.context())
         await asyncio.wait({starting, self._gone}, return_when=asyncio.FIRST_COMPLETED)
         if not self.power.on:
+            starting.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody is there to hear it
             return False
         await starting
         return True
@@ -200,6 +200,11 @@ class Gateway:
         stopping = self.loop.create_task(self._life.stop(), context=self.power.context())
         await stopping
         self._life = None
+
+    async def cut_off(self) -> None:
+        """Wait until the power is cut (of a gateway that was started)."""
+        assert self._gone is not None
+        await asyncio.shield(self._gone)
 
     def crash(self) -> None:
         """Cut the power now. `boot` brings it back."""
@@ -232,7 +237,6 @@ class Gateway:
         self.wire.power_off(self.settings.address, reset=self.rng.random() < 0.5)
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
-        self.on_cut()
 
 
 def _ids(clock: Clock, first: int) -> Callable[[], str]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
-from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ class World:
         self.senders: dict[str, Sender] = {}
         self.sending: set[asyncio.Task[None]] = set()
         self.disturbances: list[float] = []
-        self._context = copy_context()  # of no machine
+        self._supervisors: list[asyncio.Task[None]] = []
         self.own = self._peer("mail.contoso.com", OWN)
         self.sun = self._peer("mail.example.net", SUNS)
         self.moon = self._peer("mail.example.org", MOONS)
@@ -154,28 +153,26 @@ class World:
         self.gateways.append(made)
         return made
 
-    def restart_after_cuts(self, gateway: Gateway, seconds: tuple[float, float] = (1.0, 90.0)) -> None:
-        """Whenever the power of `gateway` is cut, it comes back after a while and the gateway starts."""
+    def supervise(self, gateway: Gateway, seconds: tuple[float, float] = (1.0, 90.0)) -> None:
+        """From now on: whenever the power of `gateway` is cut, it comes back after a while, and the gateway is started until that
+        succeeds, as a service manager does.
+        """
+        self._supervisors.append(self.loop.create_task(self._supervise(gateway, seconds)))
 
-        def back() -> None:
-            gateway.boot()
-            self.sending.add(self.loop.create_task(self._start_again(gateway)))
-
-        def cut() -> None:
-            self.loop.call_later(self.rng.uniform(*seconds), back, context=self._context)
-
-        gateway.on_cut = cut
-
-    async def _start_again(self, gateway: Gateway) -> None:
-        """As a service manager does: where the start fails (the disk is full), once more after a while."""
+    async def _supervise(self, gateway: Gateway, seconds: tuple[float, float]) -> None:
         while True:
-            try:
-                await gateway.start()
-            except QueueError as error:
-                gateway.alerts.append(f"not started: {error}")
-                await asyncio.sleep(RESTART_SECONDS)
-            else:
-                return
+            await gateway.cut_off()
+            await asyncio.sleep(self.rng.uniform(*seconds))
+            gateway.boot()
+            while not gateway.is_up:
+                try:
+                    if not await gateway.start():
+                        break  # the power is gone again
+                except QueueError as error:
+                    gateway.alerts.append(f"not started: {error}")
+                    await asyncio.sleep(RESTART_SECONDS)
+                    if not gateway.power.on:
+                        break
 
     async def begin(self, *, cut_at: int = 0, **settings: Any) -> Gateway:
         """Start the story's servers and one gateway, which comes back after cuts. `settings`: see `gateway`; `cut_at`: see Power."""
@@ -184,8 +181,8 @@ class World:
         await self.moon.start(MOONS, 25)
         await self.mailboxes.start(MAILBOXES, 24)
         made = self.gateway(**settings)
-        self.restart_after_cuts(made)
         await made.start(cut_at=cut_at)
+        self.supervise(made)
         return made
 
     def break_connections(self, address: str) -> None:
@@ -239,7 +236,7 @@ class World:
         while self.loop.time() < end:
             await asyncio.sleep(step)
             if all(task.done() for task in self.sending) and all(gateway.is_up for gateway in self.gateways):
-                for task in self.sending:
+                for task in (*self.sending, *(one for one in self._supervisors if one.done())):
                     task.result()
                 if not any([await gateway.rows() for gateway in self.gateways]):
                     return
