@@ -74,11 +74,13 @@ class Transaction:
 
     def add(self, event: RcptReceived, context: InboundContext) -> Reply:
         """Decide on one recipient. A repeated one is accepted again and taken once."""
-        known = self._memory.recipient(self, event.recipient)
+        recipient = self._postmaster(event.recipient, context.hostname)
+        again = self.accepted.get(recipient.key)
+        if again is not None:
+            return again.decision.reply
+        known = self._memory.recipient(self, recipient)
         decision = known.decision
         reply = decision.reply
-        if known.key in self.accepted:
-            return reply
         if reply.is_success and not known.copies:
             reply = _NO_MEMBERS
         if not reply.is_success:
@@ -87,6 +89,15 @@ class Transaction:
         self.accepted[known.key] = known
         self._add_copies(event, known)
         return reply
+
+    def _postmaster(self, recipient: Address, hostname: str) -> Address:
+        """`<Postmaster>` came as the postmaster at our host name, which need not be an accepted domain: his mail goes to the one of the
+        default domain (RFC 5321 section 4.5.1).
+        """
+        directory = self.snapshot.directory
+        if recipient.domain != hostname or recipient.local.lower() != "postmaster" or directory.accepted_domain(hostname) is not None:
+            return recipient
+        return Address("postmaster", directory.default_domain) if directory.default_domain else recipient
 
     def _add_copies(self, event: RcptReceived, known: KnownRecipient) -> None:
         # RFC 3461 section 5.2.7: ORCPT and NOTIFY go along to what an alias stands for. A final recipient that is reached twice
@@ -140,7 +151,7 @@ class DecisionMemory:
                 snapshot.directory, snapshot.connectors, transaction.facts, transaction.caller, transaction.mail.sender, recipient
             )
             known = KnownRecipient(recipient.key, decision, _copies(recipient, decision))
-            if len(self._recipients) < REMEMBERED_RECIPIENTS:
+            if len(self._recipients) < REMEMBERED_RECIPIENTS and len(known.copies) <= REMEMBERED_RECIPIENTS:  # no large groups
                 self._recipients[recipient] = known
         return known
 
