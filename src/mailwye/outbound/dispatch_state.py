@@ -132,10 +132,11 @@ class ClockWatch:
         self._offset = now - monotonic
         self.stepped_at: float | None = None
 
-    def look(self, now: float, monotonic: float, jumped: Callable[[float], None]) -> None:
-        """Compare; at a jump set `stepped_at` and call `jumped` with the new time."""
+    def look(self, now: float, monotonic: float, jumped: Callable[[float, float], None]) -> None:
+        """Compare; at a jump set `stepped_at` and call `jumped` with the new time and how far it jumped (negative: back)."""
         offset = now - monotonic
         if abs(offset - self._offset) > self.JUMP_SECONDS:
+            step = offset - self._offset
             self.stepped_at = now
             self._offset = offset
-            jumped(now)
+            jumped(now, step)

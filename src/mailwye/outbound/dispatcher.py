@@ -137,7 +137,7 @@ class Dispatcher:
 
     def _now(self) -> float:
         now = self._clock.now()
-        self._watch.look(now, self._clock.monotonic(), self._renew_all)
+        self._watch.look(now, self._clock.monotonic(), self._clock_jumped)
         return now
 
     def _begin(self, feed: Feed, lease: Lease) -> None:
@@ -317,10 +317,16 @@ class Dispatcher:
                 self._renew_flight(flight, now)
         self._renewal = asyncio.get_running_loop().call_later(RENEW_EVERY, self._renew)
 
-    def _renew_all(self, now: float) -> None:
-        """The clock jumped: leases end by it, so they are counted from the new time."""
+    def _clock_jumped(self, now: float, step: float) -> None:
+        """Leases end by the clock, so they are counted from the new time. Back: what is due in the future of the old time would wait for
+        as long as the clock went back; it is tried now instead.
+        """
         for flight in tuple(self._flights):
             self._renew_flight(flight, now)
+        if step < 0:
+            query = QueueQuery(states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
+            for feed in self._feeds:
+                self._in_background(feed.engine.retry(query, now))
 
     def _renew_flight(self, flight: _Flight, now: float) -> None:
         flight.expires_at = now + LEASE_SECONDS

@@ -56,13 +56,17 @@ def test_three_crashes_are_enough() -> None:
 
 
 def test_a_jump_of_the_clock_is_noticed_once() -> None:
-    jumps: list[float] = []
+    jumps: list[tuple[float, float]] = []
+
+    def jumped(now: float, step: float) -> None:
+        jumps.append((now, step))
+
     watch = ClockWatch(1000.0, 0.0)
-    watch.look(1010.0, 10.0, jumps.append)
-    watch.look(5000.0, 20.0, jumps.append)
-    watch.look(5010.0, 30.0, jumps.append)
-    watch.look(1050.0, 40.0, jumps.append)
-    assert jumps == [5000.0, 1050.0]
+    watch.look(1010.0, 10.0, jumped)
+    watch.look(5000.0, 20.0, jumped)
+    watch.look(5010.0, 30.0, jumped)
+    watch.look(1050.0, 40.0, jumped)
+    assert jumps == [(5000.0, 3980.0), (1050.0, -3970.0)]
     assert watch.stepped_at == 1050.0
 
 

@@ -353,6 +353,18 @@ def test_a_jump_of_the_clock_ends_no_lease_and_expires_nothing() -> None:
     in_world(story, script=down)
 
 
+def test_a_clock_that_goes_back_lets_no_mail_wait_for_its_return() -> None:
+    async def story(world: World) -> None:
+        await world.accept("sun@example.net")
+        await turns()
+        assert len(world.smtp.works) == 1
+        world.clock.jump(-24 * HOUR)
+        await pass_time(world.loop, 130)
+        assert len(world.smtp.works) > 1
+
+    in_world(story, script=down)
+
+
 def test_a_queue_of_a_worker_that_is_gone_is_served_too() -> None:
     async def story(world: World) -> None:
         orphan = MemoryQueueEngine()
