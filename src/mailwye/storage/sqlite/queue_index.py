@@ -18,6 +18,7 @@ QUEUED, HELD, CORRUPT, LEASED = 0, 1, 2, 3  # the first three as in the database
 BUSY = 8  # added to a state while a change of it waits for its commit
 
 _NAMES = {QUEUED: "queued", HELD: "held", CORRUPT: "corrupt", LEASED: "leased"}
+HOPS_KEPT = 10_000  # next hops that are counted before those that have nothing any more are forgotten
 _PROMOTE_AT_ONCE = 10_000  # deliveries that become due in one call, so that no call blocks the loop for long
 
 
@@ -36,6 +37,7 @@ class QueueIndex:
         self._turns: deque[str] = deque()  # next hops with ready work, the one served longest ago first
         self._waiting: list[tuple[float, int]] = []
         self._counts: dict[str, list[int]] = {}
+        self._counts_kept = HOPS_KEPT
         self._siblings: dict[int, int] = {}  # seq → deliveries left, of messages that came with several
         self._now = 0.0
         self.messages = 0
@@ -56,10 +58,7 @@ class QueueIndex:
 
     def add(self, number: int, hop: str, due: float, state: int = QUEUED) -> None:
         """A delivery of a message that was added."""
-        counts = self._counts.get(hop)
-        if counts is None:
-            counts = self._counts[hop] = [0, 0, 0, 0]
-        counts[state] += 1
+        self._counts_of(hop)[state] += 1
         self._entries[number] = _Entry(hop, due, state)
         if state == QUEUED:
             self._queue(number, hop, due)
@@ -68,10 +67,19 @@ class QueueIndex:
         """The delivery has this state from now on, its change is durable (or needs not be)."""
         entry = self._entries[number]
         self._counts[entry.hop][entry.state & ~BUSY] -= 1
-        self._counts.setdefault(hop, [0, 0, 0, 0])[state] += 1
+        self._counts_of(hop)[state] += 1
         entry.hop, entry.due, entry.state = hop, due, state
         if state == QUEUED:
             self._queue(number, hop, due)
+
+    def _counts_of(self, hop: str) -> list[int]:
+        counts = self._counts.get(hop)
+        if counts is None:
+            if len(self._counts) >= self._counts_kept:
+                self._counts = {name: one for name, one in self._counts.items() if any(one)}
+                self._counts_kept = max(HOPS_KEPT, 2 * len(self._counts))
+            counts = self._counts[hop] = [0, 0, 0, 0]
+        return counts
 
     def make_busy(self, number: int) -> None:
         """A change of the delivery waits for its commit: nothing else may begin."""
@@ -161,9 +169,10 @@ class QueueIndex:
             heapq.heappop(self._ready[hop])
             self._entries[number].state = LEASED
             group.append(number)
-        counts = self._counts[hop]
-        counts[QUEUED] -= len(group)
-        counts[LEASED] += len(group)
+        if group:
+            counts = self._counts[hop]
+            counts[QUEUED] -= len(group)
+            counts[LEASED] += len(group)
         return group
 
     def _oldest(self, hop: str) -> int | None:
@@ -179,7 +188,10 @@ class QueueIndex:
             heapq.heappop(heap)
         if heap is not None:
             del self._ready[hop]
-            self._turns.remove(hop)
+            if self._turns[-1] == hop:  # whose turn it was just now: with very many hops a search would cost more than all the rest
+                self._turns.pop()
+            else:
+                self._turns.remove(hop)
         return None
 
     def _promote(self, now: float) -> None:
