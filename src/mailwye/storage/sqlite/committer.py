@@ -158,7 +158,7 @@ class Committer:
         self._tentative, self._lasting = _Part(), _Part()
         try:
             self._run(tentative, lasting)
-        except (apsw.Error, UnicodeEncodeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits for this batch must hear of it, and the next one must run
             self._finished(error)
             return
         self._runner.submit(self._commit)

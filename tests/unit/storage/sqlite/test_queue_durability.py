@@ -15,7 +15,7 @@ import pytest
 from mailwye.message.content import InlineContent
 from mailwye.queue.engine import QueueError, QueueFull
 from mailwye.queue.item import QueueQuery, Result, Settlement
-from mailwye.storage.sqlite import committer, disk_space, queue_engine
+from mailwye.storage.sqlite import committer, disk_space, queue_engine, queue_schema
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from tests.conformance.queue_samples import all_settled, new_message, octets
 from tests.unit.storage.sqlite.faulty_disk import FaultyDisk
@@ -128,7 +128,7 @@ class TestPowerCut:
 import asyncio, itertools, sys
 from pathlib import Path
 from tests.conformance.queue_samples import new_message
-from mailwye.storage.sqlite import committer, disk_space, queue_engine
+from mailwye.storage.sqlite import committer, disk_space, queue_engine, queue_schema
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 async def main():
     engine = SqliteQueueEngine(Path({str(path)!r}), free_space_minimum=0)
@@ -243,3 +243,24 @@ class TestFailingDisk:
         await wait_until_healthy(engine, "after")
         assert ballast.exists()
         await engine.close()
+
+
+class _Asked:
+    """An operation that notes how it ended."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def committed(self) -> None:
+        raise AssertionError("nothing of it can be committed")
+
+    def failed(self, error: Exception) -> None:
+        self.error = error
+
+
+async def test_a_batch_that_breaks_our_code_lets_nobody_wait_for_ever(engine: SqliteQueueEngine) -> None:
+    asked = _Asked()
+    engine._committer.add(asked, [(queue_schema.ADD_STAGING, (object(),))])  # what SQLite has no type for
+    await wait_until_healthy(engine, "after")
+    assert isinstance(asked.error, TypeError)
+    assert await ids(engine) == {"after"}
