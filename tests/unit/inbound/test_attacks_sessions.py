@@ -134,7 +134,7 @@ async def test_w14_w17_w23_rubbish_ends_in_421_and_stays_bounded() -> None:
         b"x" * 600 + b"\r\n",
         b"\xff\xfe\x80\r\n",
         b"\0\r\n",
-        b"NOOP\n",
+        b"NOOP\nNOOP\r\n",
         b"EXPN staff\r\n",
         b"TURN\r\n",
         b"x" * 70_000,
