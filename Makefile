@@ -36,7 +36,7 @@ check: $(STAMP)
 
 test: check
 	sh tests/counterparts/install.sh
-	$(BIN)/pytest -q -n auto tests/conformance tests/simulation tests/integration tests/e2e
+	$(BIN)/pytest -q -n auto --dist loadgroup tests/conformance tests/simulation tests/integration tests/e2e
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/relay.py
