@@ -73,9 +73,7 @@ class Dovecot:
             (directory / name).mkdir(parents=True)
         mailboxes.mkdir(parents=True, exist_ok=True)
         shutil.chown(mailboxes, MAILBOX_OWNER, MAILBOX_OWNER)
-        for parent in (directory, *directory.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
+        directory.chmod(0o755)
         self.configuration = directory / "dovecot.conf"
         self.configuration.write_text(
             CONFIGURATION.format(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 
 from tests.counterparts.process import Process, free_port, need_root, program
@@ -107,12 +107,11 @@ class Exim:
         text = text.replace("${sg{$local_part}{/}{_}}", "${lookup{$local_part}lsearch*{" + str(directory / "users") + "}}")
         (directory / "users").write_text("".join(f"{user}: {user}\n" for user in ("john", "jane")) + "*: other\n")
         self.configuration.write_text(text)
-        for parent in (directory, *directory.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
-        os.system(f"chown -R mail:mail {directory}/spool {directory}/mailboxes")
-        os.chmod(directory, 0o777)
-        os.chmod(self.configuration, 0o644)
+        directory.chmod(0o755)
+        for name in ("spool", "mailboxes"):
+            shutil.chown(directory / name, "mail", "mail")
+        directory.chmod(0o777)  # it writes its logs there, as another user
+        self.configuration.chmod(0o644)
         self._process: Process | None = None
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ mail_owner = postfix
 setgid_group = postdrop
 inet_interfaces = loopback-only
 inet_protocols = ipv4
-myhostname = mail.contoso.com
+myhostname = {name}
 mydestination =
 mynetworks = {address}/32
 virtual_mailbox_domains = {domains}
@@ -29,8 +30,9 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_alias_domains =
 relayhost = [{smart_host}]:{smart_host_port}
+transport_maps = texthash:{directory}/transport
 smtp_bind_address = {address}
-smtp_tls_security_level = secure
+smtp_tls_security_level = {sending_level}
 smtp_tls_secure_cert_match = {smart_host_name}
 smtp_tls_CAfile = {authority}
 smtp_tls_cert_file = {certificate}
@@ -42,7 +44,8 @@ smtpd_tls_key_file = {key}
 smtpd_tls_CAfile = {authority}
 smtpd_tls_ask_ccert = yes
 smtpd_tls_received_header = yes
-smtpd_recipient_restrictions = reject_unauth_destination
+smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtputf8_enable = yes
 alias_maps =
 local_recipient_maps =
@@ -88,7 +91,11 @@ class SmartHostOfPostfix:
 
 
 class Postfix:
-    """One running instance. `mailbox(local, domain)` gives the Maildir where its users' mail arrives."""
+    """One running instance. `mailbox(local, domain)` gives the Maildir where its users' mail arrives.
+
+    `elsewhere`: addresses of its domains whose mailboxes are not here; their mail goes to the smart host too. `more_listeners`: further
+    ports, each with settings of its own (another certificate, no TLS). `directory` lies where other users may enter.
+    """
 
     def __init__(
         self,
@@ -101,6 +108,10 @@ class Postfix:
         domains: tuple[str, ...] = ("contoso.com",),
         mailboxes: tuple[str, ...] = ("john", "jane"),
         receiving_level: str = "encrypt",
+        sending_level: str = "secure",
+        elsewhere: tuple[str, ...] = (),
+        more_listeners: Mapping[int, Mapping[str, str]] | None = None,
+        name: str = "mail.contoso.com",
         port: int = 0,
     ) -> None:
         need_root()
@@ -114,11 +125,14 @@ class Postfix:
         group = subprocess.run(["id", "-g", "postfix"], capture_output=True, text=True, check=True).stdout.strip()
         for name in ("data", "mailboxes"):
             subprocess.run(["chown", "-R", "postfix", str(directory / name)], check=True)
-        for parent in (directory, *directory.parents):  # the mail owner must reach its directories
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
+        directory.chmod(0o755)
+        relay = f"smtp:[{smart_host.address}]:{smart_host.port}"
+        (directory / "transport").write_text("".join(f"{one} {relay}\n" for one in elsewhere))
         users = [(local, domain) for domain in domains for local in mailboxes]
-        (directory / "mailboxes.map").write_text("".join(f"{local}@{domain} {domain}/{local}/\n" for local, domain in users))
+        (directory / "mailboxes.map").write_text(
+            "".join(f"{local}@{domain} {domain}/{local}/\n" for local, domain in users)
+            + "".join(f"{one} elsewhere/\n" for one in elsewhere)
+        )
         (directory / "config" / "main.cf").write_text(
             MAIN_CF.format(
                 directory=directory,
@@ -133,9 +147,15 @@ class Postfix:
                 certificate=pair.certificate,
                 key=pair.private_key,
                 receiving_level=receiving_level,
+                sending_level=sending_level,
+                name=name,
             )
         )
-        (directory / "config" / "master.cf").write_text(MASTER_CF.format(port=f"{address}:{self.port}"))
+        master = MASTER_CF.format(port=f"{address}:{self.port}")
+        for number, settings in (more_listeners or {}).items():
+            options = "".join(f"\n  -o {key}={value}" for key, value in settings.items())
+            master += f"{address}:{number} inet n - n - - smtpd{options}\n"
+        (directory / "config" / "master.cf").write_text(master)
         self._process: Process | None = None
 
     def start(self) -> None:
