@@ -98,6 +98,22 @@ def record_bounce(trace: TraceRecorder, message: QueuedMessage, bounce: NewMessa
         )
 
 
+def record_silence(trace: TraceRecorder, message: QueuedMessage, at: float, version: int) -> None:
+    """A notice was due and could go nowhere: whoever asks why the sender heard nothing finds it here."""
+    sender = _sender_text(message.sender)
+    trace.record(
+        TraceEvent(
+            at=at,
+            kind=EventKind.DSN,
+            session=message.origin.session_id,
+            message=message.id,
+            sender=sender,
+            reasons=(f"A notice was due, but no way leads to {sender}: nobody was told",),
+            config_version=version,
+        )
+    )
+
+
 def record_held(trace: TraceRecorder, lease: Lease, at: float, version: int) -> None:
     """The software failed at this message again and again: it is held."""
     for one in lease.deliveries:

@@ -18,7 +18,7 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.bounces import Bounces, is_owed
 from mailwye.outbound.courier import Attempt, Courier, Stage, Work
-from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held
+from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
 from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of
 from mailwye.outbound.parts import split
@@ -210,6 +210,8 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - D11
             self._without_notice(flight, lease, ended, version, error)
             return
+        if bounce is None:
+            record_silence(self._trace, lease.message, self._clock.now(), version)
         self._settle(flight, lease, ended, version, bounce)
 
     def _without_notice(self, flight: _Flight, lease: Lease, ended: list[Ended], version: int, error: Exception) -> None:

@@ -108,6 +108,17 @@ def test_no_notice_where_none_may_be(more: dict[str, object]) -> None:
     in_world(story, script=says(NO_SUCH_USER))
 
 
+def test_where_no_way_leads_to_the_sender_the_trace_says_that_nobody_was_told() -> None:
+    async def story(world: World) -> None:
+        await world.accept("sun@example.net", sender="printer@contoso.com")
+        await turns()
+        (event,) = world.events(EventKind.DSN)
+        assert event.reasons == ("A notice was due, but no way leads to printer@contoso.com: nobody was told",)
+        assert await world.rows() == []
+
+    in_world(story, script=says(NO_SUCH_USER))
+
+
 def test_a_notice_that_fails_ends_there() -> None:
     async def story(world: World) -> None:
         world.mailbox.script = says(Reply(550, "5.2.1", "Disabled"), Stage.MAILBOX)
