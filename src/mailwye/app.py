@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
-from mailwye.config.store import ConfigStore
+from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.context import ActiveTls, InboundContext
@@ -25,19 +27,25 @@ from mailwye.outbound.mailbox_lmtp import LmtpCourier
 from mailwye.outbound.mailbox_maildir import MaildirCourier
 from mailwye.outbound.resolve import RouteResolver
 from mailwye.outbound.smtp_courier import SmtpCourier
-from mailwye.queue.engine import QueueEngine
+from mailwye.queue.engine import QueueEngine, QueueError
 from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from mailwye.storage.sqlite.trace_reader import TraceReader
 from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
 from mailwye.trace.recorder import TraceSearch
 
 Alert = Callable[[str], None]
+
+STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
+"""What the stores raise; their texts name the file and the remedy."""
+
+GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
 
 # --- stores: for workers, the supervisor and the command line
@@ -140,6 +148,14 @@ class ClientTls:
         self._contexts.clear()
 
 
+def check_tls(installation: Installation) -> None:
+    """Read all certificates of [tls] as a worker will. :raises TlsError: names the file and the remedy."""
+    server_tls(installation)
+    contexts = ClientTls(installation)
+    for name in ("", *installation.tls.client_certificates):
+        contexts(name)
+
+
 # --- one worker
 
 
@@ -201,7 +217,8 @@ class Worker:
             authenticator=self._login,
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
-        self.resolver = route_resolver(installation, self.clock, rng or system_random())
+        self._dns = dns_resolver(installation, self.clock)
+        self.resolver = route_resolver(installation, self._dns, rng or system_random())
         self._couriers = self._make_couriers()
         self.dispatcher = Dispatcher(
             engines=self.engines,
@@ -244,18 +261,27 @@ class Worker:
         """Open inbound connections."""
         return sum(listener.sessions for listener in self.listeners)
 
-    def prepare(self) -> int:
-        """Load and compile the newest version; its number. Nothing changes until `commit`."""
-        if self._store.version() != self.snapshot.current.version:
-            self._prepared = current_snapshot(self._store)
-        return self._prepared.version if self._prepared is not None else self.snapshot.current.version
+    @property
+    def version(self) -> int:
+        """The version of the settings in force."""
+        return self.snapshot.current.version
 
-    def commit(self) -> int:
-        """Put what was prepared in force; the version in force."""
-        if self._prepared is not None:
+    async def prepare(self, version: int) -> None:
+        """Load and compile `version`, where it is newer than the one in force; mail goes on meanwhile. Nothing changes until `commit`.
+
+        :raises ConfigStoreError: it cannot be loaded.
+        """
+        if version > self.version:
+            self._prepared = await asyncio.to_thread(self._load, version)
+
+    def _load(self, version: int) -> Snapshot:
+        return compile_snapshot(self._store.load(version).organization, version)
+
+    def commit(self, version: int) -> None:
+        """Put `version` in force, where it was prepared."""
+        if self._prepared is not None and self._prepared.version == version:
             self.snapshot.activate(self._prepared)
             self._prepared = None
-        return self.snapshot.current.version
 
     def reload_tls(self) -> None:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
@@ -263,14 +289,12 @@ class Worker:
         self._client_tls.forget()
 
     async def stop(self, timeout: float) -> None:
-        """Finish what is in flight within `timeout` seconds, give the rest back to the queue, close everything."""
-        for listener in self.listeners:
-            listener.close()
-        for listener in self.listeners:
-            await listener.drain(timeout)
-        await self.dispatcher.drain(timeout)
-        for courier in set(self._couriers.values()):
-            await courier.close()
+        """Finish what is in flight, in both directions, within `timeout` seconds, give the rest back to the queue, close everything."""
+        await asyncio.gather(self.dispatcher.drain(timeout), *(listener.drain(timeout) for listener in self.listeners))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.gather(*(courier.close() for courier in set(self._couriers.values())))
+        await self._dns.close()
         for engine in self.engines:
             await engine.close()
         await self.trace.close()
@@ -278,10 +302,10 @@ class Worker:
         self._store.close()
 
 
-def route_resolver(installation: Installation, clock: Clock, rng: random.Random) -> RouteResolver:
-    """Finds the hosts of a route, for couriers and `explain --resolve`."""
+def dns_resolver(installation: Installation, clock: Clock) -> DnsResolver:
+    """Asks the name servers of [dns]. :raises ValueError: one of them is no address."""
     dns = installation.dns
-    resolver = DnsResolver(
+    return DnsResolver(
         clock=clock,
         nameservers=dns.nameservers,
         validating=dns.validating,
@@ -290,6 +314,10 @@ def route_resolver(installation: Installation, clock: Clock, rng: random.Random)
         cache_ttl_max=dns.cache_ttl_max,
         cache_ttl_negative_max=dns.cache_ttl_negative_max,
     )
+
+
+def route_resolver(installation: Installation, resolver: DnsResolver, rng: random.Random) -> RouteResolver:
+    """Finds the hosts of a route, for couriers and `explain --resolve`."""
     own_addresses = {one.address for one in installation.listeners if one.kind == "mx"} - {"0.0.0.0", "::"}
     return RouteResolver(
         resolver=resolver,

@@ -61,9 +61,18 @@ class Installed:
             lines += ["[[listener]]", f'name = "{kind}"', f'kind = "{kind}"', f'address = "{ADDRESS}"', f"port = {port}", ""]
         self.config.write_text("\n".join(lines) + "\n" + tables)
 
-    async def run(self, *arguments: str, stdin: str = "", cwd: Path | None = None, code: int | None = 0) -> Finished:
+    async def run(
+        self,
+        *arguments: str,
+        stdin: str = "",
+        cwd: Path | None = None,
+        code: int | None = 0,
+        interpreter: str = sys.executable,
+        environment: dict[str, str] | None = None,
+    ) -> Finished:
         """Run `mailwye ARGUMENTS --config FILE` to its end. Fails unless it exits with `code` (None: any)."""
-        return await run(*arguments, "--config", str(self.config), stdin=stdin, cwd=cwd or self.directory, code=code)
+        words = (*arguments, "--config", str(self.config))
+        return await run(*words, stdin=stdin, cwd=cwd or self.directory, code=code, interpreter=interpreter, environment=environment)
 
     async def json(self, *arguments: str) -> Any:
         """The same with --json: the value that it printed."""
@@ -88,10 +97,17 @@ class Installed:
         return [path.read_bytes() for path in sorted((self.data / "mailboxes" / domain / local / "new").glob("*"))]
 
 
-async def run(*arguments: str, stdin: str = "", cwd: Path, code: int | None = 0, environment: dict[str, str] | None = None) -> Finished:
+async def run(
+    *arguments: str,
+    stdin: str = "",
+    cwd: Path,
+    code: int | None = 0,
+    interpreter: str = sys.executable,
+    environment: dict[str, str] | None = None,
+) -> Finished:
     """Run `mailwye ARGUMENTS`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mailwye", *arguments),
+        *(interpreter, "-m", "mailwye", *arguments),
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         stdin=asyncio.subprocess.PIPE,
@@ -176,6 +192,7 @@ async def serving(
     log = installed.directory / "service.log"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager, log.open("ab") as output:
         manager.bind(str(notify))
+        notify.chmod(0o666)  # the service may run as somebody else
         process = await asyncio.create_subprocess_exec(
             *(command or (sys.executable, "-m", "mailwye", "serve", "--config", str(installed.config))),
             cwd="/",

@@ -76,7 +76,9 @@ async def test_check_takes_the_scenarios_as_they_stand(tmp_path: Path) -> None:
 async def test_check_finds_every_error_of_both_files_at_once(installed: Installed) -> None:
     installed.config.write_text('hostname = "not a name"\ndata_directory = "data"\nworkers = -1\n')
     organization = installed.directory / "organization.yaml"
-    organization.write_text("AcceptedDomain:\n  - {DomainName: a.*.contoso.com}\nOutboundConnector:\n  - {Name: A, ConnectorTipe: OnPremises}\n")
+    organization.write_text(
+        "AcceptedDomain:\n  - {DomainName: a.*.contoso.com}\nOutboundConnector:\n  - {Name: A, ConnectorTipe: OnPremises}\n"
+    )
     finished = await installed.run("check", "-f", str(organization), code=CONFIGURATION)
     for wanted in ("mailwye.toml:1: hostname", "mailwye.toml:3: workers", "listener: is missing", "organization.yaml:2: ", "ConnectorTipe"):
         assert wanted in finished.words, finished.words

@@ -9,11 +9,15 @@ import pwd
 import signal
 import socket
 import ssl
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import click
 import pytest
 
+import mailwye
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.network import SystemNetwork
 from mailwye.testing.authority import Authority
@@ -262,25 +266,58 @@ async def test_a_data_directory_without_permission_is_named(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_started_as_root_it_serves_as_its_user(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/") and folder.is_relative_to("/tmp/pytest-of-root"):
-            folder.chmod(0o755)
-    installed = Installed(tmp_path, workers=2, more='user = "nobody"\n')
-    nobody = pwd.getpwnam("nobody").pw_uid
-    async with serving(installed) as service:
-        await installed.run("apply", "-f", str(hosted(tmp_path)))
-        for pid in (service.process.pid, *workers(service.process.pid)):
-            assert owner(Path(f"/proc/{pid}")) == nobody
-        await installed.send(SUN, BOB)
-        await until(lambda: installed.maildir(BOB), "mail in Bob's mailbox")
-    assert set(map(owner, installed.data.rglob("*"))) == {nobody}
-    await installed.run("export")  # a command run as root leaves nothing of root's behind
-    await installed.run("queue", "list")
-    assert set(map(owner, installed.data.rglob("*"))) == {nobody}
+async def test_started_as_root_it_serves_as_its_user() -> None:
+    nobody = pwd.getpwnam("nobody")
+    interpreter, environment = python_for(nobody)
+    with tempfile.TemporaryDirectory(prefix="mailwye-e2e-") as folder:
+        directory = Path(folder)
+        os.chmod(folder, 0o755)
+        installed = Installed(directory, workers=2, more='user = "nobody"\n')
+        command = (interpreter, "-m", "mailwye", "serve", "--config", str(installed.config))
+        async with serving(installed, command=command, environment=environment) as service:
+            await installed.run("apply", "-f", str(hosted(directory)), interpreter=interpreter, environment=environment)
+            for pid in (service.process.pid, *workers(service.process.pid)):
+                assert owner(Path(f"/proc/{pid}")) == nobody.pw_uid
+            await installed.send(SUN, BOB)
+            await until(lambda: installed.maildir(BOB), "mail in Bob's mailbox")
+        for words in (("export",), ("queue", "list"), ("trace",)):  # run as root they leave nothing of root's behind
+            await installed.run(*words, interpreter=interpreter, environment=environment)
+        assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
+
+
+def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:
+    """An interpreter of this version that `user` may run, and the environment in which it finds what this one has."""
+    candidates = (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    found = (Path(mailwye.__file__).parents[1], Path(click.__file__).parents[1])  # the program, and what it needs
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, found)), "PYTHONDONTWRITEBYTECODE": "1"}
+    for candidate in candidates:
+        try:
+            subprocess.run(
+                [candidate, "-c", "import mailwye.app"], user=user.pw_uid, env=environment, cwd="/", check=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate, environment
+    pytest.skip(f"no Python that {user.pw_name} may run finds the program")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_a_user_who_does_not_exist_is_named(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, more='user = "nobody-of-this-name"\n')
+    code, words = await _refused(installed)
+    assert code == NO_PERMISSION
+    assert "nobody-of-this-name" in words
 
 
 # --- systemd
+
+
+ACTIVATED = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3, inheritable=True)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "mx"}
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""  # what a service manager does before it starts a service
 
 
 async def test_sockets_of_the_service_manager_are_used(tmp_path: Path) -> None:
@@ -289,9 +326,7 @@ async def test_sockets_of_the_service_manager_are_used(tmp_path: Path) -> None:
         bound.bind((ADDRESS, 0))
         bound.listen()
         port = bound.getsockname()[1]
-        passed = f"exec 3<&{bound.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=mx"
-        script = f'{passed}; exec "$@"'
-        command = ("sh", "-c", script, "sh", sys.executable, "-m", "mailwye", "serve", "--config", str(installed.config))
+        command = (sys.executable, "-c", ACTIVATED, str(bound.fileno()), "-m", "mailwye", "serve", "--config", str(installed.config))
         async with serving(installed, command=command, pass_fds=(bound.fileno(),)):
             await installed.run("apply", "-f", str(hosted(tmp_path)))
             assert not _accepts(installed.ports["mx"])  # not bound: it was given one

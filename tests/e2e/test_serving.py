@@ -169,13 +169,18 @@ async def test_a_dead_name_server_defers_and_says_so(tmp_path: Path) -> None:
         assert f"{PEER}:{port}" in row["last_error"]
 
 
+def send_octets(installed: Installed, content: bytes) -> None:
+    with installed.client() as client:
+        client.sendmail(SUN, [JOHN], content, mail_options=["BODY=8BITMIME"])
+
+
 async def test_what_strangers_write_does_not_reach_the_terminal(tmp_path: Path, own_server: tuple[PeerServer, str]) -> None:
     peer, smart_host = own_server
     peer.script = Script(mail=Reply(451, "4.3.2", "Not now"))
     installed = Installed(tmp_path)
     async with serving(installed) as service:
         await installed.run("apply", "-f", str(hybrid(tmp_path, smart_host)))
-        await installed.send(SUN, JOHN, "red\x1b[31m\x9b alert \x07")
+        await asyncio.to_thread(send_octets, installed, b"Subject: red\x1b[31m \xc2\x9b1m \x9b alert \x07\r\n\r\nText.\r\n")
         (row,) = await installed.json("queue", "list")
         for command in (("queue", "list"), ("queue", "show", row["message"]), ("trace",), ("trace", "show", row["message"])):
             printed = (await installed.run(*command)).words
@@ -231,3 +236,7 @@ async def test_the_admin_listener_tells_health(tmp_path: Path) -> None:
         assert (await asyncio.to_thread(get, "/healthz"))[0] == 200
         assert (await asyncio.to_thread(get, "/readyz"))[0] == 200
         assert (await asyncio.to_thread(get, "/nothing"))[0] == 404
+        code, page = await asyncio.to_thread(get, "/metrics")
+        assert code == 200
+        assert 'mailwye_queue_messages{queue="queued"} 0' in page
+        assert 'mailwye_smtpd_connections{worker="1"} 0' in page

@@ -5,6 +5,7 @@ so that the control socket, the command line without a service, and later the AP
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mailwye.queue.engine import QueueEngine
@@ -15,13 +16,14 @@ from mailwye.trace.recorder import TraceRecorder
 
 OPERATIONS = ("list", "show", "retry", "hold", "release", "delete", "counts")
 HEADER_OCTETS = 16_384  # how much of a message `show` prints
-EVERYTHING = 10_000_000
+ROWS_ANSWERED = 1_000  # how many of the changed deliveries an answer names; `count` counts them all
+ROWS_TRACED = 100_000  # how many of the changed deliveries get an event of their own in the trace, by one operation
 
 _EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
 
 
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
-    """A query from plain values. :raises ValueError: an unknown state."""
+    """A query from plain values. :raises ValueError: an unknown state, or a limit that is no number."""
     return QueueQuery(
         message_id=str(arguments.get("message_id", "")),
         sender=str(arguments.get("sender", "")),
@@ -60,7 +62,7 @@ async def _change(
     count = 0
     rows: list[QueueRow] = []
     for engine in engines:
-        affected = list(await engine.inspect(_affected_by(operation, query)))
+        affected = await engine.inspect(_affected_by(operation, query))
         match operation:
             case "hold":
                 changed = await engine.hold(query)
@@ -69,20 +71,20 @@ async def _change(
             case "retry":
                 changed = await engine.retry(query, now)
             case _:
-                affected = list(await engine.delete(query))
+                affected = await engine.delete(query)
                 changed = len(affected)
         count += changed
-        rows += affected if changed else []
-    if trace is not None:
-        for row in rows:
-            trace.record(_event(operation, row, now))
+        if trace is not None and changed:
+            for row in affected[:ROWS_TRACED]:
+                trace.record(_event(operation, row, now))
+        rows += affected[: ROWS_ANSWERED - len(rows)] if changed else []
     return {"count": count, "rows": [as_dict(row) for row in rows]}
 
 
 def _affected_by(operation: str, query: QueueQuery) -> QueueQuery:
     """The query narrowed to the state that the operation changes, for the trace."""
     state = DeliveryState.HELD if operation == "release" else DeliveryState.QUEUED
-    return QueueQuery(query.message_id, query.sender, query.recipient, query.next_hop, frozenset({state}), query.limit)
+    return replace(query, states=frozenset({state}), limit=min(query.limit, ROWS_TRACED))
 
 
 async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, Any]:

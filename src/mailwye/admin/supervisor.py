@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mailwye.config.store import ConfigStore, ConfigStoreError
-from mailwye.runtime.channel import ChannelError
+from mailwye.runtime.channel import ChannelError, ChannelGone
 
 LOOK_SECONDS = 0.5  # how often the store is asked for a version that was saved without telling us
 RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+CALL_SECONDS = 50.0  # that a worker may take to answer, below what the command line waits
 STABLE_SECONDS = 60.0  # a worker that lived as long starts over with the shortest pause
 
 
@@ -50,6 +51,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._activation = asyncio.Lock()
         self._stopping = False
+        self._refused = -1  # the version in force when an activation failed: said once, tried on
+        self.restarts = 0
         self.version = -1
 
     @property
@@ -58,10 +61,17 @@ class Supervisor:
         return len(self._workers) == len(self._numbers) and not self._stopping
 
     async def start(self) -> None:
-        """Start all workers. What their start raises is raised here: a service that cannot serve must not look as if it did."""
-        for number in self._numbers:
-            self._workers[number] = await self._start_worker(number)
-        self.version = self._store.version()
+        """Start all workers at once. What the start of one raises is raised here: a service that cannot serve must not look as if it did.
+        The others are ended by `stop`.
+        """
+        self.version = self._store.version()  # asked first: what is saved meanwhile is found as a newer one
+        started = await asyncio.gather(*(self._start_worker(number) for number in self._numbers), return_exceptions=True)
+        self._workers = {
+            number: worker for number, worker in zip(self._numbers, started, strict=True) if not isinstance(worker, BaseException)
+        }
+        for failure in started:
+            if isinstance(failure, BaseException):
+                raise failure
         for number in self._numbers:
             self._keep(self._watch(number))
         self._keep(self._look_for_versions())
@@ -78,37 +88,60 @@ class Supervisor:
         """The control socket's operations. :raises ValueError, ChannelError: said to the caller."""
         match operation:
             case "status":
-                return {"version": self.version, "workers": await self._all("status"), "ready": self.is_ready}
+                workers = await self._all("status")
+                status = {"version": self.version, "workers": workers, "ready": self.is_ready, "restarts": self.restarts}
+                return {**status, "missing": self.missing}
             case "activate":
-                return {"version": await self.activate()}
+                return {"version": await self.activate(), "missing": self.missing}
             case "reload":
                 await self._all("reload_tls")
-                return {"version": await self.activate()}
+                return {"version": await self.activate(), "missing": self.missing}
             case "flush":
                 await self._all("flush")
                 return {}
             case _ if operation.startswith("queue."):
-                return _merged(await self._all(operation, **arguments), arguments)
+                return {**_merged(await self._all(operation, **arguments), arguments), "missing": self.missing}
             case _:
                 raise ValueError(f"no such operation: {operation}")
 
+    @property
+    def missing(self) -> list[int]:
+        """Workers that ended and do not serve again yet: what they would say is not in an answer, their queues wait."""
+        return [number for number in self._numbers if number not in self._workers]
+
     async def activate(self) -> int:
         """The newest saved version in force in all workers: first all of them load it, then all of them switch. A worker that cannot
-        load it stops the switch everywhere.
+        load it stops the switch everywhere; one that is gone does not, as it loads the newest when it is started again. The number is
+        decided here, so that a save in between gives no two workers two versions.
 
-        :raises ChannelError: a worker could not load it; the old version stays in force.
+        :raises ChannelError: a worker could not load it; the old version stays in force. :raises ConfigStoreError: nobody can.
         """
         async with self._activation:
-            await self._all("prepare")
-            versions = set(await self._all("commit"))
-            version = max(versions, default=self.version)
+            version = self._store.version()
+            await self._all("prepare", version=version)
+            await self._all("commit", version=version)
             if version != self.version:
                 self._log.info("configuration activated", version=version)
             self.version = version
             return version
 
     async def _all(self, operation: str, **arguments: Any) -> list[Any]:
-        return list(await asyncio.gather(*(worker.call(operation, **arguments) for worker in list(self._workers.values()))))
+        """The answers of the workers that are there. :raises ChannelError: the first error of one that is, after all have answered."""
+        asked = dict(self._workers)
+        answers = await asyncio.gather(
+            *(self._ask(number, worker, operation, arguments) for number, worker in asked.items()), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ChannelGone):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    async def _ask(self, number: int, worker: WorkerHandle, operation: str, arguments: Mapping[str, Any]) -> Any:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await worker.call(operation, **arguments)
+        except TimeoutError as error:
+            raise ChannelError(f"worker {number} did not answer {operation} within {CALL_SECONDS:.0f} s; look at the log") from error
 
     # --- keeping watch
 
@@ -124,7 +157,8 @@ class Supervisor:
         while not self._stopping:
             started = loop.time()
             how = await self._workers[number].ended()
-            del self._workers[number]
+            del self._workers[number]  # from now on it is missing
+            self.restarts += 1
             failures = 0 if loop.time() - started > STABLE_SECONDS else failures + 1
             self._log.error("worker ended", worker=number, how=how)
             while number not in self._workers:
@@ -152,8 +186,12 @@ class Supervisor:
     async def _activate_quietly(self) -> None:
         try:
             await self.activate()
-        except ChannelError as error:
-            self._log.error("configuration not activated", error=str(error))
+        except (ChannelError, ConfigStoreError) as error:
+            if self._refused != self.version:
+                self._log.error("configuration not activated, the old one stays in force", version=self.version, error=str(error))
+            self._refused = self.version
+        else:
+            self._refused = -1
 
 
 def _merged(answers: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> dict[str, Any]:

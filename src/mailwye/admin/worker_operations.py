@@ -14,6 +14,8 @@ from mailwye.trace.recorder import TraceRecorder
 class FlushingRecorder(TraceRecorder, Protocol):
     """A recorder that can store at once what it buffers."""
 
+    dropped: int
+
     async def flush(self) -> None:
         """Everything recorded so far can be found by a search."""
         ...
@@ -47,12 +49,17 @@ class ServingWorker(Protocol):
         """Open inbound connections."""
         ...
 
-    def prepare(self) -> int:
-        """Load the newest settings."""
+    @property
+    def version(self) -> int:
+        """The version of the settings in force."""
         ...
 
-    def commit(self) -> int:
-        """Put them in force."""
+    async def prepare(self, version: int) -> None:
+        """Load that version of the settings."""
+        ...
+
+    def commit(self, version: int) -> None:
+        """Put it in force."""
         ...
 
     def reload_tls(self) -> None:
@@ -64,11 +71,16 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
     """Do `operation`; its result in plain values. :raises ValueError: no such operation."""
     match operation:
         case "status":
-            return {"number": worker.number, "sessions": worker.sessions}
+            return {
+                "number": worker.number,
+                "sessions": worker.sessions,
+                "version": worker.version,
+                "trace_events_dropped": worker.trace.dropped,
+            }
         case "prepare":
-            return worker.prepare()
+            return await worker.prepare(int(arguments["version"]))
         case "commit":
-            return worker.commit()
+            return worker.commit(int(arguments["version"]))
         case "reload_tls":
             return worker.reload_tls()
         case "flush":

@@ -76,7 +76,7 @@ def export(config: Path, number: int | None, *, as_json: bool) -> None:
 
 @click.command()
 @config_option
-@click.option("--limit", default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def history(config: Path, limit: int, *, as_json: bool) -> None:
     """List saved versions of the settings, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mailwye.cli import exit_codes
 from mailwye.config.installation import ListenerSettings
@@ -20,20 +20,45 @@ class BindError(Exception):
         self.exit_code = exit_code
 
 
-def bind_all(listeners: Sequence[ListenerSettings], passed: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
-    """Listener name → bound and listening socket; one passed in by the service manager under that name is used as it is.
+def bind_all(listeners: Sequence[ListenerSettings], passed: Sequence[tuple[str, socket.socket]]) -> dict[str, socket.socket]:
+    """Listener name → bound and listening socket. One that the service manager passed in is used as it is: the one with the listener's
+    name, or with its address and port.
 
-    :raises BindError: for the first that cannot be had; those before it are closed.
+    :raises BindError: for the first that cannot be had, or a passed one that is nobody's; all are closed.
     """
     bound: dict[str, socket.socket] = {}
+    left = list(passed)
     try:
         for listener in listeners:
-            bound[listener.name] = passed.get(listener.name) or _bind(listener)
+            found = _passed(listener, left)
+            if found is not None:
+                left.remove(found)
+            bound[listener.name] = found[1] if found is not None else _bind(listener)
+        if left:
+            raise _nobodys(*left[0])
     except BindError:
-        for one in bound.values():
+        for one in (*bound.values(), *(one for _, one in left)):
             one.close()
         raise
     return bound
+
+
+def _passed(listener: ListenerSettings, passed: Sequence[tuple[str, socket.socket]]) -> tuple[str, socket.socket] | None:
+    """The name decides where one socket bears it. All of one .socket unit bear the same: then address and port decide."""
+    named = [one for one in passed if one[0] == listener.name]
+    if len(named) == 1:
+        return named[0]
+    place = (listener.address, listener.port)
+    return next((one for one in passed if one[1].family != socket.AF_UNIX and one[1].getsockname()[:2] == place), None)
+
+
+def _nobodys(name: str, passed: socket.socket) -> BindError:
+    where = passed.getsockname()
+    place = f"{where[0]} port {where[1]}" if isinstance(where, tuple) else str(where)
+    remedy = (
+        "connections to it would wait for ever. Add a listener with this name, or this address and port, or remove it from the .socket unit"
+    )
+    return BindError(f"the service manager passed a socket {name!r} ({place}) that no listener is for: {remedy}", exit_codes.CONFIGURATION)
 
 
 def _bind(listener: ListenerSettings) -> socket.socket:
@@ -55,7 +80,8 @@ def _bind(listener: ListenerSettings) -> socket.socket:
 def _explained(listener: ListenerSettings, error: OSError) -> BindError:
     where = f"listener {listener.name!r}: cannot listen on {listener.address} port {listener.port}: "
     if error.errno == errno.EADDRINUSE:
-        remedy = f"another program uses it; `ss -ltnp 'sport = :{listener.port}'` names it. Stop it, or change the listener's port"
+        who = f"`ss -ltnp 'sport = :{listener.port}'` names it"
+        remedy = f"the port is in use by another program; {who}. Stop it, or change the listener's port"
         return BindError(where + remedy, exit_codes.OS_ERROR)
     if error.errno in (errno.EACCES, errno.EPERM):
         remedy = "ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd"

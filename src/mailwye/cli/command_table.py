@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import traceback
 from collections.abc import Mapping
 
 import click
 
 from mailwye import __version__
+from mailwye.cli import exit_codes
+from mailwye.cli.output import fail
 
 CommandTable = Mapping[str, tuple[str, str]]  # name → ("module:attribute", help in one line)
 
@@ -43,7 +47,12 @@ def run(table: CommandTable) -> None:
     group.params.append(
         click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Version.")
     )
-    group(prog_name="mailwye")
+    click.UsageError.exit_code = exit_codes.USAGE  # click's own is 2, which `apply --dry-run` uses for "there is a difference"
+    try:
+        group(prog_name="mailwye")
+    except Exception as error:  # noqa: BLE001 - nothing is above; the trace is for the report that the sentence asks for
+        traceback.print_exc(file=sys.stderr)
+        fail(f"internal error: {error!r}. Please report it with the lines above", exit_codes.SOFTWARE)
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

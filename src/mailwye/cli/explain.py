@@ -70,13 +70,13 @@ def explain(
 
 def _hosts(installation: Installation, route: Route) -> Sequence[str]:
     """The route's hosts as the DNS has them now, in the order in which they would be tried; or why there are none."""
-    from mailwye.app import route_resolver
+    from mailwye.app import dns_resolver, route_resolver
     from mailwye.connectors.selection import RouteKind
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.entropy import system_random
 
     if route.kind not in (RouteKind.CONNECTOR, RouteKind.MX):
         return ()
-    found = asyncio.run(route_resolver(installation, SystemClock(), system_random()).hosts(route))
+    found = asyncio.run(route_resolver(installation, dns_resolver(installation, SystemClock()), system_random()).hosts(route))
     hosts = [str(host) for host in found.hosts]
     return hosts or ([str(found.failure)] if found.failure is not None else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,8 +64,10 @@ def ask_service(installation: Installation, operation: str, **arguments: Any) ->
         return None
     except PermissionError:
         fail(f"not allowed to use {control_path(installation)}; run this as root or as the service's user", exit_codes.NO_PERMISSION)
-    except (ChannelError, OSError) as error:
+    except ChannelError as error:
         fail(f"the running service answered: {error}", exit_codes.UNAVAILABLE)
+    except OSError as error:
+        fail(f"the running service did not answer at {control_path(installation)}: {error}", exit_codes.UNAVAILABLE)
 
 
 def socket_name(path: Path) -> str:
@@ -76,13 +78,19 @@ def socket_name(path: Path) -> str:
 
 
 def work_as_owner(installation: Installation) -> None:
-    """As root: become the installation's user, so that no file in its data directory ends up as root's."""
-    from mailwye.runtime.privileges import PrivilegeError, become, hand_over, is_root
+    """As root: become the installation's user, so that no file in its data directory ends up as root's. Where the setting names none
+    (systemd's User= does), that is the owner of the settings' file, else of the directory.
+    """
+    from mailwye.runtime.privileges import PrivilegeError, become, hand_over, is_root, owner_of
 
-    if installation.user and is_root():
+    if not is_root():
+        return
+    directory = installation.data_directory
+    user = installation.user or owner_of(directory / "config.sqlite", directory)
+    if user:
         try:
-            hand_over(installation.data_directory, installation.user)
-            become(installation.user)
+            hand_over(directory, user)
+            become(user)
         except (PrivilegeError, OSError) as error:
             fail(str(error), exit_codes.NO_PERMISSION)
 
@@ -110,4 +118,13 @@ def activate(installation: Installation, version: int) -> str:
     answer = ask_service(installation, "activate")
     if answer is None:
         return f"version {version} is saved; no service is running, the next start uses it"
-    return f"version {answer['version']} is saved and in force in all workers"
+    waiting = f"; {missing_words(answer)} and will start with it" if answer.get("missing") else ""
+    return f"version {answer['version']} is saved and in force in all workers{waiting}"
+
+
+def missing_words(answer: Mapping[str, Any]) -> str:
+    """`worker 1 is being started again`, where the service says so."""
+    numbers = answer["missing"]
+    return (
+        f"worker{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))} {'are' if len(numbers) > 1 else 'is'} being started again"
+    )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore
 
-PASSWORD_LENGTH_MINIMUM = 8
+PASSWORD_LENGTH_MINIMUM = 8  # characters
+PASSWORD_OCTETS_MAXIMUM = 512  # a line of AUTH has room for it
 
 
 @click.group()
@@ -34,6 +35,7 @@ def add(config: Path, address: str, *, password_stdin: bool) -> None:
     from mailwye.config.parse import read_organization
 
     installation = read(config)
+    address = _canonical(address)
     password = _password(address, from_stdin=password_stdin)
     work_as_owner(installation)
     with config_store(installation) as store:
@@ -54,6 +56,7 @@ def add(config: Path, address: str, *, password_stdin: bool) -> None:
 def password(config: Path, address: str, *, password_stdin: bool) -> None:
     """Set a new password for an existing mailbox."""
     installation = read(config)
+    address = _canonical(address)
     work_as_owner(installation)
     with config_store(installation) as store:
         if not _exists(store.current().organization, address):
@@ -72,6 +75,7 @@ def remove(config: Path, address: str) -> None:
     from mailwye.runtime.privileges import current_user
 
     installation = read(config)
+    address = _canonical(address)
     work_as_owner(installation)
     with config_store(installation) as store:
         current = store.current()
@@ -111,6 +115,16 @@ def list_(config: Path, *, as_json: bool) -> None:
     )
 
 
+def _canonical(address: str) -> str:
+    """As the directory writes it, so that its password is found again. Ends the command where it is no address (A8)."""
+    from mailwye.smtp.address import AddressError, parse_address
+
+    try:
+        return str(parse_address(address))
+    except AddressError as error:
+        fail(str(error), exit_codes.DATA_ERROR)
+
+
 def _exists(organization: Organization, address: str) -> bool:
     return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
 
@@ -124,11 +138,20 @@ def _quoted(text: str) -> str:
 
 def _password(address: str, *, from_stdin: bool) -> str:
     if from_stdin:
-        value = sys.stdin.readline().rstrip("\r\n")
+        try:
+            value = sys.stdin.buffer.readline(PASSWORD_OCTETS_MAXIMUM + 2).decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)
     else:
         value = click.prompt(f"Password for {address}", hide_input=True, confirmation_prompt=True)
     if len(value) < PASSWORD_LENGTH_MINIMUM:
         fail(f"the password has fewer than {PASSWORD_LENGTH_MINIMUM} characters; nothing was changed", exit_codes.DATA_ERROR)
+    if len(value.encode("utf-8", "surrogateescape")) > PASSWORD_OCTETS_MAXIMUM or not value.isprintable():
+        fail(
+            f"the password has more than {PASSWORD_OCTETS_MAXIMUM} octets or a control character, which mail programs cannot send; "
+            "nothing was changed",
+            exit_codes.DATA_ERROR,
+        )
     return str(value)
 
 

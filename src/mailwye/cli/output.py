@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -22,8 +23,9 @@ def escaped(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """`value` as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """`value` as JSON, with everything unprintable escaped: C1 controls and direction marks too, which JSON itself would let by."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -53,20 +55,22 @@ def local_time(seconds: float) -> str:
 
 def point_in_time(text: str, now: float) -> float:
     """Unix seconds of "2h" (ago), "3d", "2026-11-24", "2026-11-24T08:00" or Unix seconds. :raises click.BadParameter: none of these."""
-    ago = re.fullmatch(r"(\d+)([smhdw])", text)
+    ago = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
     if ago:
         return now - int(ago[1]) * _UNITS[ago[2]]
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
+        seconds = math.nan
+    if math.isfinite(seconds):
+        return seconds
     try:
         return datetime.datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{text!r} is no point in time; write 2h, 3d, 2026-11-24 or 2026-11-24T08:00") from error
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Say what is wrong on standard error and exit."""
-    click.echo(f"mailwye: {message}", err=True)
+    """Say what is wrong on standard error and exit. A message may have several lines; what else is unprintable is escaped."""
+    click.echo("\n".join(escaped(line) for line in f"mailwye: {message}".splitlines()), err=True)
     sys.exit(code)

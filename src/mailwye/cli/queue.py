@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import ask_service, config_option, read, work_as_owner
+from mailwye.cli.installation import ask_service, config_option, missing_words, read, work_as_owner
 from mailwye.cli.output import escaped, fail, local_time, print_json, print_table
 
 if TYPE_CHECKING:
@@ -44,8 +44,12 @@ def _selection(command: F) -> F:
 def _ask(config: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     installation = read(config)
     work_as_owner(installation)
-    answer = ask_service(installation, f"queue.{operation}", **arguments)
-    return answer if answer is not None else asyncio.run(_offline(installation, operation, arguments))
+    answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", **arguments)
+    if answer is None:
+        return asyncio.run(_offline(installation, operation, arguments))
+    if answer.get("missing"):
+        _say(f"{missing_words(answer)}: what is in its queue is not in this answer")
+    return answer
 
 
 def _say(text: str) -> None:
@@ -55,19 +59,22 @@ def _say(text: str) -> None:
 async def _offline(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """No service runs: open its queue files here."""
     from mailwye.admin import queue_operations
-    from mailwye.app import open_queue, queue_numbers
-    from mailwye.queue.engine import QueueError
+    from mailwye.app import STORE_ERRORS, open_queue, open_trace_recorder, queue_numbers
     from mailwye.runtime.clock import SystemClock
 
     engines: list[QueueEngine] = []
+    trace = None
     try:
         engines.extend(open_queue(installation, number, _say) for number in queue_numbers(installation))
-        return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=None)
-    except QueueError as error:
+        trace = open_trace_recorder(installation, 0, _say)
+        return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=trace)
+    except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     finally:
         for engine in engines:
             await engine.close()
+        if trace is not None:
+            await trace.close()
 
 
 @queue.command("list")
@@ -75,7 +82,7 @@ async def _offline(installation: Installation, operation: str, arguments: dict[s
 @click.option("--sender", default="", help="Address, or *@domain.")
 @click.option("--recipient", default="", help="Address, or *@domain.")
 @click.option("--next-hop", default="")
-@click.option("--limit", default=1000, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(config: Path, *, sender: str, recipient: str, next_hop: str, limit: int, as_json: bool) -> None:
     """List queued deliveries, oldest first. `*`: an attempt is under way, `!`: held."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import ask_service, config_option, control_path, read, socket_name
+from mailwye.cli.installation import ask_service, config_option, control_path, missing_words, read, socket_name
 from mailwye.cli.output import fail, print_json
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def serve(config: Path) -> None:
 
     installation = read(config)
     logs.set_up()
+    import mailwye.cli.worker_process  # noqa: F401 - before root is given up: the user needs not be able to read every folder on the way
+
     try:
         sockets = bind_all(installation.listeners, passed_sockets())
         if installation.user and is_root():
@@ -61,40 +63,48 @@ class _Service:
     async def run(self) -> int:
         """Serve; the exit code."""
         from mailwye.admin.supervisor import Supervisor
-        from mailwye.app import open_config_store
-        from mailwye.config.store import ConfigStoreError
-        from mailwye.inbound.listener import ListenerError
-        from mailwye.queue.engine import QueueError
-        from mailwye.runtime.channel import ChannelError
-        from mailwye.runtime.tls import TlsError
+        from mailwye.app import check_tls, open_config_store
+        from mailwye.cli.worker_process import StartFailed, start_failed
+        from mailwye.runtime.logs import report_internal_errors
 
+        report_internal_errors(self._log)
+        supervisor = None
         try:
             self._refuse_second_service()
+            check_tls(self._installation)
             store = open_config_store(self._installation)
             supervisor = Supervisor(self._start_worker, self._worker_numbers(), store, log=self._log)
             await supervisor.start()
             await self._open_control(supervisor)
-        except (ListenerError, TlsError) as error:
-            return self._cannot_start(error, exit_codes.CONFIGURATION)
-        except (ConfigStoreError, QueueError, ChannelError, OSError) as error:
-            return self._cannot_start(error, exit_codes.IO_ERROR)
-        self._announce(supervisor)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said, and the workers that did start are ended
+            failure = error if isinstance(error, StartFailed) else start_failed(error)
+            click.echo(f"mailwye: cannot serve: {failure}", err=True)
+            if supervisor is not None:
+                await supervisor.stop(0)
+            return failure.exit_code
+        await self._announce(supervisor)
         await self._until_stopped(supervisor)
-        for server in self._servers:
-            server.close()
-        control_path(self._installation).unlink(missing_ok=True)
-        await supervisor.stop(self._installation.shutdown_timeout)
+        await self._close(supervisor)
         store.close()
         self._log.info("stopped")
         return 0
 
-    def _cannot_start(self, error: Exception, code: int) -> int:
-        click.echo(f"mailwye: cannot serve: {error}", err=True)
-        return code
+    async def _close(self, supervisor: Supervisor) -> None:
+        """Take no more connections, anywhere; finish what is in flight."""
+        for server in self._servers:
+            server.close()
+        control_path(self._installation).unlink(missing_ok=True)
+        if self._installation.workers:  # our copies of their sockets: while one is open the kernel takes connections for nobody
+            for listening in self._mail_sockets.values():
+                listening.close()
+        await supervisor.stop(self._installation.shutdown_timeout)
 
     def _refuse_second_service(self) -> None:
+        from mailwye.cli.worker_process import StartFailed
+
         if ask_service(self._installation, "status") is not None:
-            raise OSError(f"a service runs already with {self._installation.data_directory}; stop it first")
+            text = f"a service runs already with the data directory {self._installation.data_directory}; stop it first"
+            raise StartFailed(text, exit_codes.UNAVAILABLE)
 
     # --- workers
 
@@ -127,6 +137,7 @@ class _Service:
 
         path = control_path(self._installation)
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.parent.chmod(0o700)  # it may have been made by hand
         path.unlink(missing_ok=True)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,24 +145,32 @@ class _Service:
 
         before = os.umask(0o177)  # the socket is for its owner only, from its first moment
         try:
-            self._servers.append(await asyncio.start_unix_server(answer, socket_name(path), limit=channel.LINE_LIMIT))
+            self._servers.append(await asyncio.start_unix_server(answer, socket_name(path), limit=channel.REQUEST_LIMIT))
         finally:
             os.umask(before)
-        health = HealthServer(lambda: supervisor.is_ready)
+        health = HealthServer(lambda: supervisor.is_ready, lambda: _metrics(supervisor))
         for listener in self._installation.listeners:
             if listener.kind == "admin":
                 self._servers.append(await asyncio.start_server(health.serve, sock=self._sockets[listener.name]))
 
-    def _announce(self, supervisor: Supervisor) -> None:
+    async def _announce(self, supervisor: Supervisor) -> None:
         from mailwye.runtime.systemd import notify
 
         tls = "offered" if self._installation.tls.certificate else "none: set [tls] certificate and private_key to offer it"
         for listener in self._installation.listeners:
-            where = f"{listener.address}:{listener.port}"
-            self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=tls)
+            where = f"[{listener.address}]:{listener.port}" if ":" in listener.address else f"{listener.address}:{listener.port}"
+            offered = "none: it only tells health and numbers" if listener.kind == "admin" else tls
+            self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=offered)
         if not supervisor.version:
             self._log.warning("no settings yet: all mail is refused; save some with `mailwye apply -f organization.yaml`")
-        self._log.info("ready", hostname=self._installation.hostname, version=supervisor.version, workers=self._installation.workers)
+        counts = (await supervisor.handle("queue.counts", {})).get("counts", {})
+        self._log.info(
+            "ready",
+            hostname=self._installation.hostname,
+            version=supervisor.version,
+            workers=self._installation.workers,
+            queued=sum(number for states in counts.values() for number in states.values()),
+        )
         notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=version {supervisor.version} in force")
 
     async def _until_stopped(self, supervisor: Supervisor) -> None:
@@ -179,16 +198,28 @@ class _Service:
         notify("STOPPING=1")
 
     async def _reload(self, supervisor: Supervisor) -> None:
+        from mailwye.app import STORE_ERRORS
         from mailwye.runtime.channel import ChannelError
+        from mailwye.runtime.clock import SystemClock
         from mailwye.runtime.systemd import notify
 
-        notify("RELOADING=1")
+        notify(f"RELOADING=1\nMONOTONIC_USEC={int(SystemClock().monotonic() * 1_000_000)}")
         try:
             answer = await supervisor.handle("reload", {})
             self._log.info("reloaded", version=answer["version"])
-        except ChannelError as error:
+        except (ChannelError, *STORE_ERRORS) as error:
             self._log.error("not reloaded, the old settings stay in force", error=str(error))
         notify("READY=1")
+
+
+async def _metrics(supervisor: Supervisor) -> str:
+    """What /metrics says."""
+    from mailwye import __version__
+    from mailwye.admin.metrics import render
+
+    status = await supervisor.handle("status", {})
+    counts = await supervisor.handle("queue.counts", {})
+    return render({**status, **counts}, release=__version__)
 
 
 @click.command()
@@ -205,6 +236,8 @@ def status(config: Path, *, as_json: bool) -> None:
         print_json({**answer, **counts})
         return
     click.echo(f"ready: {'yes' if answer['ready'] else 'no'}, configuration version {answer['version']}")
+    if answer.get("missing"):
+        click.echo(missing_words(answer))
     for worker in answer["workers"]:
         click.echo(f"worker {worker['number']}: {worker['sessions']} open sessions")
     for hop, states in sorted(counts.get("counts", {}).items()):

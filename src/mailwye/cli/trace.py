@@ -21,7 +21,7 @@ STATUSES = ("Pending", "Delivered", "Failed", "Expanded", "Rejected", "Deleted")
 @click.option("--message-id", default="", help="Header Message-ID or queue id.")
 @click.option("--since", default="", help="2h, 3d, or a date; everything kept otherwise.")
 @click.option("--status", default="", type=click.Choice(["", *STATUSES], case_sensitive=False))
-@click.option("--limit", default=1000, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def trace(
@@ -42,7 +42,7 @@ def trace(
         return
     import msgspec
 
-    from mailwye.app import open_trace
+    from mailwye.app import STORE_ERRORS, open_trace
     from mailwye.runtime.clock import SystemClock
     from mailwye.trace.recorder import TraceQuery
 
@@ -57,7 +57,10 @@ def trace(
         since=point_in_time(since, SystemClock().now()) if since else 0.0,
         limit=limit,
     )
-    rows = open_trace(installation).search(query)
+    try:
+        rows = open_trace(installation).search(query)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
         return
@@ -87,13 +90,16 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     """Every event of one message (queue id) or session (session id), oldest first, with its reasons."""
     import msgspec
 
-    from mailwye.app import open_trace
+    from mailwye.app import STORE_ERRORS, open_trace
 
     source = ctx.get_parameter_source("config")
     installation = read(ctx.obj if source is not None and source.name == "DEFAULT" and ctx.obj else config)
     work_as_owner(installation)
     ask_service(installation, "flush")
-    events = open_trace(installation).events(trace_id)
+    try:
+        events = open_trace(installation).events(trace_id)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
     if not events:
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)
     plain = [msgspec.to_builtins(event, enc_hook=_plain) for event in events]

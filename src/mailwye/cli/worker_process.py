@@ -10,19 +10,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailwye.admin.worker_operations import handle
-from mailwye.app import Worker
+from mailwye.app import STORE_ERRORS, Worker
+from mailwye.cli import exit_codes
 from mailwye.config.installation import Installation
+from mailwye.inbound.listener import ListenerError
 from mailwye.runtime import channel, logs, loops
 from mailwye.runtime.channel import ChannelError
 from mailwye.runtime.processes import ChildProcess
+from mailwye.runtime.tls import TlsError
 
 START_SECONDS = 120.0
-STOP_MARGIN_SECONDS = 15.0
+STOP_MARGIN_SECONDS = 20.0  # beyond shutdown_timeout: the last commits, QUIT, the trace
 
 
-def start_error(error: BaseException) -> str:
-    """Why a worker did not start, in one line."""
-    return str(error) or type(error).__name__
+class StartFailed(Exception):
+    """A worker cannot serve; the text says what is wrong, where, and what to do. `exit_code` as sysexits.h has it."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def start_failed(error: BaseException) -> StartFailed:
+    """What kept a worker from starting, as the command line says it."""
+    match error:
+        case TlsError() | ListenerError() | ValueError():
+            code = exit_codes.CONFIGURATION
+        case PermissionError():
+            code = exit_codes.NO_PERMISSION
+        case OSError():
+            code = exit_codes.OS_ERROR
+        case _ if isinstance(error, STORE_ERRORS):
+            code = exit_codes.IO_ERROR
+        case _:
+            return StartFailed(f"internal error: {error!r}", exit_codes.SOFTWARE)
+    return StartFailed(str(error), code)
 
 
 class LocalWorker:
@@ -35,8 +57,11 @@ class LocalWorker:
     @classmethod
     async def start(cls, installation: Installation, queues: Sequence[int], sockets: Mapping[str, socket.socket], log: Any) -> LocalWorker:
         """Build it and let it serve."""
-        worker = Worker(installation, queues=queues, alert=lambda text: log.error("alert", text=text))
-        await worker.start(sockets)
+        try:
+            worker = Worker(installation, queues=queues, alert=lambda text: log.error("alert", text=text))
+            await worker.start(sockets)
+        except Exception as error:
+            raise start_failed(error) from error
         return cls(worker)
 
     async def call(self, operation: str, **arguments: Any) -> Any:
@@ -44,7 +69,7 @@ class LocalWorker:
         try:
             return await handle(self._worker, operation, arguments)
         except Exception as error:
-            raise ChannelError(start_error(error)) from error
+            raise ChannelError(str(error) or type(error).__name__) from error
 
     async def ended(self) -> str:
         """It ends with this process."""
@@ -67,15 +92,24 @@ class ProcessWorker:
     async def start(
         cls, installation: Installation, number: int, queues: Sequence[int], sockets: Mapping[str, socket.socket]
     ) -> ProcessWorker:
-        """Spawn it and wait until it serves. :raises ChannelError: it does not; with its words."""
+        """Spawn it and wait until it serves. :raises StartFailed: it does not; with its words."""
         process = ChildProcess(run_worker, installation, number, tuple(queues), sockets=sockets)
-        answering = await process.connect()
         try:
+            answering = await process.connect()
             async with asyncio.timeout(START_SECONDS):
-                await answering.call("started")
-        except (ChannelError, TimeoutError) as error:
+                failure = await answering.call("started")
+        except TimeoutError as error:
+            await process.kill()
+            raise StartFailed(f"worker {number} did not start within {START_SECONDS:.0f} s", exit_codes.SOFTWARE) from error
+        except ChannelError as error:
+            await process.kill()
+            raise StartFailed(f"worker {number} ended while it started: {await process.ended()}", exit_codes.SOFTWARE) from error
+        except BaseException:
+            await process.kill()
+            raise
+        if failure is not None:
             await process.end(STOP_MARGIN_SECONDS)
-            raise ChannelError(f"worker {number} did not start: {start_error(error)}") from error
+            raise StartFailed(str(failure["text"]), int(failure["exit_code"]))
         return cls(number, process)
 
     async def call(self, operation: str, **arguments: Any) -> Any:
@@ -106,18 +140,19 @@ async def _serve(
     installation: Installation, number: int, queues: tuple[int, ...], sockets: dict[str, socket.socket], ours: socket.socket
 ) -> int:
     log = logs.logger(f"worker {number}")
+    logs.report_internal_errors(log)
     reader, writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
     try:
         worker = Worker(installation, number, queues=queues, alert=lambda text: log.error("alert", text=text))
         await worker.start(sockets)
     except Exception as error:  # noqa: BLE001 - the supervisor says it
-        failure = start_error(error)
+        failure = start_failed(error)
 
         async def refuse(_operation: str, _arguments: dict[str, Any]) -> Any:
-            raise ChannelError(failure)
+            return {"text": str(failure), "exit_code": failure.exit_code}
 
         await channel.serve(reader, writer, refuse)
-        return 1
+        return failure.exit_code
 
     async def answer(operation: str, arguments: dict[str, Any]) -> Any:
         return None if operation == "started" else await handle(worker, operation, arguments)

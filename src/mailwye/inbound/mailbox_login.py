@@ -9,7 +9,7 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.directory.model import RecipientKind
 from mailwye.inbound.authenticator import Unknown
-from mailwye.runtime.passwords import verify_password
+from mailwye.runtime.passwords import PasswordCheckFailed, verify_password
 from mailwye.smtp.address import AddressError, parse_address
 
 THREADS = 2  # each check takes 64 MiB and a core for some 50 ms
@@ -37,6 +37,8 @@ class MailboxLogin:
         self._waiting += 1
         try:
             right = await asyncio.get_running_loop().run_in_executor(self._threads, verify_password, password_hash, password)
+        except (PasswordCheckFailed, RuntimeError) as error:  # RuntimeError: the threads are given back, the service ends
+            return Unknown(str(error))
         finally:
             self._waiting -= 1
         return mailbox if right and mailbox else None

@@ -1,6 +1,7 @@
 """Requests and answers between processes of one installation: one JSON object a line, over a socket that only its owner can reach.
 
-Request `{"op": NAME, "arguments": {…}}`, answer `{"result": …}` or `{"error": TEXT}`. Bounded by LINE_LIMIT octets.
+Request `{"v": 1, "op": NAME, "arguments": {…}}`, answer `{"v": 1, "result": …}` or `{"v": 1, "error": TEXT}`; `v` is the version of this
+protocol, so that a command line of another release hears a sentence instead of nonsense. Bounded by LINE_LIMIT octets in both directions.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-LINE_LIMIT = 64 * 1024 * 1024
+VERSION = 1
+LINE_LIMIT = 64 * 1024 * 1024  # octets of an answer
+REQUEST_LIMIT = 1024 * 1024  # octets of a request from outside the service
 
 Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 
 class ChannelError(Exception):
     """The other side answered with an error, or is gone; the text is its own."""
+
+
+class ChannelGone(ChannelError):
+    """The other side ended before it answered."""
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handler) -> None:
@@ -35,19 +42,22 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hand
 async def _answer(line: bytes, handle: Handler) -> bytes:
     try:
         request = json.loads(line)
+        if request["v"] != VERSION:
+            return _encode({"error": f"this service speaks version {VERSION} of the control protocol; use the commands of its own release"})
         operation, arguments = request["op"], request.get("arguments", {})
         if not isinstance(operation, str) or not isinstance(arguments, dict):
             raise TypeError
     except (ValueError, KeyError, TypeError):
-        return _encode({"error": 'not a request: expected {"op": …, "arguments": {…}}'})
+        return _encode({"error": 'not a request: expected {"v": 1, "op": …, "arguments": {…}}'})
     try:
-        return _encode({"result": await handle(operation, arguments)})
+        answer = _encode({"result": await handle(operation, arguments)})
+        return answer if len(answer) <= LINE_LIMIT else _encode({"error": "the answer is too large; ask for less"})
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is the caller's answer, not this server's end
         return _encode({"error": str(error) or type(error).__name__})
 
 
 def _encode(message: dict[str, Any]) -> bytes:
-    return json.dumps(message).encode() + b"\n"
+    return json.dumps({"v": VERSION, **message}).encode() + b"\n"
 
 
 class Channel:
@@ -57,16 +67,25 @@ class Channel:
         self._reader = reader
         self._writer = writer
         self._turn = asyncio.Lock()
+        self._unread = 0  # answers to requests whose callers were cancelled; they come first
 
     async def call(self, operation: str, **arguments: Any) -> Any:
-        """Ask and wait. :raises ChannelError: an error, or nobody there."""
+        """Ask and wait. May be cancelled: the late answer is read over.
+
+        :raises ChannelGone: nobody there. :raises ChannelError: its error.
+        """
         async with self._turn:
             try:
                 self._writer.write(_encode({"op": operation, "arguments": arguments}))
+                self._unread += 1
                 await self._writer.drain()
-                line = await self._reader.readline()
+                while True:
+                    line = await self._reader.readline()
+                    self._unread -= 1
+                    if not (self._unread and line):
+                        break
             except (ConnectionError, ValueError) as error:
-                raise ChannelError(f"{operation}: the process is gone ({error})") from error
+                raise ChannelGone(f"{operation}: the process is gone ({error})") from error
         return _result(line, operation)
 
     def close(self) -> None:
@@ -89,8 +108,11 @@ def call(path: str, operation: str, *, timeout: float = 60.0, **arguments: Any) 
 
 def _result(line: bytes, operation: str) -> Any:
     if not line:
-        raise ChannelError(f"{operation}: the process ended before it answered")
-    answer = json.loads(line)
+        raise ChannelGone(f"{operation}: the process ended before it answered")
+    try:
+        answer = json.loads(line)
+    except ValueError as error:
+        raise ChannelError(f"{operation}: the answer was cut off or is no JSON; ask for less") from error
     if "error" in answer:
         raise ChannelError(answer["error"])
     return answer.get("result")

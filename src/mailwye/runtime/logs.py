@@ -4,9 +4,12 @@ no peer can write lines of his own or speak to a terminal.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,11 +45,48 @@ def set_up(form: str = "") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_StandardError()),  # type: ignore[arg-type]  # it needs write and flush only
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Forwarding()], level=logging.WARNING, force=True)
 
 
 def logger(part: str) -> Any:
     """A logger for one part: `log.info("listening", listener="mx", address="…")`."""
     return structlog.get_logger(part=part)
+
+
+def report_internal_errors(log: Any) -> None:
+    """Let what breaks in a callback of the running loop, where nobody catches it, become one line of `log`, not a page."""
+
+    def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.error("internal error", what=context.get("message", ""), error=repr(error) if error is not None else "", where=_where(error))
+
+    asyncio.get_running_loop().set_exception_handler(report)
+
+
+def _where(error: BaseException | None) -> str:
+    """The innermost calls, nearest first: `acceptance.py:120 finish, dialogue.py:150 _hand_over`."""
+    frames = traceback.extract_tb(error.__traceback__ if error is not None else None)[-3:]
+    return ", ".join(f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+
+
+class _StandardError:
+    """Standard error that never raises: a log on a full disk, or a reader that is gone, must not stop the mail."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+class _Forwarding(logging.Handler):
+    """What libraries tell the logging module, in our form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger(record.name).warning(record.getMessage())

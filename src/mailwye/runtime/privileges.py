@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 
@@ -19,12 +20,9 @@ def is_root() -> bool:
 def become(user: str) -> None:
     """Run as `user` with his groups from now on; there is no way back. Does nothing where the process already is he.
 
-    :raises PrivilegeError: no such user, or not allowed.
+    :raises PrivilegeError: no such user, not allowed, or a user who cannot read this program (he could start no worker).
     """
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise PrivilegeError(f"user = {user!r}: there is no such user on this machine; create it or correct the setting") from error
+    entry = _entry(user)
     if os.geteuid() == entry.pw_uid:
         return
     if not is_root():
@@ -34,6 +32,9 @@ def become(user: str) -> None:
     os.setuid(entry.pw_uid)
     os.environ["HOME"] = entry.pw_dir
     os.environ["USER"] = os.environ["LOGNAME"] = user
+    for needed in (sys.executable, os.__file__, __file__):
+        if not os.access(needed, os.R_OK):
+            raise PrivilegeError(f"user = {user!r}: he may not read {needed}; install Mailwye and its Python where he can, such as in /opt")
 
 
 def hand_over(directory: Path, user: str) -> None:
@@ -44,12 +45,29 @@ def hand_over(directory: Path, user: str) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     if not is_root():
         return
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise PrivilegeError(f"user = {user!r}: there is no such user on this machine; create it or correct the setting") from error
+    entry = _entry(user)
     if directory.stat().st_uid != entry.pw_uid:
         os.chown(directory, entry.pw_uid, entry.pw_gid)
+
+
+def owner_of(*paths: Path) -> str:
+    """The user to whom the first of `paths` that exists belongs; "" for root, for nobody known, and where none exists."""
+    for path in paths:
+        try:
+            number = path.stat().st_uid
+            return pwd.getpwuid(number).pw_name if number else ""
+        except OSError:
+            continue
+        except KeyError:
+            return ""
+    return ""
+
+
+def _entry(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError as error:
+        raise PrivilegeError(f"user = {user!r}: there is no such user on this machine; create it or correct the setting") from error
 
 
 def current_user() -> str:

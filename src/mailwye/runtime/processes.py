@@ -54,9 +54,15 @@ class ChildProcess:
         """Close the channel, by which the child ends; kill it after `timeout` seconds."""
         if self.channel is not None:
             self.channel.close()
+        else:
+            self._ours.close()
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(self._ended)
         except TimeoutError:
-            self._process.kill()
-            await self._ended
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        await asyncio.shield(self._ended)

@@ -28,24 +28,27 @@ def notify(state: str, environment: MutableMapping[str, str] | None = None) -> b
 
 
 def watchdog_seconds(environment: MutableMapping[str, str] | None = None) -> float | None:
-    """How often systemd wants WATCHDOG=1, halved as it advises; None where it does not."""
-    value = (os.environ if environment is None else environment).get("WATCHDOG_USEC", "")
+    """How often systemd wants WATCHDOG=1, halved as it advises; None where it does not, or from another process than this one."""
+    variables = os.environ if environment is None else environment
+    value = variables.get("WATCHDOG_USEC", "")
+    if variables.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
     return int(value) / 2_000_000 if value.isdigit() and int(value) else None
 
 
-def passed_sockets(environment: MutableMapping[str, str] | None = None) -> dict[str, socket.socket]:
-    """Sockets of socket activation by FileDescriptorName (= the listener's name). The variables are removed, so that children do not
-    take them too. Empty without activation, or when the sockets are for another process.
+def passed_sockets(environment: MutableMapping[str, str] | None = None) -> list[tuple[str, socket.socket]]:
+    """Sockets of socket activation with their FileDescriptorName; several may share one, as all of a .socket unit do. The variables are
+    removed, so that children do not take them too. Empty without activation, or when the sockets are for another process.
     """
     variables = os.environ if environment is None else environment
     pid, count, names = (variables.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()) or not count.isdigit():
-        return {}
+        return []
     named = names.split(":") if names else []
-    found = {}
+    found = []
     for number in range(int(count)):
         name = named[number] if number < len(named) else str(number)
         passed = socket.socket(fileno=FIRST_DESCRIPTOR + number)
         os.set_inheritable(passed.fileno(), False)
-        found[name] = passed
+        found.append((name, passed))
     return found
