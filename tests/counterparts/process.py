@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -29,7 +30,7 @@ def program(name: str) -> str:
     return found
 
 
-def missing(reason: str) -> pytest.NoReturn:  # type: ignore[name-defined]
+def missing(reason: str) -> NoReturn:
     """End the test: skipped by default, failed where MAILWYE_REQUIRE_COUNTERPARTS=1."""
     if os.environ.get("MAILWYE_REQUIRE_COUNTERPARTS") == "1":
         pytest.fail(reason)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.counterparts.dns import Nsd, Unbound
+from tests.counterparts.dovecot import Dovecot
 from tests.counterparts.exim import Exim
 from tests.counterparts.place import Place, make_place, remove_place
 from tests.counterparts.postfix import Postfix, SmartHostOfPostfix
@@ -55,7 +56,7 @@ def world(place: Place) -> Iterator[World]:
         running.callback(unbound.stop)
 
         smart_host = SmartHostOfPostfix(place.service, ports.mx, HOSTNAME)
-        own_ports = OwnPorts(*(free_port(place.own) for _ in range(5)), sink=free_port(place.own))
+        own_ports = OwnPorts(*(free_port(place.own) for _ in range(6)))
         own = _johns_server(place, smart_host, certificates, own_ports)
         own.start()
         running.callback(own.stop)
@@ -66,7 +67,7 @@ def world(place: Place) -> Iterator[World]:
             pair=certificates.sun,
             authority=certificates.authority,
             domains=("example.net", "late.example", "alias.example"),
-            mailboxes=("sun",),
+            mailboxes=("sun", "sün"),
             receiving_level="may",
             sending_level="may",
             name="mail.example.net",
@@ -119,3 +120,42 @@ def _johns_server(place: Place, smart_host: SmartHostOfPostfix, certificates: Ce
 @pytest.fixture(scope="session")
 def junction(world: World) -> Junction:
     return world.junction
+
+
+@pytest.fixture(scope="session")
+def dovecot(world: World) -> Iterator[Dovecot]:
+    """Reads the Maildirs that Mailwye writes."""
+    running = Dovecot(world.place.directory / "imap", address=world.place.service, mailboxes=world.junction.data / "mailboxes")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def dovecot_lmtp(world: World) -> Iterator[Dovecot]:
+    """Takes the mail of the second Mailwye by LMTP."""
+    folder = world.place.directory / "lmtp"
+    running = Dovecot(folder, address=world.place.second_service, mailboxes=folder / "mailboxes")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def second(world: World, dovecot_lmtp: Dovecot) -> Iterator[Junction]:
+    """A Mailwye that gives Bob's mail to Dovecot by LMTP, and has one connection at a time to each destination."""
+    first = world.junction
+    made = Junction(
+        world.place,
+        world.place.directory / "second",
+        world.place.second_service,
+        world.second_ports,
+        world.certificates,
+        first.nameserver,
+        first.organization,
+        f'{first.delivery}\nconnections_per_destination = 1\nlmtp = "{dovecot_lmtp.address}:{dovecot_lmtp.lmtp_port}"',
+    )
+    made.set_up()
+    made.start()
+    yield made
+    made.stop()

@@ -1,4 +1,4 @@
-"""Contoso with three connectors to its own servers (the page's example), connectors whose far side is broken, and the zones of the story."""
+"""Contoso with three connectors to its own servers (the page's example), connectors to broken servers, and the zones of the story."""
 
 from __future__ import annotations
 
