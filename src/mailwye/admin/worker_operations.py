@@ -21,6 +21,14 @@ class FlushingRecorder(TraceRecorder, Protocol):
         ...
 
 
+class RestingHops(Protocol):
+    """The outbound side, as far as administrators steer it."""
+
+    def end_rests(self) -> None:
+        """Try next hops again that failed a moment ago."""
+        ...
+
+
 class ServingWorker(Protocol):
     """The worker as these operations see it (app.Worker)."""
 
@@ -42,6 +50,11 @@ class ServingWorker(Protocol):
     @property
     def engines(self) -> Sequence[QueueEngine]:
         """Its queues."""
+        ...
+
+    @property
+    def dispatcher(self) -> RestingHops:
+        """Its outbound side."""
         ...
 
     @property
@@ -87,6 +100,8 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
             return await worker.trace.flush()
         case _ if operation.startswith("queue."):
             name = operation.removeprefix("queue.")
+            if name in ("retry", "release"):
+                worker.dispatcher.end_rests()
             return await queue_operations.run(name, arguments, worker.engines, clock=worker.clock, trace=worker.trace)
         case _:
             raise ValueError(f"no such operation: {operation}")

@@ -90,6 +90,10 @@ class HopHealth:
             self._failing.clear()
         self._failing[hop] = Failure(attempt, now, now + REST_SECONDS)
 
+    def end_rests(self) -> None:
+        """Try every hop again at once. That they failed stays known, so that their mail is released when they are back."""
+        self._failing = {hop: Failure(failure.attempt, failure.at, failure.at) for hop, failure in self._failing.items()}
+
     def reached(self, hop: str, *, waited: bool) -> bool:
         """`hop` took something or spoke about it. `waited`: the delivery had failed before. True where the mail that waits for the hop is
         to be released: it was down, or may have been before this process started (asked once per hop, so that it cannot go round).

@@ -111,6 +111,10 @@ class Dispatcher:
         """Leases that are not settled yet."""
         return self._traffic.under_way
 
+    def end_rests(self) -> None:
+        """Somebody asks for an attempt now: hops that failed a moment ago are really tried, not passed over."""
+        self._health.end_rests()
+
     async def drain(self, timeout: float) -> None:
         """Lease nothing more; give what is under way `timeout` seconds, then give it back to the queue (Result.RELEASED)."""
         self._stopping = True

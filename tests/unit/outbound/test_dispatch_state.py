@@ -34,6 +34,15 @@ def test_a_hop_rests_for_a_moment_after_a_failure() -> None:
     assert health.resting("b", 100.0) is None
 
 
+def test_rests_end_when_somebody_asks_for_an_attempt() -> None:
+    health = HopHealth()
+    health.reached("a", waited=False)
+    health.failed("a", DOWN, 100.0)
+    health.end_rests()
+    assert health.resting("a", 100.0) is None
+    assert health.reached("a", waited=True)  # that it failed is still known: what waits for it is released
+
+
 def test_the_first_success_after_failures_releases_and_only_that_one() -> None:
     health = HopHealth()
     assert not health.reached("a", waited=False)

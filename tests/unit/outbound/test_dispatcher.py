@@ -197,6 +197,19 @@ def test_a_hop_that_is_down_is_not_hammered() -> None:
     in_world(story, script=down)
 
 
+def test_an_attempt_that_an_administrator_asks_for_is_made() -> None:
+    async def story(world: World) -> None:
+        await world.accept("sun@example.net", sender=None)
+        await turns()
+        world.smtp.script = taken
+        world.dispatcher.end_rests()
+        await world.engine.retry(QueueQuery(), world.clock.now())
+        await turns()
+        assert await world.rows() == []
+
+    in_world(story, script=down)
+
+
 def test_other_hops_go_on_while_one_is_full() -> None:
     async def story(world: World) -> None:
         world.smtp.gate = gate = asyncio.Event()
