@@ -1,6 +1,4 @@
-"""The composition root: the only file that names concrete classes. It builds one worker from an installation; the supervisor
-(admin/supervisor.py) and the command line ask it for stores.
-"""
+"""The composition root of a worker: names the concrete classes and puts them together. stores.py does so for what is stored."""
 
 from __future__ import annotations
 
@@ -9,12 +7,9 @@ import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
-from mailwye.config.compile import compile_snapshot
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
-from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.context import ActiveTls, InboundContext
@@ -27,83 +22,15 @@ from mailwye.outbound.mailbox_lmtp import LmtpCourier
 from mailwye.outbound.mailbox_maildir import MaildirCourier
 from mailwye.outbound.resolve import RouteResolver
 from mailwye.outbound.smtp_courier import SmtpCourier
-from mailwye.queue.engine import QueueEngine, QueueError
+from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.storage.sqlite.config_store import SqliteConfigStore
-from mailwye.storage.sqlite.connection import DatabaseError
-from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
-from mailwye.storage.sqlite.trace_reader import TraceReader
-from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
-from mailwye.trace.recorder import TraceSearch
-
-Alert = Callable[[str], None]
-
-STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
-"""What the stores raise; their texts name the file and the remedy."""
+from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
-
-
-# --- stores: for workers, the supervisor and the command line
-
-
-def open_config_store(installation: Installation) -> ConfigStore:
-    """The versions of the organization. :raises ConfigStoreError: unreadable; says what to do. :raises OSError: no data directory."""
-    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return SqliteConfigStore(installation.data_directory / "config.sqlite")
-
-
-def open_trace(installation: Installation) -> TraceSearch:
-    """The trace of all workers, also while they write it."""
-    return TraceReader(installation.data_directory / "trace")
-
-
-def open_trace_recorder(installation: Installation, number: int, alert: Alert) -> SqliteTraceRecorder:
-    """Where worker `number` writes its trace."""
-    return SqliteTraceRecorder(
-        installation.data_directory / "trace",
-        number,
-        buffer_events=installation.trace.buffer_events,
-        retention_days=installation.trace.retention_days,
-        free_space_minimum=installation.queue.free_space_minimum,
-        on_alert=alert,
-    )
-
-
-def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:
-    """The queue file of worker `number`. :raises QueueError: in use by another process, or damaged; says what to do."""
-    path = queue_file(installation, number)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    settings = installation.queue
-    return SqliteQueueEngine(
-        path,
-        inline_octets=settings.inline_octets,
-        memory_octets=settings.memory_octets,
-        free_space_minimum=settings.free_space_minimum,
-        messages=settings.messages,
-        on_alert=alert,
-    )
-
-
-def queue_file(installation: Installation, number: int) -> Path:
-    """Where worker `number` keeps its queue."""
-    return installation.data_directory / "queue" / f"worker-{number}.sqlite"
-
-
-def queue_numbers(installation: Installation) -> list[int]:
-    """The workers whose queue files exist, whether those workers still do or not."""
-    files = (installation.data_directory / "queue").glob("worker-*.sqlite")
-    return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
-
-
-def current_snapshot(store: ConfigStore) -> Snapshot:
-    """The newest version, compiled."""
-    stored = store.current()
-    return compile_snapshot(stored.organization, stored.version)
 
 
 # --- TLS
@@ -275,7 +202,7 @@ class Worker:
             self._prepared = await asyncio.to_thread(self._load, version)
 
     def _load(self, version: int) -> Snapshot:
-        return compile_snapshot(self._store.load(version).organization, version)
+        return compiled(self._store.load(version))
 
     def commit(self, version: int) -> None:
         """Put `version` in force, where it was prepared."""

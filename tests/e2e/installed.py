@@ -67,7 +67,7 @@ class Installed:
         stdin: str = "",
         cwd: Path | None = None,
         code: int | None = 0,
-        interpreter: str = sys.executable,
+        interpreter: str | tuple[str, ...] = sys.executable,
         environment: dict[str, str] | None = None,
     ) -> Finished:
         """Run `mailwye ARGUMENTS --config FILE` to its end. Fails unless it exits with `code` (None: any)."""
@@ -102,12 +102,13 @@ async def run(
     stdin: str = "",
     cwd: Path,
     code: int | None = 0,
-    interpreter: str = sys.executable,
+    interpreter: str | tuple[str, ...] = sys.executable,
     environment: dict[str, str] | None = None,
 ) -> Finished:
-    """Run `mailwye ARGUMENTS`."""
+    """Run `mailwye ARGUMENTS`. `interpreter`: another one, or the words of a command that starts one."""
+    words = (interpreter,) if isinstance(interpreter, str) else interpreter
     process = await asyncio.create_subprocess_exec(
-        *(interpreter, "-m", "mailwye", *arguments),
+        *(*words, "-m", "mailwye", *arguments),
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         stdin=asyncio.subprocess.PIPE,

@@ -47,8 +47,8 @@ def explain(
     """
     from mailwye.admin.explain import Question, render
     from mailwye.admin.explain import explain as answer
-    from mailwye.app import current_snapshot
     from mailwye.smtp.address import AddressError
+    from mailwye.stores import current_snapshot
 
     installation = read(config)
     work_as_owner(installation)

@@ -60,7 +60,7 @@ def ask_service(installation: Installation, operation: str, **arguments: Any) ->
 
     try:
         return call(socket_name(control_path(installation)), operation, **arguments) or {}
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return None
     except PermissionError:
         fail(f"not allowed to use {control_path(installation)}; run this as root or as the service's user", exit_codes.NO_PERMISSION)
@@ -98,8 +98,8 @@ def work_as_owner(installation: Installation) -> None:
 @contextmanager
 def config_store(installation: Installation) -> Iterator[ConfigStore]:
     """The versions of the settings. What is wrong with the store ends the command with its words."""
-    from mailwye.app import open_config_store
     from mailwye.config.store import ConfigStoreError
+    from mailwye.stores import open_config_store
 
     try:
         store = open_config_store(installation)

@@ -59,8 +59,8 @@ def _say(text: str) -> None:
 async def _offline(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """No service runs: open its queue files here."""
     from mailwye.admin import queue_operations
-    from mailwye.app import STORE_ERRORS, open_queue, open_trace_recorder, queue_numbers
     from mailwye.runtime.clock import SystemClock
+    from mailwye.stores import STORE_ERRORS, open_queue, open_trace_recorder, queue_numbers
 
     engines: list[QueueEngine] = []
     trace = None

@@ -63,9 +63,10 @@ class _Service:
     async def run(self) -> int:
         """Serve; the exit code."""
         from mailwye.admin.supervisor import Supervisor
-        from mailwye.app import check_tls, open_config_store
+        from mailwye.app import check_tls
         from mailwye.cli.worker_process import StartFailed, start_failed
         from mailwye.runtime.logs import report_internal_errors
+        from mailwye.stores import open_config_store
 
         report_internal_errors(self._log)
         supervisor = None
@@ -113,7 +114,7 @@ class _Service:
 
     def _queues_of(self, number: int) -> list[int]:
         """A worker's own queue file, then those left behind by workers that no longer exist, shared out evenly."""
-        from mailwye.app import queue_numbers
+        from mailwye.stores import queue_numbers
 
         count = len(self._worker_numbers())
         left = [queue for queue in queue_numbers(self._installation) if queue >= count and queue % count == number]
@@ -198,10 +199,10 @@ class _Service:
         notify("STOPPING=1")
 
     async def _reload(self, supervisor: Supervisor) -> None:
-        from mailwye.app import STORE_ERRORS
         from mailwye.runtime.channel import ChannelError
         from mailwye.runtime.clock import SystemClock
         from mailwye.runtime.systemd import notify
+        from mailwye.stores import STORE_ERRORS
 
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(SystemClock().monotonic() * 1_000_000)}")
         try:

@@ -42,8 +42,8 @@ def trace(
         return
     import msgspec
 
-    from mailwye.app import STORE_ERRORS, open_trace
     from mailwye.runtime.clock import SystemClock
+    from mailwye.stores import STORE_ERRORS, open_trace
     from mailwye.trace.recorder import TraceQuery
 
     installation = read(config)
@@ -90,7 +90,7 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     """Every event of one message (queue id) or session (session id), oldest first, with its reasons."""
     import msgspec
 
-    from mailwye.app import STORE_ERRORS, open_trace
+    from mailwye.stores import STORE_ERRORS, open_trace
 
     source = ctx.get_parameter_source("config")
     installation = read(ctx.obj if source is not None and source.name == "DEFAULT" and ctx.obj else config)

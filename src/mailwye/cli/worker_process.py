@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailwye.admin.worker_operations import handle
-from mailwye.app import STORE_ERRORS, Worker
+from mailwye.app import Worker
 from mailwye.cli import exit_codes
 from mailwye.config.installation import Installation
 from mailwye.inbound.listener import ListenerError
@@ -18,6 +18,7 @@ from mailwye.runtime import channel, logs, loops
 from mailwye.runtime.channel import ChannelError
 from mailwye.runtime.processes import ChildProcess
 from mailwye.runtime.tls import TlsError
+from mailwye.stores import STORE_ERRORS
 
 START_SECONDS = 120.0
 STOP_MARGIN_SECONDS = 20.0  # beyond shutdown_timeout: the last commits, QUIT, the trace

@@ -170,7 +170,8 @@ class SqliteConfigStore:
                 raise ConfigStoreError(f"{self._path}: {wanted}; use the Mailwye that wrote it, or a newer one")
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite has rolled back by itself where the disk is full
+                self._db.execute("ROLLBACK")
             raise
 
     @staticmethod

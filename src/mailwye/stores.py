@@ -1,0 +1,101 @@
+"""The composition root of what is stored: opens the stores of an installation, for workers, the supervisor and the command line. Each
+engine is imported only when it is opened, so that a command starts as fast as its own store allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailwye.config.installation import Installation
+from mailwye.config.store import ConfigStore, ConfigStoreError, StoredVersion
+from mailwye.queue.engine import QueueError
+from mailwye.storage.sqlite.connection import DatabaseError
+from mailwye.trace.recorder import TraceSearch
+
+if TYPE_CHECKING:
+    from mailwye.config.snapshot import Snapshot
+    from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
+    from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+
+Alert = Callable[[str], None]
+
+STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
+"""What the stores raise; their texts name the file and the remedy."""
+
+
+def open_config_store(installation: Installation) -> ConfigStore:
+    """The versions of the organization. :raises ConfigStoreError: unreadable, or no data directory; says what to do."""
+    from mailwye.storage.sqlite.config_store import SqliteConfigStore
+
+    directory = installation.data_directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigStoreError(
+            f"the data directory {directory} cannot be made: {reason}. Correct data_directory, or the owner of its parent"
+        ) from error
+    return SqliteConfigStore(directory / "config.sqlite")
+
+
+def open_trace(installation: Installation) -> TraceSearch:
+    """The trace of all workers, also while they write it."""
+    from mailwye.storage.sqlite.trace_reader import TraceReader
+
+    return TraceReader(installation.data_directory / "trace")
+
+
+def open_trace_recorder(installation: Installation, number: int, alert: Alert) -> SqliteTraceRecorder:
+    """Where worker `number` writes its trace."""
+    from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+
+    return SqliteTraceRecorder(
+        installation.data_directory / "trace",
+        number,
+        buffer_events=installation.trace.buffer_events,
+        retention_days=installation.trace.retention_days,
+        free_space_minimum=installation.queue.free_space_minimum,
+        on_alert=alert,
+    )
+
+
+def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:
+    """The queue file of worker `number`. :raises QueueError: in use by another process, or damaged; says what to do."""
+    from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
+
+    path = queue_file(installation, number)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    settings = installation.queue
+    return SqliteQueueEngine(
+        path,
+        inline_octets=settings.inline_octets,
+        memory_octets=settings.memory_octets,
+        free_space_minimum=settings.free_space_minimum,
+        messages=settings.messages,
+        on_alert=alert,
+    )
+
+
+def queue_file(installation: Installation, number: int) -> Path:
+    """Where worker `number` keeps its queue."""
+    return installation.data_directory / "queue" / f"worker-{number}.sqlite"
+
+
+def queue_numbers(installation: Installation) -> list[int]:
+    """The workers whose queue files exist, whether those workers still do or not."""
+    files = (installation.data_directory / "queue").glob("worker-*.sqlite")
+    return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
+
+
+def current_snapshot(store: ConfigStore) -> Snapshot:
+    """The newest version, compiled."""
+    return compiled(store.current())
+
+
+def compiled(stored: StoredVersion) -> Snapshot:
+    """A version as the deciding functions read it."""
+    from mailwye.config.compile import compile_snapshot
+
+    return compile_snapshot(stored.organization, stored.version)
