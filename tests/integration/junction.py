@@ -74,7 +74,10 @@ def issue_certificates(directory: Path, *, now: float, service_addresses: Sequen
 
 @dataclass(slots=True)
 class Junction:
-    """One installation in `directory`, serving on `address`. `delivery`: lines of [delivery]; `organization`: YAML."""
+    """One installation in `directory`, serving on `address`. `delivery`: lines of [delivery]; `organization`: YAML.
+
+    `program` and `environment`: how its command line is run, known after `set_up`.
+    """
 
     place: Place
     directory: Path
@@ -84,9 +87,9 @@ class Junction:
     nameserver: str
     organization: str
     delivery: str
+    program: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
-    _program: tuple[str, ...] = ()
-    _environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def configuration(self) -> Path:
@@ -114,7 +117,7 @@ class Junction:
         """Write the files, apply the organization, give Bob a password."""
         self.directory.mkdir()
         self.directory.chmod(0o755)
-        self._program, self._environment = readable_python(self.directory / "program")
+        self.program, self.environment = readable_python(self.directory / "program")
         self.write(self.delivery)
         (self.directory / "organization.yaml").write_text(self.organization)
         self.run("apply", "-f", str(self.directory / "organization.yaml"))
@@ -145,9 +148,9 @@ class Junction:
             manager.bind(str(notify))
             notify.chmod(0o777)
             self._process = process = subprocess.Popen(
-                (*self._program, "serve", "--config", str(self.configuration)),
+                (*self.program, "serve", "--config", str(self.configuration)),
                 cwd="/",
-                env={**self._environment, "NOTIFY_SOCKET": str(notify)},
+                env={**self.environment, "NOTIFY_SOCKET": str(notify)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -181,9 +184,9 @@ class Junction:
     def run(self, *arguments: str, stdin: str = "", config: Path | None = None, code: int = 0) -> str:
         """`mailwye ARGUMENTS --config FILE`; what it printed."""
         done = subprocess.run(
-            (*self._program, *arguments, "--config", str(config or self.configuration)),
+            (*self.program, *arguments, "--config", str(config or self.configuration)),
             cwd=self.directory,
-            env=self._environment,
+            env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,
