@@ -47,7 +47,7 @@ async def _answer(line: bytes, handle: Handler) -> bytes:
         operation, arguments = request["op"], request.get("arguments", {})
         if not isinstance(operation, str) or not isinstance(arguments, dict):
             raise TypeError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return _encode({"error": 'not a request: expected {"v": 1, "op": …, "arguments": {…}}'})
     try:
         answer = _encode({"result": await handle(operation, arguments)})
