@@ -80,3 +80,4 @@ async def test_they_serve(contoso: Installed) -> None:
         status = await contoso.json("status")
         assert (status["ready"], len(status["workers"]), status["version"], status["missing"]) == (True, 2, 1, [])
         assert "tls=offered" in service.log()
+        assert [path for path in contoso.data.rglob("*") if path.stat().st_mode & 0o007] == []  # nothing is for others

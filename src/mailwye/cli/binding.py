@@ -48,8 +48,11 @@ def _passed(listener: ListenerSettings, passed: Sequence[tuple[str, socket.socke
     named = [one for one in passed if one[0] == listener.name]
     if len(named) == 1:
         return named[0]
-    place = (listener.address, listener.port)
-    return next((one for one in passed if one[1].family != socket.AF_UNIX and one[1].getsockname()[:2] == place), None)
+    places = [(listener.address, listener.port)]
+    if listener.address == "0.0.0.0":
+        places.append(("::", listener.port))  # ListenStream=25 means both families
+    internet = [one for one in passed if one[1].family in (socket.AF_INET, socket.AF_INET6)]
+    return next((one for place in places for one in internet if one[1].getsockname()[:2] == place), None)
 
 
 def _nobodys(name: str, passed: socket.socket) -> BindError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class _Commands(click.Group):
 
 def run(table: CommandTable) -> None:
     """Parse the command line and run the command; exits with a code of sysexits.h."""
+    os.umask(os.umask(0o077) | 0o027)  # mail, traces and settings are nobody else's business
     group = _Commands(table)
     group.params.append(
         click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Version.")
