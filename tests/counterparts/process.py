@@ -75,9 +75,10 @@ class Process:
 
     def __init__(self, arguments: list[str], *, directory: Path, environment: dict[str, str] | None = None) -> None:
         self.log = directory / "log"
+        end_with_us = shutil.which("setpriv")  # so that nothing stays behind when the tests are killed
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                arguments,
+                [end_with_us, "--pdeathsig", "TERM", *arguments] if end_with_us else arguments,
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -108,6 +109,10 @@ class Process:
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after ten seconds."""
         self._process.terminate()
+        self.wait_ended()
+
+    def wait_ended(self) -> None:
+        """Somebody told it to end; SIGKILL after ten seconds."""
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

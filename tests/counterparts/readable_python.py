@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 import mailwye
@@ -36,6 +37,7 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+@cache
 def readable_python(directory: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """(command line, environment) for `mailwye`. Links what is out of reach below `directory`."""
     executable = Path(sys.executable).resolve()

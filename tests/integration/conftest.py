@@ -35,6 +35,13 @@ class World:
     second_ports: Ports
 
 
+def end(junction: Junction) -> None:
+    """Stop it: it must end well, and may not have met a fault of its own in all that time."""
+    assert junction.stop() == 0, junction.log()
+    for sign in ("Traceback", "Internal error", "may be delivered twice"):
+        assert sign not in junction.log(), junction.log()
+
+
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
     need_root()
@@ -90,7 +97,7 @@ def world(place: Place) -> Iterator[World]:
         )
         junction.set_up()
         junction.start()
-        running.callback(junction.stop)
+        running.callback(end, junction)
         yield World(place, certificates, nsd, unbound, own, own_ports, sun, sales, junction, second)
 
 
@@ -158,4 +165,4 @@ def second(world: World, dovecot_lmtp: Dovecot) -> Iterator[Junction]:
     made.set_up()
     made.start()
     yield made
-    made.stop()
+    end(made)

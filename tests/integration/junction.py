@@ -117,7 +117,7 @@ class Junction:
         """Write the files, apply the organization, give Bob a password."""
         self.directory.mkdir()
         self.directory.chmod(0o755)
-        self.program, self.environment = readable_python(self.directory / "program")
+        self.program, self.environment = readable_python(self.place.directory / "program")
         self.write(self.delivery)
         (self.directory / "organization.yaml").write_text(self.organization)
         self.run("apply", "-f", str(self.directory / "organization.yaml"))

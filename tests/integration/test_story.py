@@ -99,6 +99,16 @@ def test_between_john_and_mailwye_everything_is_encrypted(world: World) -> None:
     assert b"using TLSv1.3" in there.partition(b"by mail.contoso.com")[0]
 
 
+@pytest.mark.parametrize("recipient", [BOB, SUN])
+def test_exim_sends_by_chunks(world: World, recipient: str) -> None:
+    """BDAT from a real client (RFC 3030): Exim notes it as K."""
+    content = message(JOHN_AT_SALES, recipient, BODY)
+    send(world, content, JOHN_AT_SALES, recipient)
+    assert_same_octets(arrived(mailbox(world, recipient), id_of(content)), content)
+    line = next(line for line in reversed(world.sales.log().splitlines()) if f"=> {recipient}" in line)
+    assert " K " in line
+
+
 def test_the_service_gave_up_root(world: World) -> None:
     status = Path(f"/proc/{world.junction.pid}/status").read_text()
     uid = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
