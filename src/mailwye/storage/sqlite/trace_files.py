@@ -73,11 +73,11 @@ def open_for_writing(path: Path) -> apsw.Connection:
     return connection
 
 
-def remove_old(directory: Path, worker: int, today: date, retention_days: int) -> int:
-    """Remove the files of `worker` that are more than `retention_days` older than `today`; how many."""
+def remove_old(directory: Path, today: date, retention_days: int) -> int:
+    """Remove the files that are more than `retention_days` older than `today`; how many. Those of all workers: some may be no more."""
     removed = 0
     for file in trace_files(directory):
-        if file.worker == worker and today - file.day > timedelta(days=retention_days):
+        if today - file.day > timedelta(days=retention_days):
             for suffix in ("", "-wal", "-shm"):
                 file.path.with_name(file.path.name + suffix).unlink(missing_ok=True)
             removed += 1

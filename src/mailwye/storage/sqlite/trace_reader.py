@@ -32,6 +32,8 @@ _EVENTS = """
 SELECT id, data FROM event WHERE message = ?1 AND message <> ''
 UNION SELECT id, data FROM event WHERE session = ?1 AND session <> '' ORDER BY id"""
 
+_UNSETTLED = ("", "Pending")
+
 _decode = msgspec.msgpack.Decoder(TraceEvent).decode
 
 
@@ -83,8 +85,10 @@ def _open(file: TraceFile, stack: ExitStack) -> apsw.Connection | None:
 
 
 def _newer(file: TraceFile, files: list[TraceFile], opened: dict[Path, apsw.Connection]) -> list[apsw.Connection]:
-    """The files of the same worker after `file`, newest first: what happened to its messages later."""
-    later = [one for one in files if one.worker == file.worker and one.day > file.day and one.path in opened]
+    """Where is written what happened to the messages of `file` later, newest first: in files of later days, and in those of other
+    workers, since another one serves the queue when there are fewer of them.
+    """
+    later = [one for one in files if one.day >= file.day and one.path != file.path and one.path in opened]
     return [opened[one.path] for one in reversed(later)]
 
 
@@ -93,10 +97,12 @@ def _rows(connection: apsw.Connection, query: TraceQuery, newer: list[apsw.Conne
     for *message, recipient, status, connector, detail, key in connection.execute(_ROWS, values):
         at, name, session, message_id, subject, sender, size, peer = message
         facts = RecipientFacts(status, connector, detail)
-        for later in newer if status in ("", "Pending") else ():
+        told: RecipientFacts | None = None
+        for later in newer if status in _UNSETTLED else ():
             found = later.execute(_NEWER, (key, recipient)).fetchone()
             if found is not None:
-                facts = RecipientFacts(found[0] or facts.status, found[1] or facts.connector, found[2] or facts.detail)
-                if found[0]:
+                told = told or RecipientFacts(found[0] or facts.status, found[1] or facts.connector, found[2] or facts.detail)
+                if found[0] not in _UNSETTLED:
+                    told = RecipientFacts(found[0], found[1] or facts.connector, found[2] or facts.detail)
                     break
-        yield row(MessageFacts(at, name, session, message_id, subject, sender, size, peer), recipient, facts)
+        yield row(MessageFacts(at, name, session, message_id, subject, sender, size, peer), recipient, told or facts)

@@ -165,7 +165,7 @@ class SqliteTraceRecorder:
             connection = self._open[day] = open_for_writing(trace_path(self._directory, day, self._worker))
             if day > self._today:
                 self._today = day
-                remove_old(self._directory, self._worker, day, self._retention_days)
+                remove_old(self._directory, day, self._retention_days)
         return connection
 
     def _forget(self, day: date) -> None:

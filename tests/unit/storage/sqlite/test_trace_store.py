@@ -47,6 +47,28 @@ async def test_old_files_go(tmp_path: Path) -> None:
     assert {name[:10] for name in os.listdir(tmp_path)} == {"2024-10-06", "2024-10-07", "2024-10-08"}
 
 
+async def test_old_files_of_workers_that_are_no_more_go_too(tmp_path: Path) -> None:
+    for worker, day in ((3, 0), (0, 5)):
+        recorder = SqliteTraceRecorder(tmp_path, worker, retention_days=2, free_space_minimum=0)
+        recorder.record(received(str(day), T0 + day * DAY))
+        await recorder.close()
+    assert [file.worker for file in trace_files(tmp_path)] == [0]
+
+
+@pytest.mark.parametrize("later", [0.0, DAY])
+async def test_another_worker_may_end_what_one_began(tmp_path: Path, later: float) -> None:
+    """With fewer workers than before, their queues are served by those that are left."""
+    deferred = TraceEvent(T0 + 1, EventKind.DEFER, "s-A", "A", recipient="sun@example.org", status="Pending", reply="451 later")
+    settled = TraceEvent(T0 + 2 + later, EventKind.SEND, "s-A", "A", recipient="sun@example.org", status="Delivered", reply="250 at last")
+    for worker, events in ((2, [received("A"), deferred]), (1, [deferred]), (0, [settled])):
+        recorder = SqliteTraceRecorder(tmp_path, worker, free_space_minimum=0)
+        for event in events:
+            recorder.record(event)
+        await recorder.close()
+    (row,) = TraceReader(tmp_path).search(TraceQuery())
+    assert (row.status, row.detail) == ("Delivered", "250 at last")
+
+
 async def test_the_oldest_events_go_when_the_buffer_is_full(tmp_path: Path) -> None:
     recorder = SqliteTraceRecorder(tmp_path, 0, buffer_events=10, free_space_minimum=0)
     with recorder._writing:  # as if the disk took its time
