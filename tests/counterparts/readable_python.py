@@ -15,6 +15,12 @@ from pathlib import Path
 
 import mailwye
 
+# The interpreter's own site-packages (ours come beside), and what only developers use: thousands of files.
+NOT_NEEDED = shutil.ignore_patterns(
+    *("site-packages", "test", "tests", "include", "share", "*.a", "*.pyi", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"),
+    *("pip", "setuptools", "mypy", "mypyc", "hypothesis", "coverage", "importlinter", "grimp", "_pytest", "ruff*"),
+)
+
 
 def everybody_may_enter(path: Path) -> bool:
     """True where no folder on the way is closed to others."""
@@ -26,7 +32,7 @@ def _reachable(path: Path, below: Path, name: str) -> Path:
     if everybody_may_enter(path):
         return path
     target = below / name
-    shutil.copytree(path, target, copy_function=_link, symlinks=True, ignore=shutil.ignore_patterns("test", "*.pyi"))
+    shutil.copytree(path, target, copy_function=_link, symlinks=True, ignore=NOT_NEEDED)
     return target
 
 
@@ -48,4 +54,6 @@ def readable_python(directory: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     program = reached / executable.relative_to(base)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(source), str(packages))), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONHOME", None)
+    if reached != base:  # a shared libpython is looked for where it was installed
+        environment["LD_LIBRARY_PATH"] = str(reached / "lib")
     return (str(program), "-m", "mailwye"), environment
