@@ -117,7 +117,7 @@ async def run(
     )
     try:
         async with asyncio.timeout(COMMAND_SECONDS):
-            out, err = await process.communicate(stdin.encode())
+            out, err = await process.communicate(stdin.encode(errors="surrogateescape"))
     except TimeoutError:
         process.kill()
         await process.wait()

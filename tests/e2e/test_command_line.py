@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -37,8 +39,6 @@ async def test_version(tmp_path: Path) -> None:
 
 async def test_help_loads_none_of_the_heavy_parts() -> None:
     """They cost most of the time between Enter and the first line."""
-    import asyncio
-
     program = "import sys; sys.argv = ['mailwye', '--help']\nimport mailwye.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
     program += "print([n for n in ('pydantic', 'cryptography', 'apsw', 'dns', 'uvloop', 'rich', 'yaml') if n in sys.modules])"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
@@ -165,6 +165,54 @@ async def test_mailbox_add_makes_the_mailbox(installed: Installed) -> None:
     assert "argon2" not in exported
     await installed.run("mailbox", "remove", "alice@contoso.com")
     assert "alice@contoso.com" not in (await installed.run("mailbox", "list")).out
+
+
+async def test_the_password_is_asked_for_twice_and_not_shown(installed: Installed) -> None:
+    await installed.run("apply", "-f", str(hosted(installed.directory)))
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mailwye", "mailbox", "add", BOB, "--config", str(installed.config)),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+
+    def talk() -> bytes:
+        shown = b""
+        for prompt in (b"Password for bob@contoso.com: ", b"Repeat for confirmation: "):
+            while not shown.endswith(prompt):
+                shown += os.read(ours, 1024)
+            os.write(ours, b"a good password\n")
+        try:
+            while piece := os.read(ours, 1024):
+                shown += piece
+        except OSError:  # the other end is closed
+            return shown
+        return shown
+
+    shown = await asyncio.to_thread(talk)
+    os.close(ours)
+    assert await process.wait() == 0
+    assert b"a good password" not in shown
+    assert b"password set" in shown
+    (row,) = await installed.json("mailbox", "list")
+    assert row["has_password"] is True
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 600, "with\x07bell", "\udcff is no UTF-8"])
+async def test_passwords_that_cannot_be_used_are_refused(installed: Installed, password: str) -> None:
+    finished = await installed.run("mailbox", "add", BOB, "--password-stdin", stdin=password + "\n", code=65)
+    assert "nothing was changed" in finished.err
+    assert "Traceback" not in finished.words
+    assert not installed.data.exists()
+
+
+async def test_mailbox_takes_addresses_only(installed: Installed) -> None:
+    for command in ("add", "password", "remove"):
+        finished = await installed.run("mailbox", command, "bob@contoso.com>\r\nDATA", stdin="a good password\n", code=65)
+        assert "Traceback" not in finished.words
 
 
 async def test_mailbox_add_refuses_a_domain_that_is_not_ours(installed: Installed) -> None:

@@ -133,10 +133,19 @@ async def test_commands_work_on_the_queue_of_a_stopped_service(tmp_path: Path) -
         await installed.run("apply", "-f", str(hybrid(tmp_path, f"127.0.0.3:{port}")))
         await installed.send(SUN, JOHN, "Kept")
     (row,) = await installed.json("queue", "list")
-    await installed.run("queue", "hold", row["message"])
-    assert [one["state"] for one in await installed.json("queue", "list")] == ["held"]
-    await installed.run("queue", "delete", row["message"])
+    message = row["message"]
+    assert f"127.0.0.3]:{port}" in (await installed.run("queue", "list")).out
+    await installed.run("queue", "hold", message)
+    assert f"{message}!" in (await installed.run("queue", "list")).out
+    assert "Subject: Kept" in (await installed.run("queue", "show", message)).out
+    assert (await installed.run("queue", "release", message)).out == "1 delivery released\n"
+    assert (await installed.run("queue", "retry", "--recipient", "*@contoso.com")).out == "1 delivery due now\n"
+    assert message in (await installed.run("trace", "--recipient", JOHN)).out
+    assert "mailwye queue hold" in (await installed.run("trace", "show", message)).out
+    await installed.run("queue", "delete", message)
     assert await installed.json("queue", "list") == []
+    assert [one["status"] for one in await installed.json("trace")] == ["Deleted"]
+    assert "trace show" in (await installed.run("queue", "show", message, code=66)).err
 
 
 async def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
@@ -256,15 +265,6 @@ async def test_a_second_service_on_the_same_data_is_refused(tmp_path: Path) -> N
         await until(lambda: installed.maildir(BOB), "mail through the first service")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_data_directory_without_permission_is_named(tmp_path: Path) -> None:
-    installed = Installed(tmp_path)
-    installed.data.mkdir(mode=0o500)
-    code, words = await _refused(installed)
-    assert code in (NO_PERMISSION, CONFIGURATION)
-    assert str(installed.data) in words
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_started_as_root_it_serves_as_its_user() -> None:
     nobody = pwd.getpwnam("nobody")
@@ -283,6 +283,24 @@ async def test_started_as_root_it_serves_as_its_user() -> None:
         for words in (("export",), ("queue", "list"), ("trace",)):  # run as root they leave nothing of root's behind
             await installed.run(*words, interpreter=interpreter, environment=environment)
         assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_commands_of_root_take_the_owner_of_the_data_where_no_user_is_set() -> None:
+    """So it is under systemd, whose unit says User=."""
+    nobody = pwd.getpwnam("nobody")
+    interpreter, environment = python_for(nobody)
+    with tempfile.TemporaryDirectory(prefix="mailwye-e2e-") as folder:
+        os.chmod(folder, 0o755)
+        directory = Path(folder)
+        installed = Installed(directory)
+        installed.data.mkdir()
+        os.chown(installed.data, nobody.pw_uid, nobody.pw_gid)
+        await installed.run("apply", "-f", str(hosted(directory)), interpreter=interpreter, environment=environment)
+        await installed.run("queue", "list", interpreter=interpreter, environment=environment)
+        assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
+        (version,) = json.loads((await installed.run("history", "--json", interpreter=interpreter, environment=environment)).out)
+        assert version["author"] == "root"  # who did it, not whose files they are
 
 
 def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:

@@ -215,8 +215,9 @@ async def test_bob_submits_over_tls_with_his_password(tmp_path: Path, own_server
         await asyncio.to_thread(submit_with_implicit_tls, "correct horse battery", "Implicit")
         await arrived(peer, "Implicit")
         await installed.run("mailbox", "password", BOB, "--password-stdin", stdin="another one entirely\n")
-        with pytest.raises(smtplib.SMTPAuthenticationError):
+        with pytest.raises(smtplib.SMTPAuthenticationError) as refusal:
             await asyncio.to_thread(submit, "correct horse battery", "Old password")
+        assert refusal.value.smtp_code == 535
         await asyncio.to_thread(submit, "another one entirely", "New password")
         await arrived(peer, "New password")
 
