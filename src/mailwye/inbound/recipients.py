@@ -178,7 +178,7 @@ def _copies(recipient: Address, decision: RecipientDecision) -> tuple[FinalCopy,
             resolved.address.key,
             NewDelivery(resolved.address, recipient, route.next_hop),
             route.connector,
-            (*decision.reasons, *route.reasons),
+            tuple(dict.fromkeys((*decision.reasons, *route.reasons))),  # both know what the recipient is: say it once
             {"original": original, "next_hop": route.next_hop},
         )
         for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True)

@@ -44,6 +44,7 @@ async def test_body_is_unchanged_and_received_is_prepended() -> None:
     assert event.data["subject"] == "Grüße"
     assert event.data["size"] == str(len(content))
     (way,) = world.trace.of(EventKind.ROUTE)
+    assert len(way.reasons) == len(set(way.reasons)) > 0
     assert (way.recipient, way.status, way.message) == ("bob@contoso.com", "Pending", "ID000002")
     assert way.reasons
 
