@@ -17,8 +17,24 @@ from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
 from mailwye.smtp.address import Address, parse_address, parse_domain
 from mailwye.smtp.reply import Reply
 
-HostResolver = Callable[[Route], Sequence[str]]
-"""A route → its hosts in the order in which they are tried, as people read them: "mail.contoso.com[192.0.2.1]:25"."""
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the DNS says of a route now. `hosts` in the order in which they are tried, as people read them
+    ("mail.contoso.com[192.0.2.1]:25"); with none, `failure` is the reply that says why.
+    """
+
+    hosts: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The hosts, or why there are none."""
+        return self.hosts or ((self.failure,) if self.failure else ())
+
+
+HostResolver = Callable[[Route], Resolved]
+_NOTHING = Resolved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +68,12 @@ class Explanation:
     routes: tuple[Route, ...]
     reply: Reply
     hosts: tuple[tuple[str, ...], ...]
-    resolved: tuple[tuple[str, ...], ...] = ()
+    resolved: tuple[Resolved, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON. `route` is the first of `routes`; each has `hosts` as configured."""
+        """Plain values for JSON. `route` is the first of `routes`; each has `smart_hosts` as configured, and `hosts`: those that the
+        resolver found where one was asked, else the configured ones; `resolved` also says why it found none.
+        """
         caller, relay, resolution = self.sender.caller, self.recipient.relay, self.recipient.resolution
         accepted = resolution.accepted_domain
         routes = [self._route(number) for number in range(len(self.routes))]
@@ -89,12 +107,14 @@ class Explanation:
 
     def _route(self, number: int) -> dict[str, Any]:
         route = self.routes[number]
+        resolved = self.resolved[number] if self.resolved else _NOTHING
         return {
             "kind": route.kind.value,
             "recipient": str(route.recipient),
             "connector": route.connector,
-            "hosts": list(self.hosts[number]),
-            "resolved": list(self.resolved[number]) if self.resolved else [],
+            "hosts": list(resolved.hosts or self.hosts[number]),
+            "smart_hosts": list(self.hosts[number]),
+            "resolved": list(resolved.words),
             "domain": route.domain,
             "mailbox": route.mailbox,
             "tls": route.tls_settings.value,
@@ -121,7 +141,7 @@ def explain(snapshot: Snapshot, question: Question, resolve: HostResolver | None
     if not at_mail.reply.is_success or not (routes and (reply.is_success or routes[0].kind is RouteKind.NONE)):
         routes = (_refused(recipient, reply, table),)
     hosts = tuple(tuple(str(host) for host in route.smart_hosts) for route in routes)
-    resolved = tuple(tuple(resolve(route)) if route.kind in _DIALLED else () for route in routes) if resolve else ()
+    resolved = tuple(resolve(route) if route.kind in _DIALLED else _NOTHING for route in routes) if resolve else ()
     return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved)
 
 
@@ -141,7 +161,7 @@ def render(explanation: Explanation) -> str:
         "Which way out?",
     ]
     for number, route in enumerate(explanation.routes):
-        resolved = explanation.resolved[number] if explanation.resolved else ()
+        resolved = explanation.resolved[number].words if explanation.resolved else ()
         lines += _bullets((_way(route, explanation.hosts[number], resolved), *_new(route.reasons, decision.resolution.reasons)))
         if not number:
             lines += _considered(route.considered)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from mailwye.cli.installation import config_option, config_store, read, work_as_
 from mailwye.cli.output import escaped, fail, print_json
 
 if TYPE_CHECKING:
+    from mailwye.admin.explain import Resolved
     from mailwye.config.installation import Installation
     from mailwye.connectors.selection import Route
 
@@ -58,7 +58,7 @@ def explain(
         sender=sender, recipient=recipient, ip=ip, certificate_name=certificate_name, auth=auth, helo=helo, tls=tls or bool(auth)
     )
     try:
-        explanation = answer(snapshot, question, (lambda route: _hosts(installation, route)) if resolve else None)
+        explanation = answer(snapshot, question, (lambda route: _resolve(installation, route)) if resolve else None)
     except (AddressError, ValueError) as error:
         fail(str(error), exit_codes.DATA_ERROR)
     if as_json:
@@ -68,15 +68,12 @@ def explain(
             click.echo(escaped(line))
 
 
-def _hosts(installation: Installation, route: Route) -> Sequence[str]:
+def _resolve(installation: Installation, route: Route) -> Resolved:
     """The route's hosts as the DNS has them now, in the order in which they would be tried; or why there are none."""
+    from mailwye.admin.explain import Resolved
     from mailwye.app import dns_resolver, route_resolver
-    from mailwye.connectors.selection import RouteKind
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.entropy import system_random
 
-    if route.kind not in (RouteKind.CONNECTOR, RouteKind.MX):
-        return ()
     found = asyncio.run(route_resolver(installation, dns_resolver(installation, SystemClock()), system_random()).hosts(route))
-    hosts = [str(host) for host in found.hosts]
-    return hosts or ([str(found.failure)] if found.failure is not None else [])
+    return Resolved(tuple(map(str, found.hosts)), str(found.failure) if found.failure is not None else "")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailwye.config.checks import check_organization
-from mailwye.config.diff import Change, diff
+from mailwye.config.diff import Change, ChangeKind, diff
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
 from mailwye.config.parse import Parsed
 from mailwye.config.problem import Problem
-from mailwye.config.schema import Organization
+from mailwye.config.schema import Mailbox, Organization
 from mailwye.config.store import ConfigStore, StoredVersion
 
 
@@ -46,7 +46,12 @@ class Plan:
             raise ChangeRefused(self.problems)
         if not self.changes:
             return self.base
-        return store.save(self.organization, expected_version=self.base, author=author, at=at, comment=comment)
+        version = store.save(self.organization, expected_version=self.base, author=author, at=at, comment=comment)
+        for change in self.changes:
+            # A mailbox that is made again one day must not open with the password of the one before.
+            if change.object == Mailbox.kind and change.kind is ChangeKind.REMOVED:
+                store.remove_password(change.identity)
+        return version
 
 
 def plan_file(current: StoredVersion, file: Parsed[Organization], *, prune: bool = False, installation: Installation | None = None) -> Plan:

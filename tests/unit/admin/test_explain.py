@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, explain, render
+from mailwye.admin.explain import Question, Resolved, explain, render
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import Route
 from mailwye.connectors.table import ConnectorTable
@@ -84,12 +84,15 @@ def test_the_route_shows_hosts_and_tls() -> None:
 
 
 def test_a_resolver_adds_what_the_hosts_are_now() -> None:
-    def resolve(route: Route) -> list[str]:
-        return [f"{route.domain}[192.0.2.1]:25"]
+    def resolve(route: Route) -> Resolved:
+        return Resolved((f"{route.domain}[192.0.2.1]:25",))
 
     question = Question("bob@contoso.com", "sun@customer.example", auth="bob@contoso.com")
     explanation = explain(SNAPSHOT, question, resolve)
     assert explanation.to_dict()["route"]["resolved"] == ["customer.example[192.0.2.1]:25"]
+    assert explanation.to_dict()["route"]["hosts"] == ["customer.example[192.0.2.1]:25"]
+    failed = explain(SNAPSHOT, question, lambda _route: Resolved(failure="450 4.4.312 DNS query failed")).to_dict()["route"]
+    assert (failed["hosts"], failed["resolved"]) == ([], ["450 4.4.312 DNS query failed"])
     assert "customer.example[192.0.2.1]:25" in render(explanation)
     hosted = explain(SNAPSHOT, Question("x@y.example", "bob@contoso.com"), resolve)
     assert hosted.to_dict()["route"]["resolved"] == []

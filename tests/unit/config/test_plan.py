@@ -56,3 +56,15 @@ def test_an_older_version_again() -> None:
     assert [change.kind.name for change in plan.changes] == ["REMOVED", "REMOVED"]
     assert plan.save(store, author="ann", at=2.0) == 2
     assert store.current().organization == store.load(0).organization
+
+
+def test_a_mailbox_that_goes_takes_its_password_with_it() -> None:
+    store = MemoryConfigStore()
+    domain = "AcceptedDomain: {DomainName: contoso.com}\n"
+    plan_file(store.current(), read_organization(domain + "Mailbox: {PrimarySmtpAddress: Bob@contoso.com}\n")).save(
+        store, author="ann", at=1.0
+    )
+    store.set_password("bob@contoso.com", "hash")
+    plan = plan_file(store.current(), read_organization(domain + "Mailbox: []\n"), prune=True)
+    plan.save(store, author="ann", at=2.0)
+    assert store.password_hash("bob@contoso.com") is None
