@@ -5,6 +5,7 @@ All of it is in memory and may be lost: the queue itself forgets nothing. Times 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,14 +127,16 @@ class Poison:
 
 
 class ClockWatch:
-    """Notices jumps of the wall clock by comparing it with the clock that only grows."""
+    """Notices jumps of the wall clock by comparing it with the clock that only grows. Remembers the last few."""
 
-    __slots__ = ("_offset", "stepped_at")
+    __slots__ = ("_jumps", "_offset", "stepped_at")
 
     JUMP_SECONDS = 30.0
+    JUMPS_REMEMBERED = 16
 
     def __init__(self, now: float, monotonic: float) -> None:
         self._offset = now - monotonic
+        self._jumps: deque[tuple[float, float]] = deque(maxlen=self.JUMPS_REMEMBERED)  # (the old time, how far)
         self.stepped_at: float | None = None
 
     def look(self, now: float, monotonic: float, jumped: Callable[[float, float], None]) -> None:
@@ -143,4 +146,11 @@ class ClockWatch:
             step = offset - self._offset
             self.stepped_at = now
             self._offset = offset
+            self._jumps.append((now - step, step))
             jumped(now, step)
+
+    def jumped_over(self, since: float) -> float:
+        """Seconds that the clock counted since the time `since` but that did not pass: it jumped ahead over them, and not back again."""
+        if not self._jumps:
+            return 0.0
+        return max(0.0, sum(step for old_time, step in self._jumps if since <= old_time))

@@ -34,6 +34,8 @@ RENEW_EVERY = 600.0
 SETTLE_SECONDS = 10.0  # what drain gives the last commits beyond its timeout
 RELEASE_LIMIT = 5_000_000  # deliveries that are made due together when a hop is back
 
+_BACK = QueueQuery(states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
+
 
 class _Flight:
     """One lease under way. `open`: its works that are not settled yet; `futures`: the couriers'."""
@@ -95,6 +97,7 @@ class Dispatcher:
         self._renewal = asyncio.get_running_loop().call_later(RENEW_EVERY, self._renew)
         for feed in self._feeds:
             feed.start()
+            self._in_background(self._try_what_is_due_too_late(feed.engine))
 
     def adopt(self, engine: QueueEngine) -> None:
         """Serve one more queue: that of a worker that no longer exists."""
@@ -198,7 +201,9 @@ class Dispatcher:
         """Attempts ended: judge them, and let the queue store it. `lease`: with the deliveries of this work."""
         message = lease.message
         try:
-            ended = conclude(message, route, attempts, self._now(), self._schedule, clock_stepped_at=self._watch.stepped_at)
+            now, watch = self._now(), self._watch
+            over = watch.jumped_over(message.received_at)
+            ended = conclude(message, route, attempts, now, self._schedule, clock_stepped_at=watch.stepped_at, jumped_over=over)
         except Exception as error:  # noqa: BLE001 - D11
             self._crashed(flight, lease, error)
             return
@@ -310,7 +315,7 @@ class Dispatcher:
     def _release_waiting(self, hop: str) -> None:
         """The hop is back: what waits for it goes now, in the order of arrival."""
         now = self._clock.now()
-        query = QueueQuery(next_hop=hop, states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
+        query = replace(_BACK, next_hop=hop)
         for feed in self._feeds:
             self._in_background(feed.engine.retry(query, now))
 
@@ -330,9 +335,14 @@ class Dispatcher:
         for flight in tuple(self._flights):
             self._renew_flight(flight, now)
         if step < 0:
-            query = QueueQuery(states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
             for feed in self._feeds:
-                self._in_background(feed.engine.retry(query, now))
+                self._in_background(feed.engine.retry(_BACK, now))
+
+    async def _try_what_is_due_too_late(self, engine: QueueEngine) -> None:
+        """Nothing is ever made due later than the longest delay: a queue that is was left by a clock that was ahead of this one."""
+        now, due = self._clock.now(), await engine.next_due()
+        if due is not None and due - now > max(self._schedule.retry_delays) + ClockWatch.JUMP_SECONDS:
+            await engine.retry(_BACK, now)
 
     def _renew_flight(self, flight: _Flight, now: float) -> None:
         flight.expires_at = now + LEASE_SECONDS

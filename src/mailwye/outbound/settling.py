@@ -49,10 +49,11 @@ def conclude(
     schedule: QueueScheduleSettings,
     *,
     clock_stepped_at: float | None = None,
+    jumped_over: float = 0.0,
 ) -> list[Ended]:
-    """One Ended per attempt, in order. `now`: Unix seconds, when the attempts ended."""
+    """One Ended per attempt, in order. `now`: Unix seconds, when the attempts ended; what the clock did: see decide_after_failure."""
     hop = route.next_hop
-    return [_conclude(message, route, hop, attempt, now, schedule, clock_stepped_at) for attempt in attempts]
+    return [_conclude(message, route, hop, attempt, now, schedule, clock_stepped_at, jumped_over) for attempt in attempts]
 
 
 def _conclude(
@@ -63,6 +64,7 @@ def _conclude(
     now: float,
     schedule: QueueScheduleSettings,
     clock_stepped_at: float | None,
+    jumped_over: float,
 ) -> Ended:
     delivery = attempt.delivery
     moved = hop if hop != delivery.next_hop else ""
@@ -70,7 +72,7 @@ def _conclude(
     if outcome.result is not Result.DEFERRED:
         settlement = Settlement(delivery.id, outcome.result, error=outcome.error, next_hop=moved, attempted_at=now)
         return Ended(attempt, route, hop, settlement, attempt.reply, outcome.reason)
-    decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at)
+    decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at, jumped_over=jumped_over)
     if isinstance(decision, Expire):
         reply = expiry_reply(decision.age, outcome.error)
         settlement = Settlement(delivery.id, Result.EXPIRED, error=str(reply), next_hop=moved, attempted_at=now)

@@ -42,21 +42,24 @@ def decide_after_failure(
     settings: QueueScheduleSettings,
     *,
     clock_stepped_at: float | None = None,
+    jumped_over: float = 0.0,
 ) -> Retry | Expire:
     """What follows the temporary failure, at `now`, of an attempt on `delivery` (as it was leased: without this attempt).
 
     Age alone decides nothing: expiry and the notice of delay also need an earlier attempt since the clock last jumped (reliability D10),
     so that a jump of six days, or six days of standstill, bounces nothing that was not tried again before and after.
     `clock_stepped_at`: the new time just after the last jump that the caller saw, None when it saw none; jumps that nobody saw show
-    in the span between two attempts.
+    in the span between two attempts. `jumped_over`: seconds since the message came that the clock counted and nobody lived through,
+    as far as the caller saw.
     """
-    age = now - message.received_at
+    received_at = message.received_at + jumped_over
+    age = now - received_at
     believed = _time_passed(delivery, now, settings, clock_stepped_at)
     if believed and age >= settings.expire_after:
         return Expire(age)
     notice = believed and age >= settings.delay_notice_after and not delivery.delay_notice_sent
     due = now + settings.retry_delays[min(delivery.attempts, len(settings.retry_delays) - 1)]
-    expires_at = message.received_at + settings.expire_after
+    expires_at = received_at + settings.expire_after
     if now < expires_at < due:
         due = expires_at  # the last attempt comes when the time is up, not up to an hour later
     return Retry(due, notice)

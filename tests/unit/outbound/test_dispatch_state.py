@@ -86,3 +86,13 @@ def test_what_shows_that_a_hop_is_down() -> None:
     assert hop_failed([DOWN, refused]) is None
     assert hop_failed([gone]) is None
     assert hop_failed([]) is None
+
+
+def test_what_a_clock_jumped_over_did_not_pass() -> None:
+    watch = ClockWatch(1000.0, 0.0)
+    watch.look(500_010.0, 10.0, lambda *_: None)
+    assert watch.jumped_over(900.0) == 499_000.0 == watch.jumped_over(1010.0)
+    assert watch.jumped_over(500_020.0) == 0.0, "it came after the jump"
+    watch.look(1030.0, 30.0, lambda *_: None)
+    assert watch.jumped_over(900.0) == 0.0, "the clock went back again"
+    assert watch.jumped_over(500_020.0) == 0.0, "never less than nothing"

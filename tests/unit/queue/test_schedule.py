@@ -88,3 +88,12 @@ def test_whatever_the_clock_does_the_next_attempt_is_near(jumps: list[float]) ->
             return
         assert 0 <= decision.due - now <= HOUR + 1e-6  # the sum of two floats is rounded
         one, now = tried(one, now, notice=decision.delay_notice), decision.due + jump
+
+
+def test_what_the_clock_jumped_over_is_no_age() -> None:
+    """A jump of six days that the caller saw: the second attempt after it came minutes later and bounced everything."""
+    jump = 6 * DAY
+    one = tried(tried(FRESH, T0), T0 + jump + 240)
+    now, stepped_at = T0 + jump + 300, T0 + jump + 200
+    assert isinstance(decide_after_failure(one, MESSAGE, now, SETTINGS, clock_stepped_at=stepped_at), Expire)
+    assert decide_after_failure(one, MESSAGE, now, SETTINGS, clock_stepped_at=stepped_at, jumped_over=jump) == Retry(now + 240)
