@@ -128,6 +128,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
+    async def pass_time(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
+
     def keep_tasks(self) -> None:
         """A machine's power was cut: its tasks stay as they are until the end, since nothing may run on its behalf, no `finally` either."""
         self._stopped += asyncio.all_tasks(self)
