@@ -147,9 +147,16 @@ def _explained(world: World, token: str, earlier: float, later: float) -> bool:
     """Whether a delivery at `earlier` may have been in flight when something happened to it before `later`."""
     epoch = world.clock.now() - world.clock.monotonic()
     moments = [*world.disturbances, *(at for gateway in world.gateways for at in gateway.cuts)]
-    if any(-ON_THE_WIRE_SECONDS <= at + epoch - earlier <= IN_FLIGHT_SECONDS and at + epoch <= later for at in moments):
+    if any(_in_flight(world, earlier - epoch, at) and at + epoch <= later for at in moments):
         return True
     return any(token_of(message.content) == token for end in world.far_ends.values() for message in end.unanswered)
+
+
+def _in_flight(world: World, delivered: float, at: float) -> bool:
+    """Whether what was `delivered` may not have been stored as such `at` that time (both the loop's): not yet, or for want of room."""
+    if -ON_THE_WIRE_SECONDS <= at - delivered <= IN_FLIGHT_SECONDS:
+        return True
+    return any(began <= delivered <= at <= ended + IN_FLIGHT_SECONDS for began, ended in world.full_disks)
 
 
 def check_notices(world: World) -> None:

@@ -16,6 +16,7 @@ from mailwye.testing.peers import PeerServer, Script
 from mailwye.testing.world import GATEWAY, MAILBOXES, MOONS, ORGANIZATION, OWN, SUNS, World
 
 DAY = 86_400.0
+LAST_CUT_WITHIN = 300.0
 JUMPS = (-3600.0, 3600.0, 6 * DAY)
 PEERS = {OWN: "own", SUNS: "sun", MOONS: "moon"}
 SCRIPTS: tuple[Callable[[], Script], ...] = (
@@ -64,6 +65,8 @@ class Mischief:
         for _ in range(self.faults):
             await self.world.sleep(self.rng.choice((0.0, 0.01, 0.3, 5.0, 90.0)))
             await self.rng.choice(kinds)()
+        await self.world.sleep(LAST_CUT_WITHIN)
+        self.gateway.power.cut_at = self.gateway.disk.cut_at = 0
 
     def _note(self, what: str) -> None:
         self.played.append(f"{self.world.loop.time():.3f} {what}")
@@ -114,9 +117,11 @@ class Mischief:
 
     async def _fill_disk(self) -> None:
         self._note("disk full")
+        began = self.world.loop.time()
         self.gateway.disk.quota = self.rng.choice((0, 100_000, 400_000))
         await self.world.sleep(self._some_seconds())
         self.gateway.disk.quota = None
+        self.world.full_disks.append((began, self.world.loop.time()))
 
     async def _jump(self) -> None:
         seconds = self.rng.choice(JUMPS)

@@ -79,7 +79,8 @@ class World:
         self.gateways: list[Gateway] = []
         self.senders: dict[str, Sender] = {}
         self.sending: set[asyncio.Task[None]] = set()
-        self.disturbances: list[float] = []
+        self.disturbances: list[float] = []  # when connections broke
+        self.full_disks: list[tuple[float, float]] = []  # from when to when nothing could be stored
         self._supervisors: list[asyncio.Task[None]] = []
         self.own = self._peer("mail.contoso.com", OWN)
         self.sun = self._peer("mail.example.net", SUNS)
