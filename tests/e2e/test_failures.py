@@ -14,6 +14,7 @@ import pytest
 
 from mailwye.runtime.clock import SystemClock
 from mailwye.testing.authority import Authority
+from tests.counterparts.process import missing
 from tests.e2e.installed import ADDRESS, Finished, Installed
 from tests.e2e.organizations import hosted
 
@@ -39,7 +40,7 @@ def without(*capabilities: str) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
-        pytest.skip("setpriv (util-linux) is not installed")
+        missing("setpriv (util-linux) is not installed")
     names = ",".join(f"-{name}" for name in capabilities)
     return ("setpriv", f"--bounding-set={names}", f"--inh-caps={names}")
 
@@ -114,7 +115,7 @@ def _on_a_small_disk(directory: Path) -> tuple[str, ...]:
     """A prefix that runs a program in a namespace in which `directory` is a file system of 40 KiB."""
     small = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=40k tmpfs "$0" && exec "$@"', str(directory))
     if subprocess.run([*small, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("no namespace of file systems can be made here")
+        missing("no namespace of file systems can be made here")
     return small
 
 

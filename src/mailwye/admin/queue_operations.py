@@ -4,7 +4,7 @@ so that the control socket, the command line without a service, and later the AP
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ async def run(
     if operation == "show":
         return await _show(query, engines)
     if operation == "counts":
-        return {"counts": _merged([await engine.counts() for engine in engines])}
+        return {"counts": merged_counts([await engine.counts() for engine in engines])}
     if operation not in OPERATIONS:
         raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
     return await _change(operation, query, engines, clock, trace)
@@ -104,7 +104,8 @@ async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, 
     return {"rows": [], "header": ""}
 
 
-def _merged(counts: Sequence[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+def merged_counts(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Deliveries per next hop and state, added up: {"connector:A": {"queued": 3}}."""
     total: dict[str, dict[str, int]] = {}
     for one in counts:
         for hop, states in one.items():

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from mailwye.admin.queue_operations import merged_counts
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.runtime.channel import ChannelError, ChannelGone
 
@@ -207,17 +208,10 @@ def _merged(answers: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) 
                 case int():
                     merged[key] = merged.get(key, 0) + value
                 case dict():
-                    _add_counts(merged.setdefault(key, {}), value)
+                    merged[key] = merged_counts((merged.get(key, {}), value))
                 case _:
                     merged[key] = value
     if "rows" in merged:
         merged["rows"].sort(key=lambda row: (row["received_at"], row["message"]))
         merged["rows"] = merged["rows"][: int(arguments.get("limit", 1000))]
     return merged
-
-
-def _add_counts(total: dict[str, dict[str, int]], counts: Mapping[str, Mapping[str, int]]) -> None:
-    for hop, states in counts.items():
-        there = total.setdefault(hop, {})
-        for state, number in states.items():
-            there[state] = there.get(state, 0) + number

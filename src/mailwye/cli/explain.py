@@ -10,7 +10,8 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
-from mailwye.cli.output import escaped, fail, print_json
+from mailwye.cli.output import fail, print_json
+from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.admin.explain import Resolved

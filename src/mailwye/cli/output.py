@@ -12,14 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+from mailwye.runtime.printable import escaped
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def escaped(text: str) -> str:
-    """`text` with everything unprintable (line ends, ESC, direction marks) written as an escape sequence."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in text)
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,8 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service, config_option, missing_words, read, work_as_owner
-from mailwye.cli.output import escaped, fail, local_time, print_json, print_table
+from mailwye.cli.output import fail, local_time, print_json, print_table
+from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation

@@ -9,7 +9,8 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service, config_option, read, work_as_owner
-from mailwye.cli.output import escaped, fail, local_time, point_in_time, print_json, print_table
+from mailwye.cli.output import fail, local_time, point_in_time, print_json, print_table
+from mailwye.runtime.printable import escaped
 
 STATUSES = ("Pending", "Delivered", "Failed", "Expanded", "Rejected", "Deleted")
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from mailwye.runtime.printable import escaped
+
 _SHOWN = 80
 
 PathPart = str | int
@@ -41,7 +43,7 @@ class Problem:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         head = ": ".join(part for part in (place, self.object, self.field, self.message) if part)
         text = " ".join(part if part.endswith("?") else f"{part}." for part in (head, self.remedy) if part)
-        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return escaped(text)
 
     @property
     def is_error(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from mailwye.message.content import Content, InlineContent
 from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
+from mailwye.queue.futures import done, failed
 from mailwye.queue.item import (
     FINAL_STATES,
     Delivery,
@@ -178,7 +179,7 @@ class MemoryQueueEngine:
             if not waiting[hop]:
                 del waiting[hop]
             leases.append(self._grant(serial, group, now + seconds))
-        return _done(leases)
+        return done(leases)
 
     def _grant(self, serial: int, group: list[Delivery], expires_at: float) -> Lease:
         held = self._held[serial]
@@ -200,16 +201,16 @@ class MemoryQueueEngine:
         """See QueueEngine."""
         record = self._leases.get(lease.token)
         if record is None:
-            return _failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone"))
+            return failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone"))
         record.expires_at = until
-        return _done(None)
+        return done(None)
 
     def settle(self, lease: Lease, settlements: Sequence[Settlement], bounces: Sequence[NewMessage] = ()) -> asyncio.Future[None]:
         """See QueueEngine."""
         record = self._leases.get(lease.token)
         ids = {one.delivery_id for one in settlements}
         if record is None or not ids <= record.ids:
-            return _failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone, or these deliveries are settled already"))
+            return failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone, or these deliveries are settled already"))
         held = self._held[record.serial]
         for one in settlements:
             held.deliveries[one.delivery_id] = settled(held.deliveries[one.delivery_id], one)
@@ -220,7 +221,7 @@ class MemoryQueueEngine:
         for bounce in bounces:
             self._keep(bounce)
         self._work()
-        return _done(None)
+        return done(None)
 
     def _drop_final(self, serial: int) -> None:
         held = self._held[serial]
@@ -232,15 +233,15 @@ class MemoryQueueEngine:
 
     def hold(self, query: QueueQuery) -> asyncio.Future[int]:
         """See QueueEngine."""
-        return _done(self._change(query, DeliveryState.QUEUED, Move.HOLD, None))
+        return done(self._change(query, DeliveryState.QUEUED, Move.HOLD, None))
 
     def release(self, query: QueueQuery) -> asyncio.Future[int]:
         """See QueueEngine."""
-        return _done(self._change(query, DeliveryState.HELD, Move.RELEASE, 0.0))
+        return done(self._change(query, DeliveryState.HELD, Move.RELEASE, 0.0))
 
     def retry(self, query: QueueQuery, now: float) -> asyncio.Future[int]:
         """See QueueEngine."""
-        return _done(self._change(query, DeliveryState.QUEUED, Move.RETRY, now))
+        return done(self._change(query, DeliveryState.QUEUED, Move.RETRY, now))
 
     def _change(self, query: QueueQuery, state: DeliveryState, move: Move, due: float | None) -> int:
         found = [(held, one) for held, one in self._matching(query) if one.state is state][: query.limit]
@@ -260,11 +261,11 @@ class MemoryQueueEngine:
             rows.append(QueueRow(held.message, gone))
         for serial in list(self._held):
             self._drop_final(serial)
-        return _done(rows)
+        return done(rows)
 
     def inspect(self, query: QueueQuery) -> asyncio.Future[Sequence[QueueRow]]:
         """See QueueEngine."""
-        return _done([QueueRow(held.message, one) for held, one in self._matching(query)][: query.limit])
+        return done([QueueRow(held.message, one) for held, one in self._matching(query)][: query.limit])
 
     def _matching(self, query: QueueQuery) -> Iterator[tuple[_Held, Delivery]]:
         for held in self._held.values():
@@ -274,7 +275,7 @@ class MemoryQueueEngine:
 
     def read_content(self, message_id: str) -> asyncio.Future[Content | None]:
         """See QueueEngine."""
-        return _done(next((held.content for held in self._held.values() if held.message.id == message_id), None))
+        return done(next((held.content for held in self._held.values() if held.message.id == message_id), None))
 
     def counts(self) -> asyncio.Future[dict[str, dict[str, int]]]:
         """See QueueEngine."""
@@ -283,7 +284,7 @@ class MemoryQueueEngine:
             for one in held.deliveries.values():
                 of_hop = counts.setdefault(one.next_hop, {})
                 of_hop[one.state.value] = of_hop.get(one.state.value, 0) + 1
-        return _done(counts)
+        return done(counts)
 
     def next_due(self, *, exclude: frozenset[str] = frozenset()) -> asyncio.Future[float | None]:
         """See QueueEngine."""
@@ -293,7 +294,7 @@ class MemoryQueueEngine:
             for one in held.deliveries.values()
             if one.state is DeliveryState.QUEUED and one.next_hop not in exclude
         )
-        return _done(min(dues, default=None))
+        return done(min(dues, default=None))
 
     # --- life
 
@@ -308,7 +309,7 @@ class MemoryQueueEngine:
 
     def close(self) -> Awaitable[None]:
         """Nothing waits; the queue is forgotten with the object."""
-        return _done(None)
+        return done(None)
 
 
 def queued_message(new: NewMessage) -> QueuedMessage:
@@ -329,15 +330,3 @@ def queued_message(new: NewMessage) -> QueuedMessage:
         auto_submitted=new.auto_submitted,
         requires_8bit=new.requires_8bit,
     )
-
-
-def _done(value: T) -> asyncio.Future[T]:
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    future.set_result(value)
-    return future
-
-
-def _failed(error: Exception) -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    return future

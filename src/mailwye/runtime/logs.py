@@ -15,19 +15,12 @@ from typing import Any
 
 import structlog
 
-FORMATS = ("logfmt", "json")
+from mailwye.runtime.printable import escaped
 
 
 def _printable(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Every text without control characters; logfmt and JSON quote the rest themselves."""
     return {key: escaped(value) if isinstance(value, str) else value for key, value in event.items()}
-
-
-def escaped(text: str) -> str:
-    """`text` with everything unprintable (line ends, ESC, direction marks) written as an escape sequence."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in text)
 
 
 def set_up(form: str = "") -> None:

@@ -207,8 +207,6 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing the connection")
 TOO_MANY_IDLE_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing the connection")
 TRY_LATER = Reply(451, "4.3.0", "Temporary failure; try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients in one message; send the rest in another one")
-NO_SPACE = Reply(452, "4.3.1", "Insufficient storage; try again later")
-AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure; try again later")
 
 COMMAND_TOO_LONG = Reply(500, "5.5.2", "Line too long")
 BARE_LF_IN_COMMAND = Reply(500, "5.5.2", "Lines must end with <CR><LF>")

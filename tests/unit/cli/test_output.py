@@ -5,25 +5,9 @@ import json
 import click
 import pytest
 
-from mailwye.cli.output import escaped, fail, point_in_time, print_json, print_table
+from mailwye.cli.output import fail, point_in_time, print_json, print_table
 
 NOW = 1_764_000_000.0
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain", "plain"),
-        ("Grüße €", "Grüße €"),
-        ("two\r\nlines", "two\\r\\nlines"),
-        ("\x1b[31mred", "\\x1b[31mred"),
-        ("\x9b31m", "\\x9b31m"),
-        ("gnp.\u202eexe", "gnp.\\u202eexe"),
-        ("\ud800", "\\ud800"),
-    ],
-)
-def test_nothing_unprintable_is_printed(text: str, shown: str) -> None:
-    assert escaped(text) == shown
 
 
 def test_tables_are_plain_and_aligned_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,8 +74,11 @@ async def test_what_breaks_in_a_callback_is_one_line(capsys: pytest.CaptureFixtu
 
 
 def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
     class Gone:
         def write(self, text: str) -> int:
+            tried.append(text)
             raise BrokenPipeError
 
         def flush(self) -> None:
@@ -84,4 +87,4 @@ def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) 
     logs.set_up("logfmt")
     monkeypatch.setattr("sys.stderr", Gone())
     logs.logger("x").error("nobody reads this")
-    assert logs.escaped("fine") == "fine"
+    assert any("nobody reads this" in text for text in tried)

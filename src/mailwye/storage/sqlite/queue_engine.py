@@ -19,6 +19,7 @@ import apsw
 
 from mailwye.message.content import Content, InlineContent
 from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
+from mailwye.queue.futures import done, failed
 from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
@@ -81,7 +82,6 @@ class SqliteQueueEngine:
     ) -> None:
         self._path = path
         self._inline_octets = inline_octets
-        self._memory_octets = memory_octets
         self._limit = messages
         self._alert = on_alert
         self._vfs = vfs
@@ -185,7 +185,7 @@ class SqliteQueueEngine:
             fresh_only = fresh_only and new is not None
             taken.append((numbers, new))
         if fresh_only:
-            return _done([self._lease_fresh(numbers, new, now + seconds) for numbers, new in taken if new is not None])
+            return done([self._lease_fresh(numbers, new, now + seconds) for numbers, new in taken if new is not None])
         return asyncio.ensure_future(self._lease_stored(taken, now, seconds))
 
     def _lease_fresh(self, numbers: list[int], new: NewMessage, expires_at: float) -> Lease:
@@ -241,15 +241,15 @@ class SqliteQueueEngine:
     def renew(self, lease: Lease, until: float) -> asyncio.Future[None]:
         """See QueueEngine."""
         if self._state.leases.get(lease.token) is None:
-            return _failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone"))
+            return failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone"))
         self._state.leases.extend(lease.token, until)
-        return _done(None)
+        return done(None)
 
     def settle(self, lease: Lease, settlements: Sequence[Settlement], bounces: Sequence[NewMessage] = ()) -> asyncio.Future[None]:
         """See QueueEngine. Done when it is durable: on a disk that fails that may take until it recovers, but it is not forgotten."""
         record = self._state.leases.get(lease.token)
         if record is None or not record.deliveries.keys() >= {one.delivery_id for one in settlements}:
-            return _failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone, or these deliveries are settled already"))
+            return failed(LeaseLost(f"lease {lease.token} on {lease.message.id} is gone, or these deliveries are settled already"))
         if any(one.content.inline is None and not isinstance(one.content, StoredContent) for one in bounces):
             return asyncio.ensure_future(self._copy_and_settle(lease, settlements, bounces))
         state = self._state
@@ -260,7 +260,7 @@ class SqliteQueueEngine:
                 rows += message_rows(state.ledger.seq + len(numbered) + 1, bounce)
                 numbered.append((state.ledger.seq + len(numbered) + 1, bounce))
         except QueueError as error:
-            return _failed(error)
+            return failed(error)
         state.ledger.seq += len(numbered)
         state.ledger.accepted += sum(len(one.deliveries) for one in bounces)
         ended, waiting = settlement_rows(state, record, settlements)
@@ -305,11 +305,11 @@ class SqliteQueueEngine:
 
     def counts(self) -> asyncio.Future[dict[str, dict[str, int]]]:
         """See QueueEngine."""
-        return _done(self._state.index.counts())
+        return done(self._state.index.counts())
 
     def next_due(self, *, exclude: frozenset[str] = frozenset()) -> asyncio.Future[float | None]:
         """See QueueEngine."""
-        return _done(self._state.index.next_due(exclude))
+        return done(self._state.index.next_due(exclude))
 
     # --- life
 
@@ -376,15 +376,3 @@ class SqliteQueueEngine:
     def read(self, job: Callable[[apsw.Connection], T]) -> Awaitable[T]:
         """See ContentPort."""
         return self._reader.run(job)
-
-
-def _done(value: T) -> asyncio.Future[T]:
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    future.set_result(value)
-    return future
-
-
-def _failed(error: Exception) -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    return future

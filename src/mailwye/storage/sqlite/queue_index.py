@@ -115,10 +115,6 @@ class QueueIndex:
         entry = self._entries[number]
         return entry.hop, entry.due
 
-    def in_state(self, state: int) -> list[int]:
-        """All deliveries in a state. A full scan: not for the hot path."""
-        return [number for number, entry in self._entries.items() if entry.state & ~BUSY == state]
-
     def counts(self) -> dict[str, dict[str, int]]:
         """Deliveries per next hop and state, without zeros."""
         found = {hop: {_NAMES[state]: n for state, n in enumerate(counts) if n} for hop, counts in self._counts.items()}

@@ -42,9 +42,6 @@ CREATE INDEX message_by_staging ON message(staging) WHERE staging > 0;
 
 # Writing. A batch runs its statements in this order: what is referred to comes first. All of them may be repeated on a new connection
 # after a failed commit of unknown outcome, so they are absolute (OR REPLACE, no increments).
-BEGIN = "BEGIN IMMEDIATE"
-COMMIT = "COMMIT"
-ROLLBACK = "ROLLBACK"
 ADD_STAGING = "INSERT OR REPLACE INTO staging VALUES(?)"
 ADD_CHUNK = "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)"
 ADD_MESSAGE = "INSERT OR REPLACE INTO message VALUES(?, ?, ?, ?, ?, ?, ?)"
