@@ -68,7 +68,8 @@ class Administration:
                 rows += end_delivery(self._state, one.id)
                 gone.append(QueueRow(row.message, replace(one, state=after(one.state, Move.DELETE))))
         if gone:
-            self._state.ledger.deleted += len(gone)
+            for row in gone:
+                self._state.ledger.delete(row.delivery.id)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._committer.add(Settling(self._state, [], [], future), rows, lasting=True)
             await future

@@ -136,12 +136,12 @@ class SqliteQueueEngine:
         ledger = self._state.ledger
         rows = message_rows(ledger.seq + 1, message)
         ledger.seq += 1
-        ledger.accepted += len(message.deliveries)
+        ledger.accept(ledger.seq, len(message.deliveries))
         self._committer.add(Acceptance(self._state, ledger.seq, message, future, self._undo), rows)
 
     def _undo(self, seq: int, message: NewMessage, error: Exception) -> None:
         """A commit that failed may have left its rows in the log: nothing of a message that was refused may come back."""
-        self._state.ledger.accepted -= len(message.deliveries)
+        self._state.ledger.refuse(seq, len(message.deliveries))
         if not isinstance(error, apsw.FullError):
             self._committer.add(Nothing(), [(sql.UNDO_DELIVERIES, (seq,)), (sql.END_MESSAGE, (seq,))], lasting=True)
 
@@ -262,7 +262,8 @@ class SqliteQueueEngine:
         except QueueError as error:
             return failed(error)
         state.ledger.seq += len(numbered)
-        state.ledger.accepted += sum(len(one.deliveries) for one in bounces)
+        for seq, bounce in numbered:
+            state.ledger.accept(seq, len(bounce.deliveries))
         ended, waiting = settlement_rows(state, record, settlements)
         if not record.deliveries:
             state.leases.end(lease.token)
@@ -335,7 +336,7 @@ class SqliteQueueEngine:
         connection = self._connect()
         try:
             sql.prepare(connection)
-            ledger = Ledger(tuple(connection.execute(sql.LOAD_LEDGER).fetchone() or (0,) * 8))
+            ledger = Ledger(tuple(connection.execute(sql.LOAD_LEDGER).fetchone() or (0,) * len(sql.LEDGER_COLUMNS)))
             opened = connection.execute(sql.COUNT_OPENING).get
             index = QueueIndex()
             seq, siblings = -1, 0

@@ -166,7 +166,7 @@ def settlement_rows(state: QueueState, record: LeaseRecord, settlements: Sequenc
     for settlement in settlements:
         before = record.deliveries.pop(settlement.delivery_id)
         if after(before.state, RESULT_MOVES[settlement.result]) in FINAL_STATES:
-            state.ledger.count(settlement.result)
+            state.ledger.end(before.id, settlement.result)
             rows += end_delivery(state, before.id)
         else:
             one = settled(before, settlement)

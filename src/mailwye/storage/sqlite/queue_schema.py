@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import apsw
 
+from mailwye.storage.sqlite.identity import SUM_MASK, mixed
+
 PLACE_BITS = 20  # spelled out in the statements below
 PLACES = 1 << PLACE_BITS  # deliveries per message, chunks per content
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x4D775175  # "MwQu"
 
 QUEUED, HELD, CORRUPT = 0, 1, 2  # delivery.state; leases are not stored
+
+LEDGER_COUNTS = ("seq", "staging", "accepted", "delivered", "failed", "expired", "deleted", "corrupt")  # all that version 1 had
+LEDGER_ADDED = ("quarantined", "accepted_sum", "delivered_sum", "failed_sum", "expired_sum", "deleted_sum", "quarantined_sum")
+LEDGER_COLUMNS = LEDGER_COUNTS + LEDGER_ADDED
 
 SCHEMA = """
 CREATE TABLE message(
@@ -28,8 +34,11 @@ CREATE TABLE staging(id INTEGER PRIMARY KEY);
 CREATE TABLE ledger(
   one INTEGER PRIMARY KEY CHECK(one = 1), opened INTEGER NOT NULL, seq INTEGER NOT NULL, staging INTEGER NOT NULL,
   accepted INTEGER NOT NULL,
-  delivered INTEGER NOT NULL, failed INTEGER NOT NULL, expired INTEGER NOT NULL, deleted INTEGER NOT NULL, corrupt INTEGER NOT NULL);
-INSERT INTO ledger VALUES(1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  delivered INTEGER NOT NULL, failed INTEGER NOT NULL, expired INTEGER NOT NULL, deleted INTEGER NOT NULL, corrupt INTEGER NOT NULL,
+  quarantined INTEGER NOT NULL DEFAULT 0,
+  accepted_sum INTEGER NOT NULL DEFAULT 0, delivered_sum INTEGER NOT NULL DEFAULT 0, failed_sum INTEGER NOT NULL DEFAULT 0,
+  expired_sum INTEGER NOT NULL DEFAULT 0, deleted_sum INTEGER NOT NULL DEFAULT 0, quarantined_sum INTEGER NOT NULL DEFAULT 0);
+INSERT INTO ledger(one, opened, seq, staging, accepted, delivered, failed, expired, deleted, corrupt) VALUES(1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TRIGGER content_goes_with_its_message AFTER DELETE ON message WHEN old.staging > 0 BEGIN
   DELETE FROM chunk WHERE id >= old.staging << 20 AND id < (old.staging + 1) << 20;
 END;
@@ -52,7 +61,7 @@ END_DELIVERY = "DELETE FROM delivery WHERE id = ?"
 END_MESSAGE = "DELETE FROM message WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20)"
 UNDO_DELIVERIES = "DELETE FROM delivery WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20"
 END_STAGING = "DELETE FROM staging WHERE id = ?"
-SET_LEDGER = "UPDATE ledger SET seq=?, staging=?, accepted=?, delivered=?, failed=?, expired=?, deleted=?, corrupt=? WHERE one = 1"
+SET_LEDGER = f"UPDATE ledger SET {', '.join(f'{name}=?' for name in LEDGER_COLUMNS)} WHERE one = 1"  # noqa: S608 - only constants
 ORDER = (
     UNDO_DELIVERIES,
     ADD_STAGING,
@@ -69,7 +78,7 @@ ORDER = (
 # Reading.
 LOAD_INDEX = "SELECT id, state, due, hop FROM delivery ORDER BY id"
 COUNT_OPENING = "UPDATE ledger SET opened = opened + 1 RETURNING opened"
-LOAD_LEDGER = "SELECT seq, staging, accepted, delivered, failed, expired, deleted, corrupt FROM ledger"
+LOAD_LEDGER = f"SELECT {', '.join(LEDGER_COLUMNS)} FROM ledger"  # noqa: S608 - only constants
 READ_MESSAGE = "SELECT id, staging, checksum, meta, content FROM message WHERE seq = ?"
 READ_DELIVERY = "SELECT id, due, hop, detail FROM delivery WHERE id = ?"
 READ_CHUNK = "SELECT checksum, data FROM chunk WHERE id = ?"
@@ -91,6 +100,18 @@ def prepare(connection: apsw.Connection) -> None:
         return
     if connection.pragma("application_id") != APPLICATION_ID:
         raise ValueError("is not a queue of Mailwye")
-    if version != SCHEMA_VERSION:
+    if version == 1:
+        _migrate_from_1(connection)
+    elif version != SCHEMA_VERSION:
         raise ValueError(f"has schema version {version}, this program knows version {SCHEMA_VERSION}: run the newer Mailwye")
     connection.execute("DELETE FROM staging")
+
+
+def _migrate_from_1(connection: apsw.Connection) -> None:
+    """Version 2 keeps a sum of identities beside each count. What ended before has none, so the sums begin with what is still here."""
+    with connection:
+        for name in LEDGER_ADDED:
+            connection.execute(f"ALTER TABLE ledger ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+        here = sum(mixed(number) for (number,) in connection.execute("SELECT id FROM delivery"))
+        connection.execute("UPDATE ledger SET accepted_sum = ?", (here & SUM_MASK,))
+        connection.pragma("user_version", SCHEMA_VERSION)

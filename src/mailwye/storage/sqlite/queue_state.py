@@ -8,33 +8,94 @@ from collections.abc import Callable
 
 from mailwye.message.content import Content
 from mailwye.queue.item import Delivery, Lease, QueuedMessage, Result
+from mailwye.storage.sqlite.identity import SUM_MASK, mixed
 from mailwye.storage.sqlite.queue_cache import FreshMessages
 from mailwye.storage.sqlite.queue_index import QUEUED, QueueIndex
+from mailwye.storage.sqlite.queue_schema import LEDGER_COLUMNS, PLACE_BITS
 
 
 class Ledger:
     """Counts of deliveries since the file was made, and the numbers given out; stored with every commit.
 
-    accepted = delivered + failed + expired + deleted + corrupt + what is queued or held (reliability D9).
+    accepted = delivered + failed + expired + quarantined + deleted + what is here (queued, held, or set aside as corrupt); `corrupt` are
+    the last ones. Each count but `corrupt` has a sum of identities beside it (identity.py), for which the same equation holds: that is the
+    proof that each delivery is in one place, once (reliability D9).
     """
 
-    __slots__ = ("accepted", "corrupt", "deleted", "delivered", "expired", "failed", "seq", "staging")
+    __slots__ = LEDGER_COLUMNS
+
+    accepted: int
+    accepted_sum: int
+    corrupt: int
+    deleted: int
+    deleted_sum: int
+    delivered: int
+    delivered_sum: int
+    expired: int
+    expired_sum: int
+    failed: int
+    failed_sum: int
+    quarantined: int
+    quarantined_sum: int
+    seq: int
+    staging: int
 
     def __init__(self, row: tuple[int, ...]) -> None:
-        (self.seq, self.staging, self.accepted, self.delivered, self.failed, self.expired, self.deleted, self.corrupt) = row
+        for name, value in zip(LEDGER_COLUMNS, row, strict=True):
+            setattr(self, name, value)
 
     def row(self) -> tuple[int, ...]:
         """As stored."""
-        return (self.seq, self.staging, self.accepted, self.delivered, self.failed, self.expired, self.deleted, self.corrupt)
+        return (
+            self.seq,
+            self.staging,
+            self.accepted,
+            self.delivered,
+            self.failed,
+            self.expired,
+            self.deleted,
+            self.corrupt,
+            self.quarantined,
+            self.accepted_sum & SUM_MASK,
+            self.delivered_sum & SUM_MASK,
+            self.failed_sum & SUM_MASK,
+            self.expired_sum & SUM_MASK,
+            self.deleted_sum & SUM_MASK,
+            self.quarantined_sum & SUM_MASK,
+        )
 
-    def count(self, result: Result) -> None:
+    def accept(self, seq: int, deliveries: int) -> None:
+        """A message with so many deliveries is on its way into the file."""
+        self.accepted += deliveries
+        self.accepted_sum += _sum_of(seq, deliveries)
+
+    def refuse(self, seq: int, deliveries: int) -> None:
+        """It did not come in after all."""
+        self.accepted -= deliveries
+        self.accepted_sum -= _sum_of(seq, deliveries)
+
+    def end(self, number: int, result: Result) -> None:
         """A delivery came to its end."""
         if result is Result.DELIVERED:
             self.delivered += 1
+            self.delivered_sum += mixed(number)
         elif result is Result.FAILED:
             self.failed += 1
+            self.failed_sum += mixed(number)
         elif result is Result.EXPIRED:
             self.expired += 1
+            self.expired_sum += mixed(number)
+
+    def delete(self, number: int, *, corrupt: bool = False) -> None:
+        """An administrator deleted a delivery; `corrupt`: one that was set aside."""
+        self.deleted += 1
+        self.deleted_sum += mixed(number)
+        self.corrupt -= corrupt
+
+
+def _sum_of(seq: int, deliveries: int) -> int:
+    first = seq << PLACE_BITS
+    return mixed(first) if deliveries == 1 else sum(map(mixed, range(first, first + deliveries)))
 
 
 class LeaseRecord:
