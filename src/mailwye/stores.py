@@ -16,6 +16,7 @@ from mailwye.trace.recorder import TraceSearch
 
 if TYPE_CHECKING:
     from mailwye.config.snapshot import Snapshot
+    from mailwye.queue.audit import QueueAudit
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
 
@@ -87,6 +88,14 @@ def queue_numbers(installation: Installation) -> list[int]:
     """The workers whose queue files exist, whether those workers still do or not."""
     files = (installation.data_directory / "queue").glob("worker-*.sqlite")
     return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
+
+
+def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
+    """Prove that nothing accepted is lost; see storage/sqlite/queue_audit.py."""
+    from mailwye.storage.sqlite.queue_audit import audit
+
+    files = [queue_file(installation, number) for number in queue_numbers(installation)]
+    return audit(files, installation.data_directory / "trace" if with_trace else None, contents=contents, flush=flush)
 
 
 def current_snapshot(store: ConfigStore) -> Snapshot:

@@ -12,6 +12,7 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service, config_option, missing_words, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
+from mailwye.cli.queue_fsck import fsck
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ MARKS = {"leased": "*", "held": "!"}  # as Postfix's mailq marks active and held
 @click.group()
 def queue() -> None:
     """List and manage queued messages."""
+
+
+queue.add_command(fsck)
 
 
 def _selection(command: F) -> F:
