@@ -130,7 +130,7 @@ class Worker:
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
         self._login = MailboxLogin(self._store, self.snapshot)
-        admission = Admission(installation.limits, lambda address: names_own_server(self.snapshot, address))
+        admission = Admission(installation.limits, lambda address: names_own_server(self.snapshot, address), alert)
         self.context = InboundContext(
             hostname=installation.hostname,
             limits=installation.limits,

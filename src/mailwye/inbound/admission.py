@@ -1,20 +1,24 @@
 """Who may come in at all: connections in all, per address, slots kept free for the organization's own servers, failed logins (V2, V3).
 
-Counters only: no I/O; time is an argument (seconds that only grow).
+Counters only: no I/O; time is an argument (seconds that only grow). What a flood does is told by flood_watch.py.
 """
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 from collections import deque
 from collections.abc import Callable
 
 from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
+from mailwye.inbound.flood_watch import FloodWatch
 from mailwye.smtp.reply import Reply
 
 LOGIN_ADDRESSES_LIMIT = 100_000
 """Addresses whose failed logins are remembered; beyond it, the one that failed first is forgotten."""
+
+SHOWN_ADDRESSES = 3  # of those with most connections, in an alert
 
 SERVER_FULL = Reply(421, "4.3.2", "Too many connections to this server, try again later")
 ADDRESS_FULL = Reply(421, "4.7.0", "Too many connections from your address, close some or try again later")
@@ -29,10 +33,12 @@ def names_own_server(active: ActiveSnapshot, address: str) -> bool:
 class Admission:
     """The counters of one worker, shared by its listeners. Every `admit` that returned None wants one `release`."""
 
-    __slots__ = ("_connections", "_failures", "_is_own_server", "_limits", "_reserved", "_total")
+    __slots__ = ("_connections", "_failures", "_is_own_server", "_limits", "_reserved", "_total", "_watch")
 
-    def __init__(self, limits: InboundLimits, is_own_server: Callable[[str], bool]) -> None:
-        """`is_own_server`: does an OnPremises connector name this canonical address? (names_own_server)"""
+    def __init__(self, limits: InboundLimits, is_own_server: Callable[[str], bool], alert: Callable[[str], None]) -> None:
+        """`is_own_server`: does an OnPremises connector name this canonical address? (names_own_server). `alert` takes a sentence for the
+        administrator, once a minute at most.
+        """
         self._limits = limits
         # Never more than half, so that a small installation still hears strangers.
         self._reserved = min(limits.connections_reserved_for_connectors, limits.connections // 2)
@@ -40,26 +46,45 @@ class Admission:
         self._connections: dict[str, int] = {}
         self._failures: dict[str, deque[float]] = {}
         self._total = 0
+        self._watch = FloodWatch(alert, self._open)
 
     @property
     def connections(self) -> int:
         """Admitted connections that are open."""
         return self._total
 
-    def admit(self, address: str) -> Reply | None:
+    def admit(self, address: str, now: float) -> Reply | None:
         """Count a connection from the canonical `address`, or refuse it: the reply that says why, and nothing is counted."""
         limits = self._limits
         free = limits.connections - self._total
         # The last slots are for the organization's own servers: a flood from strangers must not stop its mail.
         if free <= 0 or (free <= self._reserved and not self._is_own_server(address)):
+            self._watch.refused(
+                f"all {limits.connections} connections are in use (limits.connections)"
+                if free <= 0
+                else f"all {limits.connections - self._reserved} connections that strangers may have are in use "
+                "(limits.connections less connections_reserved_for_connectors)",
+                now,
+            )
             return SERVER_FULL
         key = counting_key(address)
         count = self._connections.get(key, 0)
         if count >= limits.connections_per_address:
+            self._watch.refused("their address has as many as one may have (limits.connections_per_address)", now)
             return ADDRESS_FULL
         self._connections[key] = count + 1
         self._total += 1
+        self._watch.look(now)
         return None
+
+    def cut(self, now: float) -> None:
+        """A session ended because its peer was too slow for a deadline."""
+        self._watch.cut(now)
+
+    def _open(self) -> str:
+        most = heapq.nlargest(SHOWN_ADDRESSES, self._connections.items(), key=lambda one: one[1])
+        shown = ", ".join(f"{address} ({count})" for address, count in most)
+        return f"Open: {self._total} from {len(self._connections)} addresses" + (f", most from {shown}" if most else "")
 
     def release(self, address: str) -> None:
         """An admitted connection from `address` ended."""

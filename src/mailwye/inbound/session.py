@@ -138,7 +138,7 @@ class Session(asyncio.Protocol):
             refusal = admission.login_refusal(self._address, now)
             if refusal is not None:
                 return refusal
-        refusal = admission.admit(self._address)
+        refusal = admission.admit(self._address, now)
         self._admitted = refusal is None
         return refusal
 
@@ -329,6 +329,7 @@ class Session(asyncio.Protocol):
         self._timer = None
         deadline, now = self._next_deadline(), self._context.clock.monotonic()
         if deadline is not None and deadline <= now:
+            self._context.admission.cut(now)
             match self._phase:
                 case Phase.DIALOGUE:
                     self._connection.handle_deadline(now)

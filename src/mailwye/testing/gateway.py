@@ -92,7 +92,7 @@ class _Life:
             trace=trace,
             clock=clock,
             new_id=new_id,
-            admission=Admission(settings.limits, lambda address: names_own_server(snapshot, address)),
+            admission=Admission(settings.limits, lambda address: names_own_server(snapshot, address), gateway.alerts.append),
             tls=ActiveTls(settings.tls),
             authenticator=Passwords(settings.passwords),
         )

@@ -8,40 +8,40 @@ from mailwye.inbound.admission import ADDRESS_FULL, LOGIN_ADDRESSES_LIMIT, LOGIN
 
 def admission(**limits: int) -> Admission:
     values = InboundLimits(**{"connections_reserved_for_connectors": 0, **limits})  # type: ignore[arg-type]  # only integers here
-    return Admission(values, lambda address: address.startswith("10."))
+    return Admission(values, lambda address: address.startswith("10."), lambda _: None)
 
 
 def test_connections_in_all() -> None:
     counters = admission(connections=2)
-    assert counters.admit("192.0.2.1") is None
-    assert counters.admit("192.0.2.2") is None
-    assert counters.admit("192.0.2.3") == SERVER_FULL
+    assert counters.admit("192.0.2.1", 0.0) is None
+    assert counters.admit("192.0.2.2", 0.0) is None
+    assert counters.admit("192.0.2.3", 0.0) == SERVER_FULL
     counters.release("192.0.2.1")
-    assert counters.admit("192.0.2.3") is None
+    assert counters.admit("192.0.2.3", 0.0) is None
     assert counters.connections == 2
 
 
 def test_connections_per_address_and_per_64() -> None:
     counters = admission(connections_per_address=1)
-    assert counters.admit("192.0.2.1") is None
-    assert counters.admit("192.0.2.1") == ADDRESS_FULL
-    assert counters.admit("2001:db8::1") is None
-    assert counters.admit("2001:db8::2") == ADDRESS_FULL
-    assert counters.admit("2001:db8:0:1::1") is None
+    assert counters.admit("192.0.2.1", 0.0) is None
+    assert counters.admit("192.0.2.1", 0.0) == ADDRESS_FULL
+    assert counters.admit("2001:db8::1", 0.0) is None
+    assert counters.admit("2001:db8::2", 0.0) == ADDRESS_FULL
+    assert counters.admit("2001:db8:0:1::1", 0.0) is None
     counters.release("2001:db8::1")
-    assert counters.admit("2001:db8::2") is None
+    assert counters.admit("2001:db8::2", 0.0) is None
 
 
 def test_last_slots_are_for_connectors() -> None:
     """A flood of strangers leaves room for the organization's own servers (V2)."""
     counters = admission(connections=4, connections_reserved_for_connectors=2)
-    assert [counters.admit(f"192.0.2.{i}") for i in range(4)] == [None, None, SERVER_FULL, SERVER_FULL]
-    assert [counters.admit(f"10.0.0.{i}") for i in range(3)] == [None, None, SERVER_FULL]
+    assert [counters.admit(f"192.0.2.{i}", 0.0) for i in range(4)] == [None, None, SERVER_FULL, SERVER_FULL]
+    assert [counters.admit(f"10.0.0.{i}", 0.0) for i in range(3)] == [None, None, SERVER_FULL]
 
 
 def test_reserve_never_shuts_out_all_strangers() -> None:
     counters = admission(connections=10, connections_reserved_for_connectors=500)
-    assert [counters.admit(f"192.0.2.{i}") for i in range(6)] == [None] * 5 + [SERVER_FULL]
+    assert [counters.admit(f"192.0.2.{i}", 0.0) for i in range(6)] == [None] * 5 + [SERVER_FULL]
 
 
 def test_failed_logins_within_the_window() -> None:
@@ -69,3 +69,33 @@ def test_limits_count_ipv6_by_its_64() -> None:
     assert counting_key("2001:db8:1:2::3") == counting_key("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
     assert counting_key("2001:db8:1:3::3") != counting_key("2001:db8:1:2::3")
     assert counting_key("192.0.2.1") == "192.0.2.1"
+
+
+def test_a_flood_is_told_once_a_minute() -> None:
+    """At once when it begins, then with numbers, and who holds most."""
+    told: list[str] = []
+    counters = Admission(InboundLimits(connections=3, connections_reserved_for_connectors=1), lambda _: False, told.append)
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+        counters.admit(address, 0.0)
+    assert len(told) == 1
+    for second in range(70):
+        counters.admit("192.0.2.3", float(second))
+    assert told[1] == (
+        "Connections within 60 s: 61 refused because all 2 connections that strangers may have are in use "
+        "(limits.connections less connections_reserved_for_connectors). Open: 2 from 1 addresses, most from 192.0.2.1 (2)"
+    )
+    counters.release("192.0.2.1")
+    assert counters.admit("192.0.2.4", 130.0) is None
+    assert "9 refused" in told[2]
+
+
+def test_few_slow_peers_are_daily_life() -> None:
+    told: list[str] = []
+    counters = Admission(InboundLimits(), lambda _: False, told.append)
+    for second in range(99):
+        counters.cut(second * 0.5)
+    counters.admit("192.0.2.1", 200.0)
+    for second in range(100):
+        counters.cut(300 + second * 0.5)
+    assert len(told) == 1
+    assert told[0].startswith("Connections within 50 s: 100 cut because they were idle or too slow for the limits of time and rate.")

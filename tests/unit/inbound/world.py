@@ -221,6 +221,7 @@ class World:
     tls: ServerTlsContext | None = None
     authenticator: Authenticator | None = field(default_factory=Passwords)
     trace: ListRecorder = field(default_factory=ListRecorder)
+    alerts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         active = ActiveSnapshot(self.snapshot)
@@ -233,7 +234,7 @@ class World:
             trace=self.trace,
             clock=LoopClock(),
             new_id=lambda: f"ID{next(numbers):06d}",
-            admission=Admission(self.limits, partial(names_own_server, active)),
+            admission=Admission(self.limits, partial(names_own_server, active), self.alerts.append),
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
         )
