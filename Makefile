@@ -28,15 +28,15 @@ run: $(STAMP)
 	$(BIN)/mailwye serve --config $(CONFIG)
 
 check: $(STAMP)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests torture
+	$(BIN)/ruff format --check src tests torture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto tests/unit tests/properties tests/transcripts tests/tidy
 
 test: check
 	sh tests/counterparts/install.sh
-	$(BIN)/pytest -q -n auto --dist loadgroup tests/conformance tests/simulation tests/integration tests/e2e
+	$(BIN)/pytest -q -n auto --dist loadgroup tests/conformance tests/simulation tests/integration tests/e2e tests/torture
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/relay.py

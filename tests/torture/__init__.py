@@ -1,0 +1,1 @@
+"""The short forms of the tests in torture/: the same harness, fewer rounds."""

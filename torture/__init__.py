@@ -1,0 +1,1 @@
+"""Proofs that nothing acknowledged is lost, against the real service: `python -m torture COMMAND --help`; results: docs/reliability.md."""
