@@ -43,9 +43,6 @@ class Received:
     notice: str = ""
 
 
-ABSENT = "not run: no such command"
-
-
 class Book:
     """An append-only file of records, one JSON object a line, and the same records in memory."""
 
@@ -121,7 +118,7 @@ class Verdict:
     @property
     def kept(self) -> bool:
         """Nothing was lost or altered, and the service's own books agree."""
-        return not self.lost and not self.altered and self.fsck in ("clean", ABSENT)
+        return not self.lost and not self.altered and self.fsck == "clean"
 
 
 def judge(sent: SenderBook, received: ReceiverBook, queued: Iterable[Pair] = (), fsck: str = "clean") -> Verdict:

@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import yaml
 
@@ -37,7 +38,7 @@ from torture.ledger import Pair, ReceiverBook, SenderBook, Verdict, judge, outst
 from torture.receiver import Receiver, Sink
 from torture.sender import Sender, Workload, mixed_workload
 
-__all__ = ["DESTINATIONS", "PORT", "RECIPIENTS", "Command", "Gateway", "Rig", "RigError", "Settings", "rig"]
+__all__ = ["DESTINATIONS", "PORT", "RECIPIENTS", "Command", "Gateway", "Rig", "RigError", "Settings", "rig", "sabotaged"]
 
 DESTINATIONS = {"a": False, "b": True, "c": False, "d": True, "senders": False}
 """Sinks by name, and whether they speak TLS. Each takes the mail of NAME.example; "senders" gets the notices."""
@@ -88,7 +89,7 @@ class Rig:
         module: str = "mailwye",
         environment: Mapping[str, str] | None = None,
     ) -> Gateway:
-        """Configure a service (not started). `settings` goes over the rig's tables of mailwye.toml, key by key; `organization` over its
+        """Configure a service (not started). `settings` goes over the rig's tables of mailwye.toml, key by key ("": the top); `organization` over its
         kinds of objects, kind by kind.
         """
         number = len(self.gateways)
@@ -195,6 +196,18 @@ class Rig:
         for table, values in tables.items():
             lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
         return "\n".join(lines) + "\n"
+
+
+class Sabotaged(TypedDict):
+    """Arguments of `Rig.gateway`."""
+
+    module: str
+    environment: dict[str, str]
+
+
+def sabotaged(how: str | None) -> Sabotaged:
+    """Arguments of `Rig.gateway` for a service that is broken on purpose, in a way that sabotage.py names; None: a good one."""
+    return Sabotaged(module="torture.sabotage" if how else "mailwye", environment={"MAILWYE_SABOTAGE": how} if how else {})
 
 
 @contextlib.asynccontextmanager
