@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from mailwye.smtp.events import (
 )
 from mailwye.smtp.reply import Reply, ReplyParser
 from mailwye.smtp.server import ServerConfig, ServerConnection
+from mailwye.smtp.transfer import has_long_line
+from mailwye.smtp.wire import DotWriter
 from tests.unit.smtp.driver import Driver
 
 LINES = st.sampled_from(
@@ -151,3 +154,48 @@ def test_addresses_that_parse_are_fixed_points(local: str, domain: str) -> None:
         assert parse_path(f"<{address}> X=1") == (address, "X=1")
         assert address.key == Address(address.local, address.domain).key
         assert not any(ord(character) < 32 or ord(character) == 127 for character in str(address))
+
+
+PIECES = st.sampled_from(
+    [b"a", b".", b"..", b"\r\n", b"\r\n.", b"\n", b"\n.", b"\r", b"x" * 996, b"Subject: x\r\n\r\n", b"\xc3\xbc", b"\0"]
+)
+
+
+@given(st.lists(PIECES, max_size=12), st.sampled_from(["reject", "normalise"]), st.integers(1, 7), st.booleans())
+def test_plain_content_leaves_as_it_came(pieces: list[bytes], bare_line_end: str, width: int, chunking: bool) -> None:
+    """What is called plain needs no look on its way out: stuffing, completing and normalising it change nothing."""
+    driver = Driver(ServerConfig("mx.test", bare_line_end=bare_line_end)).open()
+    content = b"".join(pieces)
+    if chunking:
+        wire = b"BDAT %d LAST\r\n%s" % (len(content), content)
+    else:
+        driver.feed(b"DATA\r\n")
+        wire = content + b"\r\n.\r\n"
+    for at in range(0, len(wire), width):
+        driver.feed(wire[at : at + width])
+    for event in [one for one in driver.events if isinstance(one, ContentEnded) and one.plain]:
+        kept = driver.messages[0]
+        writer = DotWriter()
+        assert writer.feed(kept) + writer.finish() == kept + b".\r\n" == DotWriter(plain=True).feed(kept) + DotWriter(plain=True).finish()
+        assert not event.long_lines
+        assert not has_long_line(kept)
+
+
+@pytest.mark.parametrize(
+    ("wire", "plain"),
+    [
+        (b"Subject: x\r\n\r\nbody. More.\r\n.\r\n", True),
+        (b".\r\n", True),  # no content at all
+        (b"..\r\n.\r\n", False),
+        (b"a\r\n..b\r\n.\r\n", False),
+        (b"x" * 998 + b"\r\n.\r\n", True),
+        (b"x" * 999 + b"\r\n.\r\n", False),
+        (b"a\n.\r\n.\r\n", False),  # normalised: the line after the bare LF begins with a dot
+    ],
+)
+def test_what_is_plain(wire: bytes, plain: bool) -> None:
+    """As a table; both ends would otherwise agree on "never"."""
+    driver = Driver(ServerConfig("mx.test", bare_line_end="normalise")).open()
+    driver.feed(b"DATA\r\n")
+    driver.feed(wire)
+    assert [event.plain for event in driver.events if isinstance(event, ContentEnded)] == [plain]

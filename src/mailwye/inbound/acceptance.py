@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.recipients import Transaction
+from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_way
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
@@ -20,6 +20,7 @@ from mailwye.message.mime_words import decode_words
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
 from mailwye.queue.item import NewMessage, Receipt
+from mailwye.smtp.events import ContentEnded
 from mailwye.smtp.reply import BARE_LINE_END, Reply
 from mailwye.smtp.wire import has_bare_line_end
 
@@ -33,7 +34,6 @@ _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
 _NO_FIELD = Reply(554, "5.6.0", "The message begins with a continuation line: no header field comes before it (RFC 5322 section 2.2.3)")
 _LOOP = Reply(554, "5.4.14", "Hop count exceeded - possible mail loop")
-_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 _NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely, try again later")
 
 
@@ -49,7 +49,7 @@ def accepted(receipt: Receipt) -> Reply:
 
 def not_accepted(error: BaseException) -> Reply:
     """The reply to content that did not become durable, whatever the reason: the client keeps the message and tries again."""
-    return _NO_ROOM if isinstance(error, QueueFull) else _NOT_DURABLE
+    return NO_ROOM if isinstance(error, QueueFull) else _NOT_DURABLE
 
 
 class Intake:
@@ -57,7 +57,7 @@ class Intake:
     else is the ContentWriter's. After a refusal the rest is read and dropped.
     """
 
-    __slots__ = ("_context", "_eight_bit", "_header", "_removed", "_start", "_streaming", "_transaction", "_writer", "at", "id", "refusal")
+    __slots__ = ("_context", "_found", "_header", "_removed", "_start", "_streaming", "_transaction", "_writer", "at", "id", "refusal")
 
     def __init__(self, context: InboundContext, transaction: Transaction) -> None:
         """:raises QueueError: the engine takes nothing."""
@@ -66,7 +66,7 @@ class Intake:
         self._writer = context.queue.content_writer()
         self._start = bytearray()  # the content so far, until its header section is complete
         self._streaming = False
-        self._eight_bit = False
+        self._found = ContentEnded(0)  # what the protocol machine found out about the content
         self._header = Header(b"", [])
         self._removed: tuple[str, ...] = ()
         self.id = context.new_id()
@@ -77,8 +77,6 @@ class Intake:
         """Take octets of content. An awaitable: wait for it before the next ones (back-pressure)."""
         if self.refusal is not None:
             return None
-        if not data.isascii():
-            self._eight_bit = True
         if self._streaming:
             return self._writer.write(data)
         if not self._start:
@@ -168,8 +166,9 @@ class Intake:
         self._start = bytearray()
         self._writer.discard()
 
-    def end(self) -> Awaitable[None] | None:
+    def end(self, found: ContentEnded) -> Awaitable[None] | None:
         """There is no more content. An awaitable: wait for it before `finish`."""
+        self._found = found
         if self._streaming or self.refusal is not None:
             return None
         start, self._start = bytes(self._start), bytearray()
@@ -205,7 +204,8 @@ class Intake:
             message_id=message_id[:MESSAGE_ID_CHARACTERS],
             subject=decode_words(_value(self._header, first, b"subject"), SUBJECT_CHARACTERS),
             auto_submitted=is_auto_submitted(_value(self._header, first, b"auto-submitted")),
-            requires_8bit=self._eight_bit,
+            requires_8bit=self._found.eight_bit,
+            plain=self._found.plain,
         )
 
     def record(self, message: NewMessage) -> None:

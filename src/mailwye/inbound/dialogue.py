@@ -78,7 +78,7 @@ class Dialogue:
                 assert self._transaction is not None, "the machine takes RCPT only within a transaction"
                 return self._transaction.add(event, self._context)
             case ContentEnded():
-                return self._accept()
+                return self._accept(event)
             case DataStarted():
                 return self._start_content(event.chunking)
             case HelloReceived():
@@ -130,11 +130,11 @@ class Dialogue:
             _report(error)
             intake.fail(error)
 
-    def _accept(self) -> Reply | Wait:
+    def _accept(self, event: ContentEnded) -> Reply | Wait:
         intake = self._intake
         assert intake is not None, "the machine ends content only after it began"
         self._intake = self._transaction = None
-        awaitable = intake.end()
+        awaitable = intake.end(event)
         return self._hand_over(intake) if awaitable is None else Wait(awaitable, partial(self._ended, intake))
 
     def _ended(self, intake: Intake, done: asyncio.Future[None]) -> Reply | Wait:

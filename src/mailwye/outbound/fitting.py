@@ -52,7 +52,8 @@ def fit(message: QueuedMessage, offered: Extensions, *, long_lines: bool) -> Fit
 
 def fits_as_it_is(message: QueuedMessage, content: bytes, offered: Extensions) -> Fit | None:
     """For the hot path: how `content` goes without being touched or looked through for headers; None where it needs more care."""
-    found = fit(message, offered, long_lines=message.body is not BodyType.BINARY_MIME and has_long_line(content))
+    long_lines = not message.plain and message.body is not BodyType.BINARY_MIME and has_long_line(content)
+    found = fit(message, offered, long_lines=long_lines)
     return None if found.convert or found.ascii_only else found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailwye.message.content import Content
 from mailwye.message.conversion import CONVERSION_LIMIT, ConversionImpossible, to_seven_bit
@@ -44,7 +44,8 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensi
         ]
     )
     size = message.size if content is None else len(content)  # re-encoded content is larger
-    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid)
+    plain = message.plain and not fitted.convert
+    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:
@@ -56,7 +57,8 @@ async def prepare(work: Work, offered: Extensions, host: str) -> Prepared:
     message, content = work.lease.message, work.lease.content
     if offered.size and content.size > offered.size:
         return Prepared(None, too_large(host, content.size, offered.size))
-    fitted = fit(message, offered, long_lines=message.body is not BodyType.BINARY_MIME and await _has_long_lines(content))
+    long_lines = not message.plain and message.body is not BodyType.BINARY_MIME and await _has_long_lines(content)
+    fitted = fit(message, offered, long_lines=long_lines)
     refused: dict[int, Reply] = {}
     if fitted.ascii_only:
         refusal = await _unsayable(work, host)
@@ -84,9 +86,7 @@ async def prepare(work: Work, offered: Extensions, host: str) -> Prepared:
 
 def _without(request: TransactionRequest, refused: dict[int, Reply]) -> TransactionRequest:
     kept = tuple(recipient for index, recipient in enumerate(request.recipients) if index not in refused)
-    return TransactionRequest(
-        request.sender, kept, request.content, request.size, request.body, request.smtputf8, request.ret, request.envid
-    )
+    return replace(request, recipients=kept)
 
 
 async def _unsayable(work: Work, host: str) -> Reply | None:

@@ -78,6 +78,7 @@ class NewMessage:
     subject: str = ""  # decoded, at most 256 characters, for the trace
     auto_submitted: bool = False  # RFC 3834: causes no DSN
     requires_8bit: bool = False  # content holds octets >= 0x80
+    plain: bool = False  # DATA can carry the content as it is (smtp/events.ContentEnded)
     first_attempt_at: float | None = None  # None: at once
 
 
@@ -99,6 +100,7 @@ class QueuedMessage:
     subject: str
     auto_submitted: bool
     requires_8bit: bool
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

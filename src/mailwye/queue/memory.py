@@ -123,14 +123,18 @@ class MemoryQueueEngine:
         """A writer that keeps everything in memory."""
         return MemoryContentWriter(self._inline_octets)
 
+    def why_no_room(self, octets: int) -> str:
+        """See QueueEngine: only the limit of messages."""
+        return f"the queue holds its limit of {self._limit} messages" if len(self._held) >= self._limit else ""
+
     def accept(self, message: NewMessage) -> asyncio.Future[Receipt]:
         """Keep `message`. :raises QueueFull: (from the future) as many messages as the limit. :raises QueueError: no recipients."""
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         if not message.deliveries:
             future.set_exception(QueueError(f"message {message.id} has no recipients"))
             return future
-        if len(self._held) >= self._limit:
-            future.set_exception(QueueFull(f"the queue holds its limit of {self._limit} messages"))
+        if why := self.why_no_room(0):
+            future.set_exception(QueueFull(why))
             return future
         self._keep(message)
         future.set_result(Receipt(message.id))
@@ -329,4 +333,5 @@ def queued_message(new: NewMessage) -> QueuedMessage:
         subject=new.subject,
         auto_submitted=new.auto_submitted,
         requires_8bit=new.requires_8bit,
+        plain=new.plain,
     )

@@ -87,7 +87,7 @@ class RecipientRequest:
 class TransactionRequest:
     """One message to one peer, already fitted to what the peer offers. `content` None: it is streamed (`send_content`).
 
-    `body` is "", "8BITMIME" or "BINARYMIME"; `size` in octets; `ret` and `envid` decoded.
+    `body` is "", "8BITMIME" or "BINARYMIME"; `size` in octets; `ret` and `envid` decoded. `plain`: see ContentEnded.plain.
     """
 
     sender: Address | None
@@ -98,6 +98,7 @@ class TransactionRequest:
     smtputf8: bool = False
     ret: str = ""
     envid: str = ""
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

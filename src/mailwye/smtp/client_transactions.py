@@ -115,7 +115,7 @@ class Transactions:
         self._open.append(transaction)
         self._await_commands(transaction, offered)
         if burst and content is not None:
-            self._send_chunk(transaction, content if binary else complete_lines(content), last=True)
+            self._send_chunk(transaction, content if binary or request.plain else complete_lines(content), last=True)
 
     def _await_commands(self, transaction: Transaction, offered: Extensions) -> None:
         awaited = self._channel.awaited
@@ -225,13 +225,13 @@ class Transactions:
         content = transaction.request.content
         if content is None:
             if not transaction.chunking:
-                transaction.writer = DotWriter()
+                transaction.writer = DotWriter(plain=transaction.request.plain)
                 self._channel.awaited.append((Awaited.CONTENT, transaction, 0))
             self._channel.events.append(ContentRequested())
         elif transaction.chunking:
             self._send_chunk(transaction, content, last=True)
         else:
-            writer = DotWriter()
+            writer = DotWriter(plain=transaction.request.plain)
             self._channel.out += (writer.feed(content), writer.finish())
             self._channel.awaited.append((Awaited.CONTENT, transaction, 0))
             transaction.complete = True

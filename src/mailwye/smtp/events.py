@@ -57,13 +57,15 @@ class ContentReceived:
 class ContentEnded:
     """The content is complete and well-formed (*answer*: 250 from a Receipt, or a refusal). `size` in octets.
 
-    `eight_bit`: it holds octets above 127; `long_lines`: a line has more than 998 octets; `has_nul`: it holds a NUL.
+    `eight_bit`: it holds octets above 127; `long_lines`: a line has more than 998 octets; `has_nul`: it holds a NUL. `plain`: every line
+    ends with CR LF, has at most 998 octets and begins with no dot, so that DATA can carry the content on as it is.
     """
 
     size: int
     eight_bit: bool = False
     long_lines: bool = False
     has_nul: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,13 +165,16 @@ def _hand_out(session: ServerSession, piece: bytes) -> None:
 def _complete(session: ServerSession) -> None:
     """The content is all here: refuse it for what the protocol alone knows, or ask."""
     inspector = _inspected(session)
+    dots = session.transfer.dots if session.transfer is not None else None
     session.transfer = None
     session.since = session.now
     kept = inspector.finish()
     if kept:
         session.events.append(ContentReceived(kept))
     if not inspector.refusal:
-        session.ask(ContentEnded(inspector.size, inspector.eight_bit, inspector.long_lines, inspector.has_nul))
+        # DATA ends with a complete line; a chunk need not, and nobody has looked for its dots.
+        plain = dots is not None and not (dots.unstuffed or inspector.long_lines or inspector.normalised)
+        session.ask(ContentEnded(inspector.size, inspector.eight_bit, inspector.long_lines, inspector.has_nul, plain))
         return
     session.events.append(ContentRefused(inspector.refusal))
     answer_content_ended(session, _REFUSALS[inspector.refusal], good=False)

@@ -32,6 +32,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     subject: str
     auto_submitted: bool
     requires_8bit: bool
+    plain: bool = False
 
 
 class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -81,6 +82,7 @@ def pack_message(new: NewMessage) -> bytes:
                 new.subject,
                 new.auto_submitted,
                 new.requires_8bit,
+                new.plain,
             )
         )
     )
@@ -108,6 +110,7 @@ def unpack_message(message_id: str, packed: bytes) -> QueuedMessage:
             meta.subject,
             meta.auto_submitted,
             meta.requires_8bit,
+            meta.plain,
         )
     except ValueError as error:  # msgspec's errors are ValueErrors too
         raise CorruptRow(f"message {message_id}: {error}") from error

@@ -229,5 +229,6 @@ def fresh_message(new: NewMessage) -> tuple[QueuedMessage, Content]:
         new.subject,
         new.auto_submitted,
         new.requires_8bit,
+        new.plain,
     )
     return message, new.content
