@@ -43,13 +43,15 @@ async def run(options: argparse.Namespace) -> Result:
     rng = random.Random(options.seed)
     async with rig(options.where) as world:
         gateway = world.gateway(workers=options.workers, **sabotaged(options.sabotage))
+        await world.receiver.only_down("a")
         await gateway.start()
         sender = world.sender(gateway, seed=options.seed, sessions=options.sessions, rate=options.rate)
         began = time.monotonic()
         sender.start()
-        kills = [await _kill_once(world, gateway, rng.uniform(0.05, options.longest)) for _ in range(options.kills)]
+        kills = [await _kill_once(world, gateway, rng, options.longest) for _ in range(options.kills)]
         await asyncio.sleep(1.0)
         await sender.stop()
+        await world.receiver.only_down()
         served = time.monotonic() - began - sum(kill.start for kill in kills)
         drained = await world.drain(gateway)
         verdict = await world.verdict(gateway)
@@ -65,10 +67,11 @@ async def run(options: argparse.Namespace) -> Result:
         return Result(name, (*_rows(verdict, kills, sender), Row("drained after the last start within", f"{drained:.1f} s")), conditions)
 
 
-async def _kill_once(world: Rig, gateway: Gateway, after: float) -> Kill:
-    await asyncio.sleep(after)
+async def _kill_once(world: Rig, gateway: Gateway, rng: random.Random, longest: float) -> Kill:
+    await asyncio.sleep(rng.uniform(0.05, longest))
     sessions, at = world.receiver.sessions, time.monotonic()
     gateway.kill()
+    await world.receiver.only_down(rng.choice("abcd"))
     return Kill(at, sessions, await gateway.start())
 
 
@@ -94,7 +97,7 @@ def load_conditions(sessions: int, rate: float) -> tuple[str, ...]:
     return (
         f"{sessions} sessions, half of them with STARTTLS",
         f"{rate:.0f} messages/s while the service ran",
-        "3 recipients each at 4 destinations, 2 of them with TLS",
+        "3 recipients each at 4 destinations, 2 of them with TLS, 1 of them down, another one after each start",
     )
 
 

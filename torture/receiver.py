@@ -286,6 +286,14 @@ class Receiver:
         for sink in self.sinks.values():
             await sink.stop()
 
+    async def only_down(self, name: str = "") -> None:
+        """The destination `name` refuses connections, all others work: a queue that is never empty has more to lose. "": all work."""
+        for one, sink in self.sinks.items():
+            if one != name:
+                await sink.start()
+        if name:
+            await self.sinks[name].stop()
+
     @property
     def sessions(self) -> int:
         """Connections from the service that are open."""

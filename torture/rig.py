@@ -50,7 +50,7 @@ Settings = Mapping[str, Mapping[str, object]]
 _SETTINGS: Settings = {
     "limits": {"connections_per_address": 2000},
     "delivery": {"connections_per_destination": 5},  # 20 outbound sessions to a, b, c, d
-    "queue": {"retry_delays": [1, 2, 5, 10]},
+    "queue": {"retry_delays": [1, 2, 5]},
 }
 
 
@@ -89,8 +89,8 @@ class Rig:
         module: str = "mailwye",
         environment: Mapping[str, str] | None = None,
     ) -> Gateway:
-        """Configure a service (not started). `settings` goes over the rig's tables of mailwye.toml, key by key ("": the top); `organization` over its
-        kinds of objects, kind by kind.
+        """Configure a service (not started). `settings` goes over the rig's tables of mailwye.toml, key by key ("": the top);
+        `organization` over its kinds of objects, kind by kind.
         """
         number = len(self.gateways)
         home = self.directory / f"gateway{number}"
