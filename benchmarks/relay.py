@@ -1,287 +1,156 @@
-"""Mailwye beside Postfix in one run: smtp-source → system → sink.py, durable before 250, every message relayed to a smart host.
+"""Mailwye beside Postfix in one run: smtp-source → system → smtp-sink, durable before 250, every message relayed to a smart host.
 
-Runs the two in turn, A B A B, on this machine, and prints for each the median of messages accepted per second, delivered end to end per
-second, and CPU seconds (user + system, every process of the system) per 1,000 messages; then the ratios. Needs root and Postfix's package
-(`sh tests/counterparts/install.sh`). Generator and sink share the machine with the system: trust ratios, not digits.
+Runs them in turn, A B A B, on a journalled file system made for it, and prints for each workload the medians and their ratios.
+Needs Postfix's package (`sh tests/counterparts/install.sh`) and root (Postfix does not start without). Generator and sink share the
+machine with the system: trust ratios, not digits.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import signal
-import socket
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-PATH = os.environ.get("PATH", "") + ":/usr/sbin"
-SINK, SYSTEM = ("127.0.0.30", 2630), ("127.0.0.31", 2631)
-TICKS = os.sysconf("SC_CLK_TCK")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benchmarks/relay.py`
 
-MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {directory}/spool
-data_directory = {directory}/data
-maillog_file = {directory}/maillog
-maillog_file_prefixes = {directory}
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = postfix.example
-mydestination =
-mynetworks = 127.0.0.0/8
-relayhost = [{sink[0]}]:{sink[1]}
-smtpd_relay_restrictions = permit_mynetworks, reject
-disable_dns_lookups = yes
-alias_maps =
-local_recipient_maps =
-smtp_tls_security_level = none
-"""
+from benchmarks.image import Place, measured_place
+from benchmarks.load import Load
+from benchmarks.report import Result, conditions, table, write
+from benchmarks.runs import Counted, Make, Timed, counted_run, spreads, timed_run
+from benchmarks.systems import Mailwye, Nothing, Postfix
+from benchmarks.workloads import WORKLOADS, Workload
 
-TOML = """\
-hostname = "mailwye.example"
-data_directory = "data"
-workers = {workers}
-[[listener]]
-name = "mx"
-kind = "mx"
-address = "{system[0]}"
-port = {system[1]}
-[limits]
-connections_per_address = 2000
-"""
-
-YAML = """\
-Organization: {{Name: bench}}
-AcceptedDomain:
-  - {{DomainName: example.com, Default: true}}
-MailUser:
-{users}
-OutboundConnector:
-  - Name: To the sink
-    ConnectorType: OnPremises
-    AllAcceptedDomains: true
-    UseMXRecord: false
-    SmartHosts: ["{sink[0]}:{sink[1]}"]
-"""
+REFERENCE = "Postfix"
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What smtp-source sends."""
+class Candidate:
+    """A system to measure, how much faster than the reference it may be, and whether it is a system at all."""
 
-    messages: int
-    sessions: int
-    octets: int
-    recipients: int
-    kept: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One run."""
-
-    accepted_per_second: float
-    delivered_per_second: float
-    cpu_seconds_per_1000: float
-    peak_megabytes: float
+    name: str
+    make: Make
+    paces: int
+    real: bool = True
 
 
-class Postfix:
-    """Debian's settings, relaying everything."""
-
-    name = "postfix"
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        for name in ("spool", "data", "config"):
-            (directory / name).mkdir()
-        shutil.chown(directory / "data", "postfix")
-        (directory / "config/main.cf").write_text(MAIN_CF.format(directory=directory, sink=SINK))
-        (directory / "config/master.cf").write_text(f"{SYSTEM[0]}:{SYSTEM[1]} inet n - n - - smtpd\n" + services_without_chroot())
-        subprocess.run(["postfix", "-c", str(directory / "config"), "start"], env={**os.environ, "PATH": PATH}, check=True)
-        self.pid = int((directory / "spool/pid/master.pid").read_text())
-
-    def stop(self) -> None:
-        subprocess.run(["postfix", "-c", str(self._directory / "config"), "stop"], env={**os.environ, "PATH": PATH}, check=False)
+def candidates(options: argparse.Namespace) -> list[Candidate]:
+    """In the order in which they take turns."""
+    known = {
+        "nothing": Candidate("nothing between", lambda _, __: Nothing(), 2, real=False),
+        "postfix": Candidate("Postfix", Postfix, 0),
+    }
+    for workers in options.workers:
+        known[f"mailwye{workers}"] = Candidate(_mailwye_name(workers), partial(_mailwye, workers), 1)
+    return [candidate for name, candidate in known.items() if options.only in (None, name.rstrip("0123456789"))]
 
 
-def services_without_chroot() -> str:
-    """Debian's master.cf but for its SMTP listener; without chroot, which a private queue directory has no files for."""
-    lines = []
-    for line in Path("/etc/postfix/master.cf.proto").read_text().splitlines():
-        columns = line.split()
-        if len(columns) >= 8 and not line.startswith((" ", "#", "smtp      inet")):
-            lines.append(" ".join([*columns[:4], "n", *columns[5:]]))
-        elif line.startswith(" "):
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+def _mailwye(workers: int, folder: Path, prefix: tuple[str, ...]) -> Mailwye:
+    return Mailwye(folder, workers, prefix)
 
 
-class Mailwye:
-    """The real service with the real path: attribution, recipient check, routing, trace, Received."""
-
-    name = "mailwye"
-
-    def __init__(self, directory: Path, workers: int = 0) -> None:
-        config = directory / "mailwye.toml"
-        config.write_text(TOML.format(system=SYSTEM, workers=workers))
-        users = (
-            "\n".join(f"  - {{PrimarySmtpAddress: {n}foo@example.com}}" for n in range(1, 101))
-            + "\n  - {PrimarySmtpAddress: foo@example.com}"
-        )
-        (directory / "organization.yaml").write_text(YAML.format(sink=SINK, users=users))
-        run = [sys.executable, "-m", "mailwye"]
-        subprocess.run(
-            [*run, "apply", "-f", str(directory / "organization.yaml"), "--config", str(config)], check=True, stdout=subprocess.DEVNULL
-        )
-        log = (directory / "log").open("ab")
-        self._process = subprocess.Popen([*run, "serve", "--config", str(config)], stdout=log, stderr=log)
-        self.pid = self._process.pid
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
+def _mailwye_name(workers: int) -> str:
+    return "Mailwye" if workers == 0 else f"Mailwye, {workers} worker{'s' * (workers > 1)}"
 
 
-def wait_for(address: tuple[str, int], seconds: float = 20) -> None:
-    """Until something listens there."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"nothing listens on {address[0]}:{address[1]}")
+def load_for(workload: Workload, candidate: Candidate, options: argparse.Namespace) -> Load:
+    """The workload's load in the size that keeps the candidate busy for some seconds, with what the command line says otherwise."""
+    load = workload.load
+    messages = options.messages or load.messages * workload.pace**candidate.paces
+    load = replace(load, messages=max(load.sessions, messages // 20) if options.quick else messages)
+    changes = {name: value for name in ("sessions", "octets", "recipients") if (value := getattr(options, name)) is not None}
+    return replace(load, **changes, kept=load.kept and not options.connection_per_message)
 
 
-def family(pid: int) -> list[int]:
-    """`pid` and all its descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [], [pid]
-    while waiting:
-        current = waiting.pop()
-        found.append(current)
-        waiting += children.get(current, [])
-    return found
+def measure(workload: Workload, options: argparse.Namespace, place: Place) -> list[Result]:
+    """A B A B, then one counted run each."""
+    systems = candidates(options)
+    loads = {candidate.name: load_for(workload, candidate, options) for candidate in systems}
+    runs: dict[str, list[Timed]] = {candidate.name: [] for candidate in systems}
+    for number in range(options.runs):
+        for candidate in systems:
+            run = timed_run(candidate.make, loads[candidate.name], place.folder)
+            runs[candidate.name].append(run)
+            say(f"  {workload.name} {number + 1}/{options.runs} {candidate.name}: {run.delivered_per_second:,.0f}/s{_others(run)}")
+    counted: dict[str, Counted] = {}
+    for candidate in systems:
+        if candidate.real and not options.no_count:
+            counted[candidate.name] = counted_run(candidate.make, loads[candidate.name], place.folder)
+    return [Result(name, loads[name].messages, tuple(taken), counted.get(name)) for name, taken in runs.items()]
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a family of processes, with that of its ended children."""
-    total = 0
-    for member in family(pid):
-        try:
-            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(int(field) for field in fields[11:15])
-    return total / TICKS
+def _others(run: Timed) -> str:
+    return "" if run.others.quiet else f"  (others used {run.others.busy:.0%} of the machine before, {run.others.stolen:.0%} was stolen)"
 
 
-def peak_megabytes(pid: int) -> float:
-    """The sum of the processes' peak resident sizes (shared pages count for each)."""
-    total = 0
-    for member in family(pid):
-        try:
-            lines = Path(f"/proc/{member}/status").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return total / 1024
+def say(text: str) -> None:
+    """Progress: not part of the result."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def run_once(make: Callable[[Path], Postfix | Mailwye], load: Load, where: Path | None) -> Figures:
-    """One system, one load."""
-    with tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        arguments = (SINK[0], str(SINK[1]), str(load.messages))
-        sink = subprocess.Popen([sys.executable, str(Path(__file__).with_name("sink.py")), *arguments])
-        wait_for(SINK)
-        system = make(directory)
-        try:
-            wait_for(SYSTEM)
-            before = cpu_seconds(system.pid)
-            started = time.monotonic()
-            source = [
-                shutil.which("smtp-source", path=PATH) or "smtp-source",
-                "-s",
-                str(load.sessions),
-                "-m",
-                str(load.messages),
-                "-l",
-                str(load.octets),
-            ]
-            source += ["-r", str(load.recipients)] if load.recipients > 1 else []
-            source += ["-d"] if load.kept else []
-            source += ["-f", "sender@example.net", "-t", "foo@example.com", f"{SYSTEM[0]}:{SYSTEM[1]}"]
-            subprocess.run(source, check=True, timeout=300)
-            accepted = time.monotonic() - started
-            sink.wait(300)
-            delivered = time.monotonic() - started
-            cpu = cpu_seconds(system.pid) - before
-            peak = peak_megabytes(system.pid)
-        finally:
-            system.stop()
-            if sink.poll() is None:
-                sink.kill()
-                sink.wait()
-        return Figures(load.messages / accepted, load.messages / delivered, cpu / load.messages * 1000, peak)
+def unquiet(results: Sequence[Result]) -> list[str]:
+    """The runs that others may have disturbed."""
+    disturbed = [run.others for result in results for run in result.runs if not run.others.quiet]
+    if not disturbed:
+        return []
+    return [f"{len(disturbed)} of {sum(len(result.runs) for result in results)} runs, up to {max(one.busy for one in disturbed):.0%}"]
+
+
+def as_json(results: Sequence[Result]) -> Iterator[dict[str, object]]:
+    """One object for each system."""
+    for result in results:
+        yield {
+            "system": result.system,
+            "messages": result.messages,
+            "figures": {name: asdict(value) for name, value in spreads(result.runs).items()},
+            "counted": asdict(result.counted) if result.counted else None,
+        }
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all if none is named")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the messages: shows that it works, not how fast")
+    parser.add_argument("--only", choices=("nothing", "postfix", "mailwye"))
+    parser.add_argument("--workers", type=int, nargs="+", default=[0], help="of Mailwye; each number is a system")
+    parser.add_argument("--messages", type=int, help="for every system")
+    parser.add_argument("--sessions", type=int)
+    parser.add_argument("--octets", type=int)
+    parser.add_argument("--recipients", type=int)
+    parser.add_argument("--connection-per-message", action="store_true")
+    parser.add_argument("--where", type=Path, help="a folder on the file system to measure on, in place of an image")
+    parser.add_argument("--no-count", action="store_true", help="without the runs that count syncs and memory")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    options = parser.parse_args()
+    unknown = [name for name in options.workload if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    return options
 
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=5000)
-    parser.add_argument("--sessions", type=int, default=20)
-    parser.add_argument("--octets", type=int, default=4096)
-    parser.add_argument("--recipients", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--connection-per-message", action="store_true")
-    parser.add_argument("--only", choices=("postfix", "mailwye"))
-    parser.add_argument("--where", type=Path, help="a folder on the file system to measure on")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    load = Load(options.messages, options.sessions, options.octets, options.recipients, not options.connection_per_message)
-    makers: dict[str, Callable[[Path], Postfix | Mailwye]] = {
-        "postfix": Postfix,
-        "mailwye": lambda directory: Mailwye(directory, options.workers),
-    }
-    if options.only:
-        makers = {options.only: makers[options.only]}
-    results: dict[str, list[Figures]] = {name: [] for name in makers}
-    for _ in range(options.runs):
-        for name, make in makers.items():
-            results[name].append(run_once(make, load, options.where))
-    medians = {
-        name: {field: statistics.median(asdict(run)[field] for run in runs) for field in Figures.__dataclass_fields__}
-        for name, runs in results.items()
-    }
+    options = arguments()
+    selected = [WORKLOADS[name] for name in options.workload or WORKLOADS]
+    with measured_place(options.where) as place:
+        results = {workload.name: measure(workload, options, place) for workload in selected}
+        text = conditions(place.description, options.runs, unquiet([one for found in results.values() for one in found]))
     if options.json:
-        print(json.dumps({"load": asdict(load), "runs": options.runs, "medians": medians}, indent=2))
-        return
-    print(f"{load}, medians of {options.runs}")
-    for name, row in medians.items():
-        print(f"{name:>8}: " + ", ".join(f"{field} {value:,.2f}" for field, value in row.items()))
-    if len(medians) == 2:
-        ratios = {field: medians["mailwye"][field] / medians["postfix"][field] for field in Figures.__dataclass_fields__}
-        print("   ratio: " + ", ".join(f"{field} {value:.2f}" for field, value in ratios.items()))
+        print(json.dumps({name: list(as_json(found)) for name, found in results.items()}, indent=2))
+    else:
+        print(text)
+        for name, found in results.items():
+            print(f"{WORKLOADS[name].title}\n\n{table(found, REFERENCE)}")
+    if options.write:
+        write("conditions", text)
+        for name, found in results.items():
+            write(name, f"**{WORKLOADS[name].title}**\n\n{table(found, REFERENCE)}")
 
 
 if __name__ == "__main__":

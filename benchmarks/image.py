@@ -1,0 +1,62 @@
+"""The file system to measure on: ext4 with a journal in a loop image, made for the benchmark, so that each machine measures the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_OCTETS = 4 * 2**30
+"""Sparse: it takes of the disk what is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder to measure in, and in words what it is on."""
+
+    folder: Path
+    description: str
+
+
+@contextmanager
+def measured_place(where: Path | None) -> Iterator[Place]:
+    """`where` as it is; without it a fresh loop image if root may mount one, else the temporary folder as it is. Nothing stays behind."""
+    with tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if where is not None or os.geteuid() != 0 or shutil.which("mkfs.ext4", path=_PATH) is None:
+            yield Place(folder, f"{_file_system(folder)} as it is: {'--where' if where else 'not root, so no image with a journal'}")
+            return
+        with _mounted(folder / "image", folder / "mount") as mount:
+            yield Place(mount, "ext4 with a journal (data=ordered) in a loop image")
+
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+@contextmanager
+def _mounted(image: Path, mount: Path) -> Iterator[Path]:
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(IMAGE_OCTETS)
+    # Everything is initialized now: a kernel thread that does it later would disturb the first runs.
+    make = ["mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image)]
+    subprocess.run(make, check=True, env={**os.environ, "PATH": _PATH})
+    subprocess.run(["mount", "-o", "loop,data=ordered", str(image), str(mount)], check=True)
+    try:
+        mount.chmod(0o755)
+        yield mount
+    finally:
+        if subprocess.run(["umount", str(mount)], check=False).returncode:  # something still uses it: detach now, free it when that ends
+            subprocess.run(["umount", "--lazy", str(mount)], check=True)
+        image.unlink()
+
+
+def _file_system(folder: Path) -> str:
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], check=True, capture_output=True, text=True).stdout.strip()
+    return f"file system {kind}"

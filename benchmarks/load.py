@@ -1,0 +1,112 @@
+"""The load: who sends (smtp-source) and who receives (smtp-sink), both from Postfix's package: C, since they share the cores."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+Address = tuple[str, int]
+SINK: Address = ("127.0.0.30", 2630)
+PATH = os.environ.get("PATH", "") + ":/usr/sbin"
+
+
+class Stuck(RuntimeError):
+    """Nothing arrives any more, or what arrives is not what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run sends. `octets` is the size of the message's content."""
+
+    messages: int
+    sessions: int = 20
+    octets: int = 4096
+    recipients: int = 1
+    kept: bool = True
+    """Whether a session goes on with its connection, or makes one for each message."""
+
+
+def tool(name: str) -> str:
+    """Where a program is. Raises SystemExit with the remedy."""
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        raise SystemExit(f"{name} is not installed: sh tests/counterparts/install.sh")
+    return found
+
+
+def send(load: Load, to: Address) -> None:
+    """Send all; returns when the last message has its reply. Raises CalledProcessError when one was refused."""
+    command = [tool("smtp-source"), "-s", str(load.sessions), "-m", str(load.messages), "-l", str(load.octets)]
+    command += ["-r", str(load.recipients)] if load.recipients > 1 else []
+    command += ["-d"] if load.kept else []
+    command += ["-f", "sender@example.net", "-t", "foo@example.com", f"{to[0]}:{to[1]}"]
+    subprocess.run(command, check=True, timeout=300)
+
+
+class Sink:
+    """smtp-sink. Its running counter goes to a file in memory: a pipe would need a reader, which takes CPU for each message."""
+
+    def __init__(self, address: Address = SINK) -> None:
+        refuse_if_taken(address)  # smtp-sink sets SO_REUSEPORT: with a forgotten one on the port, each would get a part of the mail
+        self._counter = tempfile.TemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)  # noqa: SIM115 — closed in __exit__
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        command = [tool("smtp-sink"), "-c", "-m", "4000", *as_user, f"{address[0]}:{address[1]}", "1024"]
+        self._process = subprocess.Popen(command, stdout=self._counter)
+        self._address = address
+
+    def __enter__(self) -> Sink:
+        wait_for_listener(self._address)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._counter.close()
+
+    @property
+    def received(self) -> int:
+        """Messages that were answered with 250 so far."""
+        file = self._counter.fileno()
+        tail = os.pread(file, 200, max(0, os.fstat(file).st_size - 200))
+        counts = re.findall(rb"mesg=(\d+)\r", tail)
+        return int(counts[-1]) if counts else 0
+
+    def wait_until(self, messages: int, patience: float = 30) -> None:
+        """Until `messages` were received. Raises Stuck when `patience` seconds bring none."""
+        last, since = self.received, time.monotonic()
+        while last < messages:
+            time.sleep(0.004)
+            now = self.received
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > patience:
+                raise Stuck(f"{last} of {messages} messages arrived, then none for {patience:.0f} s")
+
+
+def refuse_if_taken(address: Address) -> None:
+    """Raises SystemExit when something listens there."""
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return
+    raise SystemExit(f"something listens on {address[0]}:{address[1]} already: ss -ltnp 'sport = :{address[1]}' names it; end it first")
+
+
+def wait_for_listener(address: Address, seconds: float = 60) -> None:
+    """Until something listens there. Raises Stuck."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(address, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise Stuck(f"nothing listens on {address[0]}:{address[1]} after {seconds:.0f} s")

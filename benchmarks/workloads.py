@@ -1,0 +1,29 @@
+"""What is measured: each workload with as many messages for each system as keep it busy for some seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.load import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """`messages` are for Postfix; a faster system gets `pace` times as many, the bare load `pace` times as many again."""
+
+    name: str
+    title: str
+    load: Load
+    pace: int = 4
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("kept", "4 KiB, 20 kept sessions", Load(3000), 5),
+        Workload("each", "4 KiB, 20 sessions, a connection per message", Load(2500, kept=False)),
+        Workload("large", "100 KiB, 20 kept sessions", Load(1500, octets=102_400), 3),
+        Workload("many", "4 KiB, 50 recipients of a domain, 20 kept sessions", Load(600, recipients=50), 3),
+        Workload("crowd", "4 KiB, 200 kept sessions", Load(3000, sessions=200), 5),
+    )
+}
