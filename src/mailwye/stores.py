@@ -57,7 +57,7 @@ def open_trace_recorder(installation: Installation, number: int, alert: Alert) -
         number,
         buffer_events=installation.trace.buffer_events,
         retention_days=installation.trace.retention_days,
-        free_space_minimum=installation.queue.free_space_minimum,
+        free_space_minimum=installation.queue.free_space_minimum // 2,  # refusals for want of room are still told
         on_alert=alert,
     )
 
@@ -74,6 +74,7 @@ def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQ
         inline_octets=settings.inline_octets,
         memory_octets=settings.memory_octets,
         free_space_minimum=settings.free_space_minimum,
+        free_inodes_minimum=settings.free_inodes_minimum,
         messages=settings.messages,
         on_alert=alert,
     )
@@ -91,8 +92,8 @@ def queue_numbers(installation: Installation) -> list[int]:
 
 
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
-    """Prove that nothing accepted is lost; see storage/sqlite/queue_audit.py."""
-    from mailwye.storage.sqlite.queue_audit import audit
+    """Prove that nothing accepted is lost; see storage/sqlite/audit/queues.py."""
+    from mailwye.storage.sqlite.audit.queues import audit
 
     files = [queue_file(installation, number) for number in queue_numbers(installation)]
     return audit(files, installation.data_directory / "trace" if with_trace else None, contents=contents, flush=flush)

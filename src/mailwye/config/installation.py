@@ -100,6 +100,7 @@ class QueueSettings:
     inline_octets: int = 262_144  # content up to this stays in memory until it is delivered the first time
     memory_octets: int = 268_435_456  # all such content together
     free_space_minimum: int = 67_108_864  # below it: 452 4.3.1
+    free_inodes_minimum: int = 1_000  # and files that the file system can still hold
     messages: int = 5_000_000
     dsn_return_octets: int = 65_536  # how much of the original a full DSN returns
 

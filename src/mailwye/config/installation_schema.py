@@ -203,6 +203,7 @@ QueueModel = _model(
     inline_octets=_count(0),
     memory_octets=_count(0),
     free_space_minimum=_count(0),
+    free_inodes_minimum=_count(0),
     dsn_return_octets=_count(0),
 )
 TraceModel = _model(TraceSettings)

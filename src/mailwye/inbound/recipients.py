@@ -23,6 +23,9 @@ REMEMBERED_RECIPIENTS = 64
 """Decisions on recipients that a session keeps for its next transactions with the same sender."""
 
 _NOTIFY = {word: Notify[word] for word in ("NEVER", "SUCCESS", "FAILURE", "DELAY")}
+NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
+"""Before content, where the queue says so, and after it."""
+
 _NO_MEMBERS = Reply(550, "5.2.4", "The group has no members that mail can be sent to")
 
 
@@ -166,6 +169,9 @@ def open_transaction(
     if not reply.is_success:
         record_refusal(context, facts, mail.sender, reply, known.decision.caller.reasons, config_version=snapshot.version)
         return None, reply
+    if why := context.queue.why_no_room(mail.size):
+        record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)
+        return None, NO_ROOM
     return Transaction(snapshot, facts, mail, memory, known), reply
 
 

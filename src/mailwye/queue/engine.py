@@ -52,6 +52,13 @@ class QueueEngine(Protocol):
         """A writer for the content of one incoming message."""
         ...
 
+    def why_no_room(self, octets: int) -> str:
+        """Why a message of about `octets` (0: not known) could not be accepted now, as a sentence; empty where it could. Cheap.
+
+        Asked at MAIL, so that a client hears 452 4.3.1 before he sends content in vain. It promises nothing, and what is queued goes on.
+        """
+        ...
+
     def accept(self, message: NewMessage) -> Awaitable[Receipt]:
         """Make `message` durable with all its deliveries and its content. Many callers share one commit.
 
@@ -88,6 +95,12 @@ class QueueEngine(Protocol):
 
     def retry(self, query: QueueQuery, now: float) -> Awaitable[int]:
         """Make the matching queued deliveries due now; how many. Attempts already counted stay counted."""
+        ...
+
+    def hurry(self, next_hop: str, now: float) -> Awaitable[int]:
+        """Make what waits for `next_hop` ("": whatever waits) due now, in the order of acceptance; how many. It need not be stored: after a
+        restart they may be due when they were before. Cheap with any number of deliveries, and the loop goes on meanwhile.
+        """
         ...
 
     def delete(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:

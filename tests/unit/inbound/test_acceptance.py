@@ -219,6 +219,21 @@ async def test_queue_that_cannot_store_gives_4xx_and_the_session_goes_on(error: 
     assert deliver(peer, "", "x").startswith("250 2.0.0 Ok: queued as")
 
 
+class FullQueue(MemoryQueueEngine):
+    """Has room for small messages only."""
+
+    def why_no_room(self, octets: int) -> str:
+        return "the disk is nearly full" if octets > 1000 else super().why_no_room(octets)
+
+
+async def test_no_room_is_said_at_mail_and_traced() -> None:
+    world = World(queue=FullQueue())
+    peer = world.greeted()
+    assert peer.send("MAIL FROM:<a@example.net> SIZE=1001") == "452 4.3.1 Insufficient system storage, try again later"
+    assert [one.reasons for one in world.trace.of(EventKind.REJECT)] == [("the disk is nearly full",)]
+    assert deliver(peer, "", "x").startswith("250 2.0.0 Ok: queued as")
+
+
 async def test_queue_with_a_bug_gives_4xx_and_is_reported() -> None:
     reported: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mailwye.storage.sqlite.connection import DatabaseError
@@ -31,8 +32,9 @@ class FileLock:
             raise DatabaseError(
                 f"{path} is locked: process {holder} uses this queue. Stop the service first, or ask it through its administration API"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # a full disk; the lock holds without the name
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files of one name. Harmless when repeated."""

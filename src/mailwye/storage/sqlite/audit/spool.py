@@ -16,11 +16,11 @@ import apsw
 
 from mailwye.queue.audit import Finding, FindingKind, Findings, SpoolAudit, Tally
 from mailwye.storage.sqlite import queue_schema as sql
+from mailwye.storage.sqlite.audit.content import check_content
 from mailwye.storage.sqlite.connection import DatabaseError, abandon, explained, open_database
 from mailwye.storage.sqlite.identity import SUM_MASK, mixed, unmixed
 from mailwye.storage.sqlite.queue_codec import CorruptRow, unpack_delivery, unpack_message
 from mailwye.storage.sqlite.queue_reader import STATES
-from mailwye.storage.sqlite.spool_content import check_content
 
 _DELIVERIES = "SELECT id, state, due, hop, recipient, detail FROM delivery ORDER BY id"
 _MESSAGES = "SELECT seq, id, staging, checksum, meta, content FROM message ORDER BY seq"

@@ -12,11 +12,11 @@ import pytest
 from mailwye.message.content import InlineContent
 from mailwye.queue.audit import Finding, FindingKind, SpoolAudit
 from mailwye.queue.item import QueueQuery, Result
+from mailwye.storage.sqlite.audit.queues import audit
+from mailwye.storage.sqlite.audit.spool import SpoolSnapshot
 from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.storage.sqlite.identity import SUM_MASK, mixed, unmixed
-from mailwye.storage.sqlite.queue_audit import audit
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
-from mailwye.storage.sqlite.spool_audit import SpoolSnapshot
 from tests.conformance.queue_samples import all_settled, new_message
 
 NOW = 2000.0

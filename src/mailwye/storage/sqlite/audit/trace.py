@@ -16,8 +16,8 @@ from pathlib import Path
 
 import apsw
 
+from mailwye.storage.sqlite.audit.spool import SpoolSnapshot
 from mailwye.storage.sqlite.connection import open_database
-from mailwye.storage.sqlite.spool_audit import SpoolSnapshot
 from mailwye.storage.sqlite.trace_files import SCHEMA_VERSION, trace_files
 
 SUSPECTS_KEPT = 10_000

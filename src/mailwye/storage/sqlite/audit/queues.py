@@ -10,9 +10,9 @@ from pathlib import Path
 import apsw
 
 from mailwye.queue.audit import Finding, FindingKind, QueueAudit, SpoolAudit, Tally, TraceAudit
+from mailwye.storage.sqlite.audit.spool import SALVAGE, SpoolSnapshot
+from mailwye.storage.sqlite.audit.trace import Comparison, compare, look_again
 from mailwye.storage.sqlite.connection import DatabaseError
-from mailwye.storage.sqlite.spool_audit import SALVAGE, SpoolSnapshot
-from mailwye.storage.sqlite.trace_audit import Comparison, compare, look_again
 
 LOOKS = 4  # how often suspects of a running service are looked at again
 LOOK_SECONDS = 0.5
