@@ -246,6 +246,37 @@ class TestAdministration:
         assert len(await engine.lease(NOW, limit=1)) == 1
         assert await engine.retry(EVERYTHING, NOW) == 0
 
+    async def test_hurry_makes_what_waits_for_a_hop_due(self, engine: QueueEngine) -> None:
+        """In the order of acceptance, whatever was due when; what is held or leased stays so."""
+        await engine.accept(new_message("A", hops=["mx:a"], first_attempt_at=NOW + 900))
+        await engine.accept(new_message("B", hops=["mx:b"], first_attempt_at=NOW + 500))
+        await engine.accept(new_message("C", hops=["mx:a"], first_attempt_at=NOW + 100))
+        await engine.accept(new_message("D", hops=["mx:a"], first_attempt_at=NOW + 200))
+        await engine.accept(new_message("E", hops=["mx:a"], first_attempt_at=NOW - 5))
+        await engine.hold(QueueQuery(message_id="D"))
+        calls: list[None] = []
+        engine.on_work(lambda: calls.append(None))
+        assert await engine.hurry("mx:a", NOW) in {2, 3}  # E was due already
+        await asyncio.sleep(0)
+        assert calls
+        assert [one.message.id for one in await engine.lease(NOW, limit=9)] == ["A", "C", "E"]
+        assert await engine.next_due() == NOW + 500
+        assert await engine.hurry("", NOW) == 1
+        assert [one.message.id for one in await engine.lease(NOW, limit=9)] == ["B"]
+        assert await engine.hurry("", NOW) == 0
+
+    async def test_pages(self, engine: QueueEngine) -> None:
+        """With the id of the last delivery of one page the next one begins behind it."""
+        for name in "ABC":
+            await engine.accept(new_message(name, "x@example.org", "y@example.org", hops=["mx:example.org", "mx:example.org"]))
+        seen: list[str] = []
+        last = -1
+        while page := await engine.inspect(QueueQuery(limit=4, after=last)):
+            seen += [row.message.id for row in page]
+            last = page[-1].delivery.id
+        assert seen == ["A", "A", "B", "B", "C", "C"]
+        assert await engine.hold(QueueQuery(limit=4, after=last)) == 0
+
     async def test_delete_takes_queued_and_held_mail(self, engine: QueueEngine) -> None:
         for name in "ABC":
             await engine.accept(new_message(name, f"{name}@example.org"))

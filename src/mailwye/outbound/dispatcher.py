@@ -32,9 +32,6 @@ from mailwye.trace.recorder import TraceRecorder
 
 RENEW_EVERY = 600.0
 SETTLE_SECONDS = 10.0  # what drain gives the last commits beyond its timeout
-RELEASE_LIMIT = 5_000_000  # deliveries that are made due together when a hop is back
-
-_BACK = QueueQuery(states=frozenset({DeliveryState.QUEUED}), limit=RELEASE_LIMIT)
 
 
 class _Flight:
@@ -315,9 +312,8 @@ class Dispatcher:
     def _release_waiting(self, hop: str) -> None:
         """The hop is back: what waits for it goes now, in the order of arrival."""
         now = self._clock.now()
-        query = replace(_BACK, next_hop=hop)
         for feed in self._feeds:
-            self._in_background(feed.engine.retry(query, now))
+            self._in_background(feed.engine.hurry(hop, now))
 
     # --- keeping leases
 
@@ -336,13 +332,13 @@ class Dispatcher:
             self._renew_flight(flight, now)
         if step < 0:
             for feed in self._feeds:
-                self._in_background(feed.engine.retry(_BACK, now))
+                self._in_background(feed.engine.hurry("", now))
 
     async def _try_what_is_due_too_late(self, engine: QueueEngine) -> None:
         """Nothing is ever made due later than the longest delay: a queue that is was left by a clock that was ahead of this one."""
         now, due = self._clock.now(), await engine.next_due()
         if due is not None and due - now > max(self._schedule.retry_delays) + ClockWatch.JUMP_SECONDS:
-            await engine.retry(_BACK, now)
+            await engine.hurry("", now)
 
     def _renew_flight(self, flight: _Flight, now: float) -> None:
         flight.expires_at = now + LEASE_SECONDS

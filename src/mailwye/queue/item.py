@@ -178,6 +178,7 @@ class Settlement:
 class QueueQuery:
     """What to list, hold, release, retry or delete: the oldest `limit` that match. Empty fields do not restrict.
 
+    `after`: only deliveries with an id above it, which is how to go on after the last one of a page (ids grow in the order of the answers).
     `sender`, `recipient`: exact address or `*@domain`; `sender` may be `<>`.
     """
 
@@ -187,6 +188,7 @@ class QueueQuery:
     next_hop: str = ""
     states: frozenset[DeliveryState] = field(default_factory=frozenset)
     limit: int = 1000
+    after: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,16 @@ class MemoryQueueEngine:
         """See QueueEngine."""
         return done(self._change(query, DeliveryState.QUEUED, Move.RETRY, now))
 
+    def hurry(self, next_hop: str, now: float) -> asyncio.Future[int]:
+        """See QueueEngine."""
+        query = QueueQuery(next_hop=next_hop)
+        waiting = [(held, one) for held, one in self._matching(query) if one.state is DeliveryState.QUEUED and one.due > now]
+        for held, one in waiting:
+            held.deliveries[one.id] = replace(one, due=now)
+        if waiting:
+            self._work()
+        return done(len(waiting))
+
     def _change(self, query: QueueQuery, state: DeliveryState, move: Move, due: float | None) -> int:
         found = [(held, one) for held, one in self._matching(query) if one.state is state][: query.limit]
         for held, one in found:

@@ -8,6 +8,8 @@ from mailwye.smtp.address import Address, AddressError, parse_address
 
 def matches(query: QueueQuery, message: QueuedMessage, delivery: Delivery) -> bool:
     """Whether `delivery` of `message` fits every field of `query` that is not empty (`limit` aside)."""
+    if delivery.id <= query.after:
+        return False
     if query.message_id and query.message_id != message.id:
         return False
     if query.next_hop and query.next_hop != delivery.next_hop:

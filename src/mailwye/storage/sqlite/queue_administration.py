@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
@@ -42,6 +43,17 @@ class Administration:
     async def retry(self, query: QueueQuery, now: float) -> int:
         """See QueueEngine."""
         return await self._change(query, DeliveryState.QUEUED, Move.RETRY, now)
+
+    async def hurry(self, next_hop: str, now: float) -> int:
+        """See QueueEngine."""
+        count = 0
+        with closing(self._state.index.hurry(next_hop, now)) as steps:
+            for hurried in steps:
+                if hurried:
+                    count += hurried
+                    self._state.wake()
+                await asyncio.sleep(0)
+        return count
 
     async def _change(self, query: QueueQuery, state: DeliveryState, move: Move, due: float | None) -> int:
         code = _STATE_CODES[after(state, move)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 
 import msgspec
@@ -193,7 +193,7 @@ class QueueIndex:
                 self._turns.remove(hop)
         return None
 
-    def hurry(self, hop: str, now: float) -> Iterator[int]:
+    def hurry(self, hop: str, now: float) -> Generator[int, None, None]:
         """Make what waits for the next hop `hop` ("": for any) due at `now`, in the order of acceptance. Yields now and then, with how many
         became due since: the loop may go on meanwhile. Close it where it is not run to its end; what it did not come to waits on.
         """
@@ -204,7 +204,7 @@ class QueueIndex:
                 del self._first[name]
                 yield from self._hurry(name, waiting)
 
-    def _hurry(self, hop: str, waiting: list[tuple[float, int]]) -> Iterator[int]:
+    def _hurry(self, hop: str, waiting: list[tuple[float, int]]) -> Generator[int, None, None]:
         """As hurry, for the heap of one next hop, which nobody else knows any more."""
         numbers: Iterator[int] = iter(())
         try:

@@ -22,6 +22,7 @@ from mailwye.storage.sqlite.queue_schema import CORRUPT, FIND_MESSAGE, HELD, PLA
 
 T = TypeVar("T")
 
+LEASED = DeliveryState.LEASED
 STATES = {QUEUED: DeliveryState.QUEUED, HELD: DeliveryState.HELD, CORRUPT: DeliveryState.CORRUPT}
 
 
@@ -132,10 +133,14 @@ def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int])
 
 
 def _statement(query: QueueQuery) -> tuple[str, list[str]]:
-    """The rows that may match: what SQL can narrow is narrowed, `matches` decides. Values are bound, never part of the text."""
+    """The rows that may match: what SQL can narrow is narrowed, `matches` decides. Texts are bound, never part of the statement."""
     tables = f"delivery d CROSS JOIN message m ON m.seq = d.id >> {PLACE_BITS}"
     conditions: list[str] = ["1"]
     values: list[str] = []
+    if query.after >= 0:
+        conditions.append(f"d.id > {query.after:d}")
+    if stored := {code for code, state in STATES.items() if state in query.states or (code == QUEUED and LEASED in query.states)}:
+        conditions.append(f"d.state IN ({', '.join(map(str, stored))})")  # leases are not stored
     if query.message_id:
         tables = f"message m CROSS JOIN delivery d ON d.id >= m.seq << {PLACE_BITS} AND d.id < (m.seq + 1) << {PLACE_BITS}"
         conditions.append("m.id = ?")
