@@ -1,4 +1,7 @@
-"""The load: who sends (smtp-source) and who receives (smtp-sink), both from Postfix's package: C, since they share the cores."""
+"""The load: who sends (smtp-source) and who receives (smtp-sink), both from Postfix's package: C, since they share the cores.
+
+They know no TLS: tls_source.py and tls_sink.py take their places where it is on.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from mailwye.testing.authority import Authority, KeyPair
+
 Address = tuple[str, int]
 SINK: Address = ("127.0.0.30", 2630)
+ROOT = Path(__file__).resolve().parents[1]
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
@@ -32,6 +39,16 @@ class Load:
     recipients: int = 1
     kept: bool = True
     """Whether a session goes on with its connection, or makes one for each message."""
+    tls: bool = False
+    """STARTTLS in and out; then `recipients` is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When the sending began and when the last reply came, on the clock that all processes share (time.monotonic)."""
+
+    started: float
+    ended: float
 
 
 def tool(name: str) -> str:
@@ -42,25 +59,54 @@ def tool(name: str) -> str:
     return found
 
 
-def send(load: Load, to: Address) -> None:
+def send(load: Load, to: Address) -> Span:
     """Send all; returns when the last message has its reply. Raises CalledProcessError when one was refused."""
+    if load.tls:
+        return _send_with_tls(load, to)
     command = [tool("smtp-source"), "-s", str(load.sessions), "-m", str(load.messages), "-l", str(load.octets)]
     command += ["-r", str(load.recipients)] if load.recipients > 1 else []
     command += ["-d"] if load.kept else []
     command += ["-f", "sender@example.net", "-t", "foo@example.com", f"{to[0]}:{to[1]}"]
+    started = time.monotonic()
     subprocess.run(command, check=True, timeout=300)
+    return Span(started, time.monotonic())
+
+
+def _send_with_tls(load: Load, to: Address) -> Span:
+    """That program says itself when it began: starting Python takes as long as some hundred messages."""
+    numbers = (to[1], load.messages, load.sessions, load.octets)
+    command = [*_module("tls_source"), to[0], *map(str, numbers), "kept" if load.kept else "each"]
+    said = subprocess.run(command, check=True, timeout=300, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    started, ended = map(float, said.split())
+    return Span(started, ended)
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.{name}"]
 
 
 class Sink:
-    """smtp-sink. Its running counter goes to a file in memory: a pipe would need a reader, which takes CPU for each message."""
+    """smtp-sink, or one with TLS.
 
-    def __init__(self, address: Address = SINK) -> None:
+    Its running counter goes to a file in memory: a pipe would need a reader, which takes CPU for each message.
+    """
+
+    def __init__(self, *, tls: bool = False, address: Address = SINK) -> None:
         refuse_if_taken(address)  # smtp-sink sets SO_REUSEPORT: with a forgotten one on the port, each would get a part of the mail
         self._counter = tempfile.TemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)  # noqa: SIM115 — closed in __exit__
-        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        command = [tool("smtp-sink"), "-c", "-m", "4000", *as_user, f"{address[0]}:{address[1]}", "1024"]
-        self._process = subprocess.Popen(command, stdout=self._counter)
+        self._keys = tempfile.TemporaryDirectory()
+        command = self._with_tls(address) if tls else self._plain(address)
+        self._process = subprocess.Popen(command, stdout=self._counter, cwd=ROOT)
         self._address = address
+        self.pid = self._process.pid
+
+    def _plain(self, address: Address) -> list[str]:
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        return [tool("smtp-sink"), "-c", "-m", "4000", *as_user, f"{address[0]}:{address[1]}", "1024"]
+
+    def _with_tls(self, address: Address) -> list[str]:
+        pair = issue_certificate(Path(self._keys.name), "sink.example")
+        return [*_module("tls_sink"), address[0], str(address[1]), str(pair.certificate), str(pair.private_key)]
 
     def __enter__(self) -> Sink:
         wait_for_listener(self._address)
@@ -70,6 +116,7 @@ class Sink:
         self._process.kill()
         self._process.wait()
         self._counter.close()
+        self._keys.cleanup()
 
     @property
     def received(self) -> int:
@@ -89,6 +136,11 @@ class Sink:
                 last, since = now, time.monotonic()
             elif time.monotonic() - since > patience:
                 raise Stuck(f"{last} of {messages} messages arrived, then none for {patience:.0f} s")
+
+
+def issue_certificate(folder: Path, name: str) -> KeyPair:
+    """A fresh P-256 certificate."""
+    return Authority(folder, now=time.time()).issue("server", [name])
 
 
 def refuse_if_taken(address: Address) -> None:

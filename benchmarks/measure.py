@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,10 +42,10 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def proportional_megabytes(pid: int) -> float:
-    """Memory of a family now: a page that n processes share counts 1/n for each (Pss), so a program's code counts once."""
+def proportional_megabytes(pids: Sequence[int]) -> float:
+    """Memory of processes now: a page that n processes share counts 1/n for each (Pss), so a program's code counts once."""
     kilobytes = 0
-    for member in family(pid):
+    for member in pids:
         try:
             lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -54,7 +55,10 @@ def proportional_megabytes(pid: int) -> float:
 
 
 class MemoryWatch:
-    """The highest memory of a family while the block runs, looked at every 0.2 s. It takes CPU: not for timed runs."""
+    """The highest memory of what `pid` started, while the block runs, looked at every 0.2 s. It takes CPU: not for timed runs.
+
+    `pid` is the program that watches the system, so it does not count itself.
+    """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -72,7 +76,7 @@ class MemoryWatch:
 
     def _look(self) -> None:
         while True:
-            self.peak_megabytes = max(self.peak_megabytes, proportional_megabytes(self._pid))
+            self.peak_megabytes = max(self.peak_megabytes, proportional_megabytes(family(self._pid)[1:]))
             if self._ended.wait(0.2):
                 return
 

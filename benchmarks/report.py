@@ -71,26 +71,25 @@ def table(results: Sequence[Result], reference: str) -> str:
     rows = ["| " + " | ".join(COLUMNS) + " |", "|---" + "|--:" * (len(COLUMNS) - 1) + "|"]
     for result in results:
         figures = others[result.system]
-        has_cost = result.counted is not None or figures["cpu_seconds_per_1000"].median > 0
         cells = [
             result.system,
             _spread(figures["accepted_per_second"], 0),
             _spread(figures["delivered_per_second"], 0),
-            _spread(figures["cpu_seconds_per_1000"], 2) if has_cost else "–",
+            _spread(figures["cpu_seconds_per_1000"], 2),
             f"{result.counted.peak_megabytes:.0f}" if result.counted else "–",
             f"{result.counted.syncs_per_message:.2f}" if result.counted else "–",
-            *_ratios(figures, others.get(reference), has_cost),
+            *_ratios(figures, others.get(reference)),
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 
 
-def _ratios(figures: dict[str, Spread], reference: dict[str, Spread] | None, has_cost: bool) -> tuple[str, str]:
+def _ratios(figures: dict[str, Spread], reference: dict[str, Spread] | None) -> tuple[str, str]:
     if reference is None:
         return "–", "–"
     speed = figures["delivered_per_second"].median / reference["delivered_per_second"].median
     cost = figures["cpu_seconds_per_1000"].median / reference["cpu_seconds_per_1000"].median
-    return f"× {speed:.2f}", f"× {cost:.2f}" if has_cost else "–"
+    return f"× {speed:.2f}", f"× {cost:.2f}"
 
 
 def _spread(value: Spread, digits: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import tempfile
 import time
@@ -20,7 +21,7 @@ Make = Callable[[Path, tuple[str, ...]], System]
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One timed run, and how the machine was right before it."""
+    """One timed run, and how the machine was right before it. Without a system the CPU is that of generator and sink."""
 
     accepted_per_second: float
     delivered_per_second: float
@@ -62,22 +63,29 @@ def timed_run(make: Make, load: Load, where: Path) -> Timed:
         folder = Path(name)
         folder.chmod(0o755)
         others = others_now()
-        with Sink() as sink, contextlib.ExitStack() as stack:
+        with Sink(tls=load.tls) as sink, contextlib.ExitStack() as stack:
             system = make(folder, ())
             stack.callback(system.stop)
             send(warm_up, system.address)
             sink.wait_until(warm_up.messages)
             time.sleep(0.3)
-            cpu_before = cpu_seconds(system.pid) if system.pid else 0.0
-            started = time.monotonic()
-            send(load, system.address)
-            accepted = time.monotonic() - started
+            cpu_before = _cpu(system, sink)
+            sent = send(load, system.address)
+            accepted = sent.ended - sent.started
             sink.wait_until(warm_up.messages + load.messages)
-            delivered = time.monotonic() - started
+            delivered = time.monotonic() - sent.started
             time.sleep(0.3)  # what a system does after the last delivery belongs to its cost
-            cpu = cpu_seconds(system.pid) - cpu_before if system.pid else 0.0
+            cpu = _cpu(system, sink) - cpu_before
             _verify(sink, system, warm_up.messages + load.messages)
     return Timed(load.messages / accepted, load.messages / delivered, cpu / load.messages * 1000, others)
+
+
+def _cpu(system: System, sink: Sink) -> float:
+    """Seconds that the system took so far; where there is none, those of the load itself."""
+    if system.pid:
+        return cpu_seconds(system.pid)
+    times = os.times()
+    return times.children_user + times.children_system + cpu_seconds(sink.pid)
 
 
 def counted_run(make: Make, load: Load, where: Path) -> Counted:
@@ -95,7 +103,7 @@ def counted_run(make: Make, load: Load, where: Path) -> Counted:
             "-o",
             calls.name,
         )
-        with Sink() as sink, contextlib.ExitStack() as stack:
+        with Sink(tls=load.tls) as sink, contextlib.ExitStack() as stack:
             system = make(folder, trace)
             stack.callback(system.stop)
             with MemoryWatch(system.pid) as memory:

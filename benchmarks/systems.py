@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.load import PATH, SINK, Address, Stuck, refuse_if_taken, tool, wait_for_listener
+from benchmarks.load import PATH, SINK, Address, Stuck, issue_certificate, refuse_if_taken, tool, wait_for_listener
 
 LISTENS: Address = ("127.0.0.31", 2631)
 
@@ -62,12 +62,19 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 disable_dns_lookups = yes
 alias_maps =
 local_recipient_maps =
-smtp_tls_security_level = none
+smtp_tls_security_level = may
+smtp_tls_CApath = /etc/ssl/certs
+smtp_tls_session_cache_database = btree:${{data_directory}}/smtp_scache
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {keys.certificate}
+smtpd_tls_key_file = {keys.private_key}
 """
 
 
 class Postfix:
-    """Debian's settings: what is not in MAIN_CF is as packaged. master.cf is Debian's but for the listener's address and chroot."""
+    """Debian's settings: what is not in MAIN_CF is as packaged, TLS as its installation sets it. master.cf is Debian's but for the
+    listener's address and chroot.
+    """
 
     name = "Postfix"
     address = LISTENS
@@ -78,11 +85,13 @@ class Postfix:
         for name in ("spool", "data", "config"):
             (directory / name).mkdir()
         shutil.chown(directory / "data", "postfix")
-        (self._config / "main.cf").write_text(MAIN_CF.format(directory=directory, sink=SINK))
+        keys = issue_certificate(directory / "keys", "postfix.example")
+        (self._config / "main.cf").write_text(MAIN_CF.format(directory=directory, sink=SINK, keys=keys))
         (self._config / "master.cf").write_text(f"{LISTENS[0]}:{LISTENS[1]} inet n - n - - smtpd\n" + services_without_chroot())
         self._environment = {**os.environ, "PATH": PATH}
         command = [*prefix, tool("postfix"), "-c", str(self._config), "start-fg"]
-        self._process = subprocess.Popen(command, env=self._environment, start_new_session=True, stdout=subprocess.DEVNULL)
+        with self._log.open("ab") as log:  # its shell says on standard error that it was terminated
+            self._process = subprocess.Popen(command, env=self._environment, start_new_session=True, stdout=log, stderr=log)
         self.pid = self._process.pid
         _wait_ready(self._process, self._log)
 
@@ -116,6 +125,9 @@ name = "mx"
 kind = "mx"
 address = "{listens[0]}"
 port = {listens[1]}
+[tls]
+certificate = "{keys.certificate}"
+private_key = "{keys.private_key}"
 [limits]
 connections_per_address = 4000
 """
@@ -145,7 +157,9 @@ class Mailwye:
         refuse_if_taken(LISTENS)
         self.name = "Mailwye" if workers == 0 else f"Mailwye, {workers} worker{'s' * (workers > 1)}"
         self._config, log = directory / "mailwye.toml", directory / "log"
-        self._config.write_text(TOML.format(listens=LISTENS, workers=workers))
+        self._config.write_text(
+            TOML.format(listens=LISTENS, workers=workers, keys=issue_certificate(directory / "keys", "mailwye.example"))
+        )
         users = "\n".join(f"  - {{PrimarySmtpAddress: {number}foo@example.com}}" for number in range(1, 101))
         (directory / "organization.yaml").write_text(YAML.format(sink=SINK, users=users))
         self._run("apply", "-f", str(directory / "organization.yaml"))

@@ -24,6 +24,8 @@ WORKLOADS = {
         Workload("each", "4 KiB, 20 sessions, a connection per message", Load(2500, kept=False)),
         Workload("large", "100 KiB, 20 kept sessions", Load(1500, octets=102_400), 3),
         Workload("many", "4 KiB, 50 recipients of a domain, 20 kept sessions", Load(600, recipients=50), 3),
+        Workload("tls", "STARTTLS in and out, 4 KiB, 20 kept sessions", Load(1200, tls=True)),
+        Workload("tls-each", "STARTTLS in and out, 4 KiB, 20 sessions, a connection per message", Load(800, kept=False, tls=True), 3),
         Workload("crowd", "4 KiB, 200 kept sessions", Load(3000, sessions=200), 5),
     )
 }
