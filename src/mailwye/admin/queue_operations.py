@@ -4,7 +4,7 @@ so that the control socket, the command line without a service, and later the AP
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,15 @@ HEADER_OCTETS = 16_384  # how much of a message `show` prints
 ROWS_ANSWERED = 1_000  # how many of the changed deliveries an answer names; `count` counts them all
 ROWS_TRACED = 100_000  # how many of the changed deliveries get an event of their own in the trace, by one operation
 
+PAGE = 1_000  # deliveries that are changed in one commit
+
 _EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
+_STATES = {
+    "retry": frozenset({DeliveryState.QUEUED}),
+    "hold": frozenset({DeliveryState.QUEUED}),
+    "release": frozenset({DeliveryState.HELD}),
+    "delete": frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
+}
 
 
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
@@ -58,33 +66,48 @@ async def run(
 async def _change(
     operation: str, query: QueueQuery, engines: Sequence[QueueEngine], clock: Clock, trace: TraceRecorder | None
 ) -> dict[str, Any]:
+    """Page by page: mail goes on between them, however much there is to change."""
     now = clock.now()
     count = 0
     rows: list[QueueRow] = []
     for engine in engines:
-        affected = await engine.inspect(_affected_by(operation, query))
-        match operation:
-            case "hold":
-                changed = await engine.hold(query)
-            case "release":
-                changed = await engine.release(query)
-            case "retry":
-                changed = await engine.retry(query, now)
-            case _:
-                affected = await engine.delete(query)
-                changed = len(affected)
-        count += changed
-        if trace is not None and changed:
-            for row in affected[:ROWS_TRACED]:
-                trace.record(_event(operation, row, now))
-        rows += affected[: ROWS_ANSWERED - len(rows)] if changed else []
+        traced = 0
+        async for affected, changed in _pages(operation, query, engine, now):
+            count += changed
+            if not changed:
+                continue
+            if trace is not None:
+                for row in affected[: ROWS_TRACED - traced]:
+                    trace.record(_event(operation, row, now))
+                traced += len(affected)
+            rows += affected[: ROWS_ANSWERED - len(rows)]
     return {"count": count, "rows": [as_dict(row) for row in rows]}
 
 
-def _affected_by(operation: str, query: QueueQuery) -> QueueQuery:
-    """The query narrowed to the state that the operation changes, for the trace."""
-    state = DeliveryState.HELD if operation == "release" else DeliveryState.QUEUED
-    return replace(query, states=frozenset({state}), limit=min(query.limit, ROWS_TRACED))
+async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: float) -> AsyncIterator[tuple[Sequence[QueueRow], int]]:
+    """Change what `query` means in one engine: for each page the deliveries, and how many of them were changed (some may have been
+    leased in between).
+    """
+    left = query.limit
+    states = _STATES[operation] & query.states if query.states else _STATES[operation]
+    page = replace(query, states=states)
+    while left > 0 and states:
+        page = replace(page, limit=min(left, PAGE))
+        found = await engine.inspect(page)
+        if not found:
+            return
+        match operation:
+            case "hold":
+                yield found, await engine.hold(page)
+            case "release":
+                yield found, await engine.release(page)
+            case "retry":
+                yield found, await engine.retry(page, now)
+            case _:
+                gone = await engine.delete(page)
+                yield gone, len(gone)
+        left -= len(found)
+        page = replace(page, after=found[-1].delivery.id)
 
 
 async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, Any]:

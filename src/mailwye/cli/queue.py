@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ANSWER_SECONDS = 3_600.0  # to change a million deliveries takes a minute or two
+
 MARKS = {"leased": "*", "held": "!"}  # as Postfix's mailq marks active and held messages
 
 
@@ -49,7 +51,7 @@ def _selection(command: F) -> F:
 def _ask(config: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     installation = read(config)
     work_as_owner(installation)
-    answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", **arguments)
+    answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", timeout=ANSWER_SECONDS, **arguments)
     if answer is None:
         return asyncio.run(_offline(installation, operation, arguments))
     if answer.get("missing"):

@@ -111,6 +111,19 @@ async def test_counts_are_added_up() -> None:
     }
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 1000])
+async def test_changes_go_page_by_page(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    monkeypatch.setattr(queue_operations, "PAGE", page)
+    engines = await two_engines()
+    assert (await run("hold", engines, limit=1))["count"] == 2  # the oldest of each engine
+    assert (await run("hold", engines))["count"] == 2
+    assert (await run("release", engines, sender="john@contoso.com"))["count"] == 3
+    answer = await run("delete", engines)
+    assert (answer["count"], len(answer["rows"])) == (4, 4)
+    assert (await run("delete", engines))["count"] == 0
+    assert (await run("hold", engines, states=["held"]))["count"] == 0
+
+
 async def test_an_answer_names_a_bounded_number_of_what_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_operations, "ROWS_ANSWERED", 3)
     monkeypatch.setattr(queue_operations, "ROWS_TRACED", 1)
