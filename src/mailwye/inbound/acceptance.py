@@ -30,6 +30,8 @@ SUBJECT_CHARACTERS = 256
 MESSAGE_ID_CHARACTERS = 998
 """How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
 
+_NO_HEADER = Header(b"", [])
+_NOTHING_FOUND = ContentEnded(0)
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
 _NO_FIELD = Reply(554, "5.6.0", "The message begins with a continuation line: no header field comes before it (RFC 5322 section 2.2.3)")
@@ -66,8 +68,8 @@ class Intake:
         self._writer = context.queue.content_writer()
         self._start = bytearray()  # the content so far, until its header section is complete
         self._streaming = False
-        self._found = ContentEnded(0)  # what the protocol machine found out about the content
-        self._header = Header(b"", [])
+        self._found = _NOTHING_FOUND  # what the protocol machine found out about the content
+        self._header = _NO_HEADER
         self._removed: tuple[str, ...] = ()
         self.id = context.new_id()
         self.at = context.clock.now()
@@ -82,7 +84,7 @@ class Intake:
         if not self._start:
             end = find_header_end(data)
             if end >= 0:
-                return self._begin(data[:end], data[end:])
+                return self._begin(data[:end], memoryview(data)[end:])
             self._start += data
         else:
             # The blank line may have begun up to three octets before the new data; searching from there keeps the cost linear.
@@ -91,13 +93,13 @@ class Intake:
             end = find_header_end(self._start, searched)
             if end >= 0:
                 start, self._start = bytes(self._start), bytearray()
-                return self._begin(start[:end], start[end:])
+                return self._begin(start[:end], memoryview(start)[end:])
         limit = self._context.limits.header_octets
         if len(self._start) > limit:
             self._refuse(_header_too_large(limit))
         return None
 
-    def _begin(self, block: bytes, body: bytes) -> Awaitable[None] | None:
+    def _begin(self, block: bytes, body: bytes | memoryview) -> Awaitable[None] | None:
         """The header section is complete: check it, transform it, and let it go ahead of the body."""
         self._streaming = True
         header = self._header = scan(block)
@@ -185,7 +187,7 @@ class Intake:
         transaction = self._transaction
         mail = transaction.mail
         # One pass instead of one per name: the first field of each name, as Header.get finds it.
-        first = {field.name: field for field in reversed(self._header.fields)}
+        first = {field[0]: field for field in reversed(self._header.fields)}
         message_id = _value(self._header, first, b"message-id")
         if not message_id and transaction.facts.listener_kind != "mx":
             message_id = self._own_message_id()

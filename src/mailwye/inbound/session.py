@@ -243,6 +243,8 @@ class Session(asyncio.Protocol):
                     self._answer(dialogue.handle(event))
         if self._phase is _DIALOGUE:
             self._write(connection.data_to_send())
+            if self._timer is not None and not connection.in_transfer:
+                return  # deadlines only move away, but for those of content
         self._arm()
 
     def _answer(self, outcome: Reply | Wait | None, now: float | None = None) -> None:

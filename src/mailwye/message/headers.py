@@ -58,7 +58,7 @@ class Header:
     def count(self, name: str) -> int:
         """How many fields have this name."""
         wanted = name.lower().encode("ascii")
-        return sum(field[0] == wanted for field in self.fields)
+        return [field[0] for field in self.fields].count(wanted)
 
 
 def find_header_end(data: bytes | bytearray, start: int = 0) -> int:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 # Postfix's long queue id alphabet: base 52 without vowels, so that an id never spells a word.
 ALPHABET = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
 
 
-def _base52(value: int, width: int) -> str:
-    digits: list[str] = []
-    while value:
-        value, digit = divmod(value, 52)
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits)).rjust(width, ALPHABET[0])
+_PAIRS = tuple(a + b for a in ALPHABET for b in ALPHABET)
 
 
 def queue_id(now: float, worker: int, counter: int) -> str:
@@ -20,4 +17,14 @@ def queue_id(now: float, worker: int, counter: int) -> str:
     Never reused as long as one worker makes fewer than 2,704 ids in one microsecond of its clock; callers pass a time that
     does not go back (`max(last, now)`).
     """
-    return _base52(int(now * 1_000_000), 9) + ALPHABET[worker % 52] + _base52(counter % 2704, 2)
+    rest, low = divmod(int(now * 1_000_000), 2704)
+    high, middle = divmod(rest, 2704)
+    return f"{_five_digits(high)}{_PAIRS[middle]}{_PAIRS[low]}{ALPHABET[worker % 52]}{_PAIRS[counter % 2704]}"
+
+
+@lru_cache(maxsize=2)
+def _five_digits(value: int) -> str:
+    """The digits that change every 7 s."""
+    high, low = divmod(value, 2704)
+    higher, middle = divmod(high, 2704)
+    return f"{ALPHABET[higher % 52]}{_PAIRS[middle]}{_PAIRS[low]}"

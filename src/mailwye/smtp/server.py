@@ -129,6 +129,11 @@ class ServerConnection:
         """True after AUTH was answered 235 in this session."""
         return self._session.authenticated
 
+    @property
+    def in_transfer(self) -> bool:
+        """True while content is on its way: its deadlines are earlier than those of commands."""
+        return self._session.transfer is not None
+
     def data_to_send(self) -> bytes:
         """Octets for the peer since the last call; replies of one burst in one piece."""
         out = self._session.out
