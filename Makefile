@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: help demo run test check bench constraints clean
+.PHONY: help demo run test check bench torture constraints clean
 help:
 	@echo "make demo   set up, then run the story of John, Bob and Sun on loopback"
 	@echo "make run    serve with mailwye.toml of this folder (CONFIG=FILE for another)"
 	@echo "make test   everything: checks, unit, simulation, real counterparts"
 	@echo "make check  the fast part: style, types, layers, unit tests"
 	@echo "make bench  measure against Postfix"
+	@echo "make torture  prove that nothing acknowledged is lost: the long forms, as root; writes docs/reliability.md"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,6 +41,14 @@ test: check
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/relay.py
+
+torture: $(STAMP)
+	sh tests/counterparts/install.sh
+	$(BIN)/python -m torture kill --kills 200 --write
+	$(BIN)/python -m torture kill --kills 200 --workers 2 --write
+	$(BIN)/python -m torture power --cuts 50 --filesystem ext4 --write
+	$(BIN)/python -m torture power --cuts 50 --filesystem xfs --write
+	$(BIN)/python -m torture restart --times 100 --write
 
 constraints: $(STAMP)
 	$(BIN)/pip freeze --exclude-editable > constraints.txt

@@ -22,9 +22,7 @@ _FOLDER = Path(__file__).parent
 def main(arguments: list[str] | None = None) -> int:
     """Run one test, print and maybe write its result; 0 when it passed."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parse(words)
-    if options.seed is None:
-        options.seed = random.SystemRandom().randrange(1_000_000)
+    options = parse(words)
     print(f"seed {options.seed}", flush=True)
     result = asyncio.run(importlib.import_module(f"torture.{options.command}").run(options))
     print(report.text(result))
@@ -35,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if result.good else 1
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
+def parse(words: list[str]) -> argparse.Namespace:
+    """The options of one command; where no seed is given, with a new one."""
     abouts = _commands()
     parser = argparse.ArgumentParser(prog="python -m torture", description="Prove that nothing acknowledged is lost.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -47,7 +46,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
         one.add_argument("--write", action="store_true", help="write the result into docs/reliability.md")
         if name in words[:1]:
             importlib.import_module(f"torture.{name}").add_arguments(one)
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000)
+    return options
 
 
 def _commands() -> dict[str, str]:

@@ -58,14 +58,6 @@ class Image:
             _run("umount", str(self.mount_point))
 
 
-def missing(kind: str) -> str:
-    """What this machine lacks for images of `kind`, in words; "" for nothing. Tries to mount one."""
-    for name in (_MAKE[kind][0], "xfs_io", "mount"):
-        if shutil.which(name, path=PATH) is None:
-            return f"{name} is not installed (sh tests/counterparts/install.sh)"
-    return ""
-
-
 @contextlib.contextmanager
 def image(kind: str, directory: Path) -> Iterator[Image]:
     """An empty file system of `kind` ("ext4", "xfs"), its file in `directory`; mounted, and gone afterwards.

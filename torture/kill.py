@@ -78,6 +78,7 @@ async def _kill_once(world: Rig, gateway: Gateway, rng: random.Random, longest: 
 def _rows(verdict: Verdict, kills: list[Kill], sender: Sender) -> tuple[Row, ...]:
     surplus = count_between(verdict.duplicates, [kill.at for kill in kills])
     excess = sum(surplus[number] > kill.sessions for number, kill in enumerate(kills))
+    ages = _ages(verdict, kills)
     sessions = statistics.median(kill.sessions for kill in kills)
     starts = sorted(kill.start for kill in kills)
     return (
@@ -85,11 +86,17 @@ def _rows(verdict: Verdict, kills: list[Kill], sender: Sender) -> tuple[Row, ...
         *loss_rows(verdict),
         *duplicate_rows(verdict, len(kills), "a kill"),
         Row("most duplicates of one kill", f"{max(surplus.values(), default=0)}"),
+        Row("first copy of a duplicate arrived before the kill", f"{max(ages, default=0.0) * 1000:.0f} ms at most"),
         Row("kills with more duplicates than outbound sessions", f"{excess} (open at a kill: median {sessions:.0f})", "0", excess == 0),
         Row(
             "start to first 220", f"median {statistics.median(starts):.2f} s, longest {starts[-1]:.2f} s", "2 s at most", starts[-1] <= 2.0
         ),
     )
+
+
+def _ages(verdict: Verdict, kills: list[Kill]) -> list[float]:
+    """Of each duplicate: seconds from its first arrival to the next kill, which kept the service from noting that."""
+    return [next((kill.at - one.at for kill in kills if kill.at >= one.at), 0.0) for one in verdict.first_copies]
 
 
 def load_conditions(sessions: int, rate: float) -> tuple[str, ...]:

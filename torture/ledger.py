@@ -102,8 +102,9 @@ class ReceiverBook(Book):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of everything promised. `lost`: neither arrived, nor queued, nor returned. `altered`: arrived with other content.
-    `duplicates`: surplus arrivals of one pair. `queued`: still in the queue. `returned`: by a DSN "failed", and did not arrive.
-    `unpromised`: arrived though the sender saw no 250 (he sent it again). `fsck`: "clean", or what `mailwye queue fsck` said.
+    `duplicates`: surplus arrivals of one pair; `first_copies`: the first arrival of each of them. `queued`: still in the queue.
+    `returned`: by a DSN "failed", and did not arrive. `unpromised`: arrived though the sender saw no 250 (he sent it again).
+    `fsck`: "clean", or what `mailwye queue fsck` said.
     """
 
     promised: int
@@ -114,6 +115,7 @@ class Verdict:
     returned: int
     unpromised: int
     fsck: str = "clean"
+    first_copies: tuple[Received, ...] = ()
 
     @property
     def kept(self) -> bool:
@@ -138,8 +140,9 @@ def judge(sent: SenderBook, received: ReceiverBook, queued: Iterable[Pair] = (),
         else:
             lost.append(pair)
     surplus = tuple(one for arrivals in received.arrivals.values() for one in arrivals[1:])
+    first = tuple(arrivals[0] for arrivals in received.arrivals.values() for _ in arrivals[1:])
     unpromised = sum(pair not in sent.promised for pair in received.arrivals)
-    return Verdict(len(sent.promised), tuple(lost), tuple(altered), surplus, still, returned, unpromised, fsck)
+    return Verdict(len(sent.promised), tuple(lost), tuple(altered), surplus, still, returned, unpromised, fsck, first)
 
 
 def outstanding(sent: SenderBook, received: ReceiverBook) -> set[Pair]:

@@ -23,6 +23,8 @@ need nsd nsd
 need unbound unbound
 need swaks swaks libnet-ssleay-perl
 need strace strace
+need xfs_io xfsprogs
+need mkfs.ext4 e2fsprogs
 exim_missing=""
 [ -x "$unpacked/exim/usr/sbin/exim4" ] || exim_missing=yes
 
