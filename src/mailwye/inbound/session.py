@@ -240,7 +240,9 @@ class Session(asyncio.Protocol):
                     self._write(connection.data_to_send())
                     self._close()
                 case _:
-                    self._answer(dialogue.handle(event))
+                    outcome = dialogue.handle(event)
+                    if outcome is not None:
+                        self._answer(outcome)
         if self._phase is _DIALOGUE:
             self._write(connection.data_to_send())
             if self._timer is not None and not connection.in_transfer:

@@ -5,7 +5,7 @@ the catalogue of standard replies.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 
@@ -40,6 +40,7 @@ class Reply:
     code: int
     enhanced: str
     text: str
+    _wire: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def severity(self) -> Severity:
@@ -65,6 +66,11 @@ class Reply:
         """The octets for the wire: every line at most 512 octets of printable ASCII, whatever the text holds; the status code on each
         line (RFC 2034 section 4).
         """
+        if not self._wire:
+            object.__setattr__(self, "_wire", self._encoded())  # most replies are said again and again
+        return self._wire
+
+    def _encoded(self) -> bytes:
         text = self.text
         status = f"{self.enhanced} " if self.enhanced else ""
         if len(text) < 490 and text.isascii() and text.isprintable():

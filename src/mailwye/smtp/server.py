@@ -85,7 +85,7 @@ class ServerConnection:
                 return None
             if session.farewell is not None and session.transfer is None:
                 session.end(*session.farewell)
-            elif not _read(session):
+            elif not session.input or not _read(session):
                 if not session.eof:
                     return None
                 session.end(None, "lost")
