@@ -38,7 +38,7 @@ def test_functions_are_short() -> None:
 
 
 def test_rooms_are_not_crowded() -> None:
-    rooms = {folder: len(list(folder.glob("*.py"))) for folder in {path.parent for path in _modules()}}
+    rooms = {folder: len(list(folder.glob("*.py"))) for folder in {path.parent for path in SOURCE.rglob("*.py")}}
     assert {str(folder.relative_to(ROOT)): n for folder, n in rooms.items() if n > ENTRIES_IN_A_ROOM} == {}
 
 
