@@ -10,7 +10,7 @@ help:
 	@echo "make run    serve with mailwye.toml of this folder (CONFIG=FILE for another)"
 	@echo "make test   everything: checks, unit, simulation, real counterparts"
 	@echo "make check  the fast part: style, types, layers, unit tests"
-	@echo "make bench  measure against Postfix"
+	@echo "make bench  measure beside Postfix, and how the cost grows, into docs/performance.md (root, 25 minutes, a quiet machine)"
 	@echo "make torture  prove that nothing acknowledged is lost: the long forms, as root; writes docs/reliability.md"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -40,7 +40,8 @@ test: check
 	$(BIN)/pytest -q -n auto --dist loadgroup tests/conformance tests/simulation tests/integration tests/e2e tests/torture
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/relay.py
+	$(BIN)/python benchmarks/relay.py --write
+	$(BIN)/python benchmarks/growth.py --write
 
 torture: $(STAMP)
 	sh tests/counterparts/install.sh

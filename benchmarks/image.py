@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,23 +23,30 @@ class Place:
     description: str
 
 
-@contextmanager
+@contextlib.contextmanager
 def measured_place(where: Path | None) -> Iterator[Place]:
     """`where` as it is; without it a fresh loop image if root may mount one, else the temporary folder as it is. Nothing stays behind."""
-    with tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name:
+    with tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        if where is not None or os.geteuid() != 0 or shutil.which("mkfs.ext4", path=_PATH) is None:
-            yield Place(folder, f"{_file_system(folder)} as it is: {'--where' if where else 'not root, so no image with a journal'}")
+        if where is not None:
+            yield Place(folder, f"{_file_system(folder)} as it is (--where)")
             return
-        with _mounted(folder / "image", folder / "mount") as mount:
-            yield Place(mount, "ext4 with a journal (data=ordered) in a loop image")
+        if os.geteuid() != 0 or shutil.which("mkfs.ext4", path=_PATH) is None:
+            yield Place(folder, f"{_file_system(folder)} as it is: no root or no mkfs.ext4, so no image with a journal")
+            return
+        try:
+            mount = stack.enter_context(_mounted(folder / "image", folder / "mount"))
+        except subprocess.CalledProcessError:
+            yield Place(folder, f"{_file_system(folder)} as it is: mounting an image with a journal is not permitted here")
+            return
+        yield Place(mount, "ext4 with a journal (data=ordered) in a loop image")
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _mounted(image: Path, mount: Path) -> Iterator[Path]:
     mount.mkdir()
     with image.open("wb") as file:

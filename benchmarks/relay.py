@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benc
 
 from benchmarks.image import Place, measured_place
 from benchmarks.load import Load
-from benchmarks.report import Result, conditions, table, write
+from benchmarks.report import Result, conditions, say, table, unquiet_words, write
 from benchmarks.runs import Counted, Make, Timed, counted_run, spreads, timed_run
-from benchmarks.systems import Mailwye, Nothing, Postfix
+from benchmarks.systems import Mailwye, Nothing, Postfix, mailwye_name
 from benchmarks.workloads import WORKLOADS, Workload
 
 REFERENCE = "Postfix"
@@ -44,16 +44,12 @@ def candidates(options: argparse.Namespace) -> list[Candidate]:
         "postfix": Candidate("Postfix", Postfix, 0),
     }
     for workers in options.workers:
-        known[f"mailwye{workers}"] = Candidate(_mailwye_name(workers), partial(_mailwye, workers), 1)
+        known[f"mailwye{workers}"] = Candidate(mailwye_name(workers), partial(_mailwye, workers), 1)
     return [candidate for name, candidate in known.items() if options.only in (None, name.rstrip("0123456789"))]
 
 
 def _mailwye(workers: int, folder: Path, prefix: tuple[str, ...]) -> Mailwye:
     return Mailwye(folder, workers, prefix)
-
-
-def _mailwye_name(workers: int) -> str:
-    return "Mailwye" if workers == 0 else f"Mailwye, {workers} worker{'s' * (workers > 1)}"
 
 
 def load_for(workload: Workload, candidate: Candidate, options: argparse.Namespace) -> Load:
@@ -84,19 +80,6 @@ def measure(workload: Workload, options: argparse.Namespace, place: Place) -> li
 
 def _others(run: Timed) -> str:
     return "" if run.others.quiet else f"  (others used {run.others.busy:.0%} of the machine before, {run.others.stolen:.0%} was stolen)"
-
-
-def say(text: str) -> None:
-    """Progress: not part of the result."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def unquiet(results: Sequence[Result]) -> list[str]:
-    """The runs that others may have disturbed."""
-    disturbed = [run.others for result in results for run in result.runs if not run.others.quiet]
-    if not disturbed:
-        return []
-    return [f"{len(disturbed)} of {sum(len(result.runs) for result in results)} runs, up to {max(one.busy for one in disturbed):.0%}"]
 
 
 def as_json(results: Sequence[Result]) -> Iterator[dict[str, object]]:
@@ -140,7 +123,9 @@ def main() -> None:
     selected = [WORKLOADS[name] for name in options.workload or WORKLOADS]
     with measured_place(options.where) as place:
         results = {workload.name: measure(workload, options, place) for workload in selected}
-        text = conditions(place.description, options.runs, unquiet([one for found in results.values() for one in found]))
+        text = conditions(
+            place.description, options.runs, unquiet_words([run.others for found in results.values() for one in found for run in one.runs])
+        )
     if options.json:
         print(json.dumps({name: list(as_json(found)) for name, found in results.items()}, indent=2))
     else:

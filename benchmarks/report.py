@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.load import tool
+from benchmarks.measure import Machine
 from benchmarks.runs import Counted, Spread, Timed, spreads
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -33,16 +34,31 @@ COLUMNS = ("system", "accepted/s", "end to end/s", "CPU s per 1,000", "peak MB",
 """The last two are ratios to the reference."""
 
 
-def conditions(file_system: str, runs: int, unquiet: Sequence[str]) -> str:
+def say(text: str) -> None:
+    """Progress: not part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def unquiet_words(looks: Sequence[Machine]) -> str:
+    """How many of the looks before runs found others at work, and how much; empty where none did."""
+    disturbed = [one for one in looks if not one.quiet]
+    if not disturbed:
+        return ""
+    busiest, stolen = max(one.busy for one in disturbed), max(one.stolen for one in disturbed)
+    return f"before {len(disturbed)} of {len(looks)} runs, up to {busiest:.0%} busy, {stolen:.0%} stolen"
+
+
+def conditions(file_system: str, runs: int, unquiet: str) -> str:
     """Under which the figures were taken: one line for each kind, so that nobody must ask."""
     postfix = subprocess.run([tool("postconf"), "-d", "-h", "mail_version"], check=True, capture_output=True, text=True).stdout.strip()
     lines = [
         f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, {_machine()}, Python {platform.python_version()}, Postfix {postfix}.",
         f"Queues on {file_system}. Medians of {runs} (least to greatest); generator and sink share the cores.",
+        "Load averages at the end (the benchmark's own load is in them): " + ", ".join(f"{one:.1f}" for one in os.getloadavg()) + ".",
         f"`{shlex.join(['python', *_relative(sys.argv)])}`",
     ]
     if unquiet:
-        lines.append("**Others used the machine** before: " + "; ".join(unquiet) + ". Do not quote these figures.")
+        lines.append(f"**Others used the machine** {unquiet}. Do not quote these figures.")
     return "  \n".join(lines) + "\n"
 
 

@@ -76,7 +76,7 @@ def timed_run(make: Make, load: Load, where: Path) -> Timed:
             delivered = time.monotonic() - sent.started
             time.sleep(0.3)  # what a system does after the last delivery belongs to its cost
             cpu = _cpu(system, sink) - cpu_before
-            _verify(sink, system, warm_up.messages + load.messages)
+            verify(sink, system, warm_up.messages + load.messages)
     return Timed(load.messages / accepted, load.messages / delivered, cpu / load.messages * 1000, others)
 
 
@@ -112,7 +112,7 @@ def counted_run(make: Make, load: Load, where: Path) -> Counted:
                 sink.wait_until(load.messages)
                 time.sleep(0.3)
             syncs = _finished_calls(calls.name) - before
-            _verify(sink, system, load.messages)
+            verify(sink, system, load.messages)
     return Counted(syncs / load.messages, memory.peak_megabytes)
 
 
@@ -121,7 +121,8 @@ def _finished_calls(path: str) -> int:
     return sum(") " in line and " = " in line for line in Path(path).read_text().splitlines())
 
 
-def _verify(sink: Sink, system: System, messages: int) -> None:
+def verify(sink: Sink, system: System, messages: int) -> None:
+    """That exactly `messages` arrived and none of them waits still. Raises Stuck."""
     deadline = time.monotonic() + 10
     while (waiting := system.waiting()) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -153,28 +155,36 @@ class Mailwye:
 
     address = LISTENS
 
-    def __init__(self, directory: Path, workers: int = 0, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, workers: int = 0, prefix: tuple[str, ...] = (), prepare: Callable[[Path], None] | None = None
+    ) -> None:
+        """`prepare` saves an organization, and may do more, before the start; it gets the path of mailwye.toml."""
         refuse_if_taken(LISTENS)
-        self.name = "Mailwye" if workers == 0 else f"Mailwye, {workers} worker{'s' * (workers > 1)}"
+        self.name = mailwye_name(workers)
         self._config, log = directory / "mailwye.toml", directory / "log"
-        self._config.write_text(
-            TOML.format(listens=LISTENS, workers=workers, keys=issue_certificate(directory / "keys", "mailwye.example"))
-        )
-        users = "\n".join(f"  - {{PrimarySmtpAddress: {number}foo@example.com}}" for number in range(1, 101))
-        (directory / "organization.yaml").write_text(YAML.format(sink=SINK, users=users))
-        self._run("apply", "-f", str(directory / "organization.yaml"))
+        keys = issue_certificate(directory / "keys", "mailwye.example")
+        self._config.write_text(TOML.format(listens=LISTENS, workers=workers, keys=keys))
+        (prepare or self._apply)(self._config)
+        started = time.monotonic()
         with log.open("ab") as file:
             command = [*prefix, sys.executable, "-m", "mailwye", "serve", "--config", str(self._config)]
             self._process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
         self.pid = self._process.pid
         _wait_ready(self._process, log)
+        self.ready_seconds = time.monotonic() - started
+
+    def _apply(self, config: Path) -> None:
+        users = "\n".join(f"  - {{PrimarySmtpAddress: {number}foo@example.com}}" for number in range(1, 101))
+        file = config.with_name("organization.yaml")
+        file.write_text(YAML.format(sink=SINK, users=users))
+        self._run("apply", "-f", str(file))
 
     def _run(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "mailwye", *arguments, "--config", str(self._config)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def waiting(self) -> int:
-        return len(json.loads(self._run("queue", "list", "--json")))
+        return len(json.loads(self._run("queue", "list", "--recipient", "*@example.com", "--json")))
 
     def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -182,9 +192,14 @@ class Mailwye:
         _end(self._process)
 
 
+def mailwye_name(workers: int) -> str:
+    """As tables name it."""
+    return "Mailwye" if workers == 0 else f"Mailwye, {workers} worker{'s' * (workers > 1)}"
+
+
 def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     try:
-        wait_for_listener(LISTENS)
+        wait_for_listener(LISTENS, process)
     except Stuck as stuck:
         _end(process)
         raise SystemExit(f"{stuck}; the end of its log:\n{log.read_text()[-2000:]}") from stuck
