@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mailwye.storage.sqlite.trace_reader import TraceReader
@@ -156,6 +157,32 @@ async def test_a_refused_message_has_a_row_of_its_session(store: Store) -> None:
         ("", "session-8", "x@contoso.com", "550 5.4.1"),
         ("", "session-9", "", "550 5.7.64 no"),
     ]
+
+
+async def test_one_event_for_several_recipients_is_found_for_each(store: Store) -> None:
+    names = ("sun@example.org", "Moon@example.org", "star@example.net")
+    receive, route, sent = story("A")
+    shared = msgspec.structs.replace(route, also=names[1:])
+    ended = msgspec.structs.replace(sent, also=names[2:])  # one of them still waits
+    search = await store([receive, shared, ended])
+    assert {row.recipient: row.status for row in search.search(TraceQuery())} == dict(
+        zip(names, ("Delivered", "Pending", "Delivered"), strict=True)
+    )
+    assert [row.recipient for row in search.search(TraceQuery(recipient="moon@EXAMPLE.org"))] == ["Moon@example.org"]
+    assert [row.recipient for row in search.search(TraceQuery(recipient="*@example.net"))] == ["star@example.net"]
+    told = [(event.kind, event.recipient, event.also) for event in search.events("A")]
+    assert told == [
+        (EventKind.RECEIVE, "", ()),
+        *((EventKind.ROUTE, name, ()) for name in names),
+        *((EventKind.SEND, name, ()) for name in names[::2]),
+    ]
+
+
+async def test_events_of_two_sessions_keep_their_order(store: Store) -> None:
+    receive, route, sent = story("A")
+    elsewhere = msgspec.structs.replace(route, session="out-1", status="", reply="421 busy")
+    search = await store([receive, route, elsewhere, sent])
+    assert [(row.status, row.detail) for row in search.search(TraceQuery())] == [("Delivered", "250 2.0.0 ok")]
 
 
 async def test_a_message_over_midnight_has_one_row(store: Store) -> None:

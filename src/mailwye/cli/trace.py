@@ -103,7 +103,9 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
         fail(str(error), exit_codes.IO_ERROR)
     if not events:
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)
-    plain = [msgspec.to_builtins(event, enc_hook=_plain) for event in events]
+    plain = [msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=_plain) for event in events]
+    for fields in plain:
+        del fields["also"]  # a search gives each recipient an event of his own
     if as_json:
         print_json(plain)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 
 import msgspec
@@ -28,12 +29,13 @@ class EventKind(Enum):
     DELETE = "Delete"
 
 
-class TraceEvent(msgspec.Struct, frozen=True, gc=False):
+class TraceEvent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`at` Unix seconds; `message` the queue id ("" for session events); `recipient` "" for events of the whole message.
 
     `status` is the trace status that the event gives its recipient: "Pending", "Delivered", "Failed", "Expanded", "Rejected",
     "Deleted"; "" leaves it. `reply`: the SMTP reply seen or given; `reasons`: sentences for people; `data`: more facts by name
-    (host, tls, size, message_id, subject, sender…).
+    (host, tls, size, message_id, subject, sender…). `also`: more recipients of whom every word of it is true; searches give each of them
+    an event of his own (`each`). Stored as an array: a later version may append fields, never change or remove one.
     """
 
     at: float
@@ -48,3 +50,13 @@ class TraceEvent(msgspec.Struct, frozen=True, gc=False):
     reasons: tuple[str, ...] = ()
     config_version: int = 0
     data: dict[str, str] = {}
+    also: tuple[str, ...] = ()
+
+
+def each(event: TraceEvent) -> Iterator[TraceEvent]:
+    """`event` for each of its recipients: one of several recipients becomes several."""
+    if not event.also:
+        yield event
+        return
+    for recipient in (event.recipient, *event.also):
+        yield msgspec.structs.replace(event, recipient=recipient, also=())

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
-from mailwye.trace.event import TraceEvent
+from mailwye.trace.event import TraceEvent, each
 from mailwye.trace.recorder import TraceQuery, TraceRow
 from mailwye.trace.summary import RecipientFacts, Summary, matches, row
 
@@ -20,9 +20,10 @@ class MemoryTrace:
 
     def record(self, event: TraceEvent) -> None:
         """See TraceRecorder."""
-        if len(self.recorded) == self.recorded.maxlen:
-            self.dropped += 1
-        self.recorded.append(event)
+        for one in each(event):
+            if len(self.recorded) == self.recorded.maxlen:
+                self.dropped += 1
+            self.recorded.append(one)
 
     def close(self) -> Awaitable[None]:
         """Nothing waits."""

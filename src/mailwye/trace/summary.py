@@ -11,7 +11,7 @@ import msgspec
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceQuery, TraceRow
 
-_ARRIVALS = frozenset({EventKind.RECEIVE, EventKind.REJECT})
+ARRIVALS = frozenset({EventKind.RECEIVE, EventKind.REJECT})
 
 
 class MessageFacts(msgspec.Struct, gc=False):
@@ -48,17 +48,19 @@ class Summary:
 
     def apply(self, event: TraceEvent) -> None:
         """One more event."""
-        if not event.message and event.kind not in _ARRIVALS:
+        if not event.message and event.kind not in ARRIVALS:
             return
         trace_id = event.message or event.session
         facts = self.messages.get(trace_id)
         if facts is None:
             facts = self.messages[trace_id] = MessageFacts(message=event.message)
-        if event.kind in _ARRIVALS:
+        if event.kind in ARRIVALS:
             self._arrive(facts, event)
         facts.sender = facts.sender or event.sender
         if event.recipient:
             self._note(self.recipients, (trace_id, event.recipient), event)
+            for recipient in event.also:
+                self._note(self.recipients, (trace_id, recipient), event)
         elif event.status:
             self._note_whole(trace_id, event)
 

@@ -13,18 +13,17 @@ from mailwye.storage.sqlite.connection import open_database
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)-worker-(\d+)\.sqlite")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# One row holds what was recorded of one message (or of a session without one) between two flushes: a message on the straight way out is
+# one row, found by its `key` (queue id, else session id), its session and its arrival; the other columns keep searches from decoding
+# what they do not want. `recipients`: "\n" before, between and after them. `events`: see trace_rows.py.
 SCHEMA = """
-CREATE TABLE event(id INTEGER PRIMARY KEY, at REAL NOT NULL, message TEXT NOT NULL, session TEXT NOT NULL, data BLOB NOT NULL);
-CREATE INDEX event_by_message ON event(message) WHERE message <> '';
-CREATE INDEX event_by_session ON event(session) WHERE session <> '';
-CREATE TABLE message(
-  id TEXT PRIMARY KEY, received_at REAL NOT NULL, message TEXT NOT NULL, session TEXT NOT NULL, message_id TEXT NOT NULL,
-  subject TEXT NOT NULL, sender TEXT NOT NULL, size INTEGER NOT NULL, peer_address TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX message_by_time ON message(received_at);
-CREATE TABLE recipient(
-  id TEXT, recipient TEXT, status TEXT NOT NULL, connector TEXT NOT NULL, detail TEXT NOT NULL,
-  PRIMARY KEY(id, recipient)) WITHOUT ROWID;
+CREATE TABLE entry(
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, session TEXT NOT NULL, arrived REAL NOT NULL, message_id TEXT NOT NULL, sender TEXT NOT NULL,
+  recipients TEXT NOT NULL, events BLOB NOT NULL);
+CREATE INDEX entry_by_key ON entry(key);
+CREATE INDEX entry_by_session ON entry(session) WHERE session <> key;
+CREATE INDEX entry_by_arrival ON entry(arrived) WHERE arrived > 0;
 """
 
 
@@ -66,7 +65,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
     :raises DatabaseError: it cannot be opened. :raises apsw.Error: it cannot be written.
     """
     connection = open_database(path, page_size=8192, synchronous="NORMAL")
-    if connection.pragma("user_version") == 0:
+    if connection.pragma("user_version") != SCHEMA_VERSION:  # a new file, or today's of an older Mailwye: what that wrote stays beside ours
         with connection:
             connection.execute(SCHEMA)
             connection.pragma("user_version", SCHEMA_VERSION)

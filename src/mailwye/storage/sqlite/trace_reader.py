@@ -9,32 +9,29 @@ from itertools import islice
 from pathlib import Path
 
 import apsw
-import msgspec
 
 from mailwye.storage.sqlite.connection import open_database
 from mailwye.storage.sqlite.trace_files import SCHEMA_VERSION, TraceFile, day_of, trace_files
+from mailwye.storage.sqlite.trace_rows import events_of, folded
 from mailwye.trace.event import TraceEvent
 from mailwye.trace.recorder import TraceQuery, TraceRow
-from mailwye.trace.summary import MessageFacts, RecipientFacts, matches, row
+from mailwye.trace.summary import RecipientFacts, Summary, matches, row
 
-_ROWS = """
-SELECT m.received_at, m.message, m.session, m.message_id, m.subject, m.sender, m.size, m.peer_address,
-  r.recipient, r.status, r.connector, r.detail, m.id
-FROM message m INDEXED BY message_by_time CROSS JOIN recipient r ON r.id = m.id
-WHERE m.received_at > 0 AND m.received_at >= ?1 AND (?2 = 0 OR m.received_at < ?2)
-  AND (?3 = '' OR m.message_id = ?3 OR m.message = ?3)
-  AND (?4 = '' OR lower(m.sender) = ?4 OR (?4 LIKE '*@%' AND substr(lower(m.sender), 1 - length(?4)) = substr(?4, 2)))
-  AND (?5 = '' OR lower(r.recipient) = ?5 OR (?5 LIKE '*@%' AND substr(lower(r.recipient), 1 - length(?5)) = substr(?5, 2)))
-  AND (r.recipient <> '' OR NOT EXISTS (SELECT 1 FROM recipient o WHERE o.id = r.id AND o.recipient <> ''))
-ORDER BY m.received_at DESC"""
-_NEWER = "SELECT status, connector, detail FROM recipient WHERE id = ? AND recipient = ?"
+# Which messages may be meant: a message that has several rows is looked at whole before it is told.
+_CANDIDATES = """
+SELECT e.id, e.key FROM entry e INDEXED BY entry_by_arrival
+WHERE e.arrived > 0 AND e.arrived >= ?1 AND (?2 = 0 OR e.arrived < ?2)
+  AND (?3 = '' OR e.message_id = ?3 OR e.key = ?3 OR EXISTS (SELECT 1 FROM entry o WHERE o.key = e.key AND o.message_id = ?3))
+  AND (?4 = '' OR e.sender = '' OR e.sender = ?4 OR (?4 LIKE '*@%' AND substr(e.sender, 1 - length(?4)) = substr(?4, 2)))
+  AND (?5 = '' OR EXISTS (SELECT 1 FROM entry o WHERE o.key = e.key AND instr(o.recipients, ?5)))
+ORDER BY e.arrived DESC"""
+_FIRST = "SELECT min(id) FROM entry WHERE key = ? AND arrived > 0"
+_OF_KEY = "SELECT events FROM entry WHERE key = ? ORDER BY id"
 _EVENTS = """
-SELECT id, data FROM event WHERE message = ?1 AND message <> ''
-UNION SELECT id, data FROM event WHERE session = ?1 AND session <> '' ORDER BY id"""
+SELECT id, events FROM entry WHERE key = ?1 AND key <> ''
+UNION SELECT id, events FROM entry WHERE session = ?1 AND session <> key ORDER BY id"""
 
 _UNSETTLED = ("", "Pending")
-
-_decode = msgspec.msgpack.Decoder(TraceEvent).decode
 
 
 class TraceReader:
@@ -66,7 +63,8 @@ class TraceReader:
             with ExitStack() as stack:
                 connection = _open(file, stack)
                 if connection is not None:
-                    found += [_decode(data) for _, data in connection.execute(_EVENTS, (trace_id,))]
+                    for _, packed in connection.execute(_EVENTS, (trace_id,)):
+                        found += events_of(packed)
         return sorted(found, key=lambda one: one.at)
 
 
@@ -93,16 +91,43 @@ def _newer(file: TraceFile, files: list[TraceFile], opened: dict[Path, apsw.Conn
 
 
 def _rows(connection: apsw.Connection, query: TraceQuery, newer: list[apsw.Connection]) -> Iterator[TraceRow]:
-    values = (query.since, query.until, query.message_id, query.sender.lower(), query.recipient.lower())
-    for *message, recipient, status, connector, detail, key in connection.execute(_ROWS, values):
-        at, name, session, message_id, subject, sender, size, peer = message
-        facts = RecipientFacts(status, connector, detail)
-        told: RecipientFacts | None = None
-        for later in newer if status in _UNSETTLED else ():
-            found = later.execute(_NEWER, (key, recipient)).fetchone()
-            if found is not None:
-                told = told or RecipientFacts(found[0] or facts.status, found[1] or facts.connector, found[2] or facts.detail)
-                if found[0] not in _UNSETTLED:
-                    told = RecipientFacts(found[0], found[1] or facts.connector, found[2] or facts.detail)
-                    break
-        yield row(MessageFacts(at, name, session, message_id, subject, sender, size, peer), recipient, told or facts)
+    recipient = query.recipient.lower()
+    wanted = f"{recipient[1:]}\n" if recipient.startswith("*@") else recipient and f"\n{recipient}\n"
+    values = (query.since, query.until, query.message_id, query.sender.lower(), wanted)
+    for number, key in connection.execute(_CANDIDATES, values):
+        if connection.execute(_FIRST, (key,)).get == number:  # else it is told by the row of its first arrival
+            yield from _told(key, _folded(connection, key), newer)
+
+
+def _told(key: str, summary: Summary, newer: list[apsw.Connection]) -> Iterator[TraceRow]:
+    """The rows of one message, with what newer files say of whom this one saw no end."""
+    message = summary.messages[key]
+    recipients = {recipient: facts for (_, recipient), facts in summary.recipients.items()} or {
+        "": summary.whole.get(key, RecipientFacts())
+    }
+    later: list[Summary] | None = None
+    for recipient, facts in recipients.items():
+        if facts.status in _UNSETTLED:
+            if later is None:
+                later = [_folded(one, key) for one in newer]
+            yield row(message, recipient, _newest(key, recipient, facts, later))
+        else:
+            yield row(message, recipient, facts)
+
+
+def _folded(connection: apsw.Connection, key: str) -> Summary:
+    return folded(packed for (packed,) in connection.execute(_OF_KEY, (key,)))
+
+
+def _newest(key: str, recipient: str, facts: RecipientFacts, later: list[Summary]) -> RecipientFacts:
+    """`facts` with what `later`, the newest first, says: an end counts more than what is only newer."""
+    told: RecipientFacts | None = None
+    for summary in later:
+        found = summary.recipients.get((key, recipient)) if recipient else summary.whole.get(key)
+        if found is None:
+            continue
+        if told is None or found.status not in _UNSETTLED:
+            told = RecipientFacts(found.status or facts.status, found.connector or facts.connector, found.detail or facts.detail)
+        if found.status not in _UNSETTLED:
+            break
+    return told or facts

@@ -9,39 +9,24 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import groupby
 from pathlib import Path
 
 import apsw
-import msgspec
 
 from mailwye.storage.sqlite.connection import DatabaseError, abandon
 from mailwye.storage.sqlite.trace_files import day_of, open_for_writing, remove_old, trace_path
+from mailwye.storage.sqlite.trace_rows import entries
 from mailwye.trace.event import TraceEvent
-from mailwye.trace.summary import Summary
 
 FLUSH_SECONDS = 0.25
 FLUSH_EVENTS = 2_000
 _BATCH = 5_000  # events in one transaction
 _OPEN_DAYS = 2  # files kept open: around midnight there are events of two days
 
-_ADD_EVENT = "INSERT INTO event(at, message, session, data) VALUES(?, ?, ?, ?)"
-_ADD_MESSAGE = """
-INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET
-  received_at = iif(received_at > 0, received_at, excluded.received_at), session = iif(session <> '', session, excluded.session),
-  message_id = iif(excluded.message_id <> '', excluded.message_id, message_id),
-  subject = iif(excluded.subject <> '', excluded.subject, subject), sender = iif(sender <> '', sender, excluded.sender),
-  size = iif(excluded.size > 0, excluded.size, size),
-  peer_address = iif(excluded.peer_address <> '', excluded.peer_address, peer_address)"""
-_ADD_RECIPIENT = """
-INSERT INTO recipient VALUES(?, ?, ?, ?, ?) ON CONFLICT(id, recipient) DO UPDATE SET
-  status = iif(excluded.status <> '', excluded.status, status),
-  connector = iif(excluded.connector <> '', excluded.connector, connector),
-  detail = iif(excluded.detail <> '', excluded.detail, detail)"""
-_ADD_WHOLE = """
-UPDATE recipient SET status = ?2, connector = iif(?3 <> '', ?3, connector), detail = iif(?4 <> '', ?4, detail) WHERE id = ?1"""
+_ADD = "INSERT INTO entry(key, session, arrived, message_id, sender, recipients, events) VALUES(?, ?, ?, ?, ?, ?, ?)"
 
 
 def _no_alert(_text: str) -> None:
@@ -73,7 +58,6 @@ class SqliteTraceRecorder:
         self._alert = on_alert
         self._buffer: deque[TraceEvent] = deque(maxlen=buffer_events)
         self._append = self._buffer.append
-        self._encode = msgspec.msgpack.Encoder().encode
         self._open: dict[date, apsw.Connection] = {}
         self._today = date.min
         self._writing = threading.Lock()
@@ -120,8 +104,8 @@ class SqliteTraceRecorder:
         with self._writing:
             while self._buffer:
                 batch = [self._buffer.popleft() for _ in range(min(len(self._buffer), _BATCH))]
-                for day, events in groupby(batch, key=lambda event: day_of(event.at)):
-                    self._store_day(day, list(events))
+                for day, events in _days(batch):
+                    self._store_day(day, events)
 
     def _store_day(self, day: date, events: list[TraceEvent]) -> None:
         try:
@@ -130,7 +114,7 @@ class SqliteTraceRecorder:
                 raise DatabaseError(f"{self._directory}: less free space than free_space_minimum; free some space")
             connection = self._connection(day)
             with connection:
-                self._write(connection, events)
+                connection.executemany(_ADD, entries(events))
         except (apsw.Error, DatabaseError, OSError, ValueError) as error:
             self.dropped += len(events)
             self._forget(day)
@@ -140,22 +124,6 @@ class SqliteTraceRecorder:
         else:
             self.written += len(events)
             self._failing = False
-
-    def _write(self, connection: apsw.Connection, events: list[TraceEvent]) -> None:
-        encode = self._encode
-        connection.executemany(_ADD_EVENT, [(one.at, one.message, one.session, encode(one)) for one in events])
-        summary = Summary()
-        for event in events:
-            summary.apply(event)
-        connection.executemany(
-            _ADD_MESSAGE,
-            (
-                (key, one.received_at, one.message, one.session, one.message_id, one.subject, one.sender, one.size, one.peer_address)
-                for key, one in summary.messages.items()
-            ),
-        )
-        connection.executemany(_ADD_WHOLE, ((key, one.status, one.connector, one.detail) for key, one in summary.whole.items()))
-        connection.executemany(_ADD_RECIPIENT, _recipient_rows(summary))
 
     def _connection(self, day: date) -> apsw.Connection:
         connection = self._open.get(day)
@@ -174,8 +142,11 @@ class SqliteTraceRecorder:
             abandon(connection)
 
 
-def _recipient_rows(summary: Summary) -> Iterable[tuple[str, str, str, str, str]]:
-    for (key, recipient), one in summary.recipients.items():
-        yield key, recipient, one.status, one.connector, one.detail
-    for key, one in summary.whole.items():
-        yield key, "", one.status, one.connector, one.detail
+def _days(events: list[TraceEvent]) -> Iterator[tuple[date, list[TraceEvent]]]:
+    """`events` by the day of each, in their order."""
+    first = day_of(events[0].at)
+    if first == day_of(min(event.at for event in events)) == day_of(max(event.at for event in events)):
+        yield first, events
+        return
+    for day, some in groupby(events, key=lambda event: day_of(event.at)):
+        yield day, list(some)

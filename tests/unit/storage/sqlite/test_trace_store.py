@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailwye.storage.sqlite.connection import DatabaseError
+from mailwye.storage.sqlite.connection import DatabaseError, open_database
 from mailwye.storage.sqlite.trace_files import day_of, trace_files
 from mailwye.storage.sqlite.trace_reader import TraceReader
 from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
@@ -112,6 +112,32 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     await recorder.close()
     assert recorder.dropped == 1
     assert len(alerts) == 1
+
+
+async def test_a_message_is_one_row_of_a_flush(tmp_path: Path) -> None:
+    recorder = SqliteTraceRecorder(tmp_path, 0, free_space_minimum=0)
+    ended = TraceEvent(T0 + 1, EventKind.SEND, "s-A", "A", "john@contoso.com", "sun@example.org", status="Delivered")
+    for event in (received("A"), received("B"), ended):
+        recorder.record(event)
+    await recorder.close()
+    assert recorder.written == 3
+    connection = open_database(trace_files(tmp_path)[0].path, read_only=True)
+    rows = connection.execute("SELECT key, session, arrived, sender, recipients FROM entry ORDER BY id").fetchall()
+    connection.close()
+    assert rows == [(name, f"s-{name}", T0, "john@contoso.com", "\nsun@example.org\n") for name in "AB"]
+
+
+async def test_a_file_of_the_same_day_by_an_older_version_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "2024-10-04-worker-0.sqlite"
+    connection = open_database(path, synchronous="NORMAL")
+    connection.execute("CREATE TABLE event(id INTEGER PRIMARY KEY)")
+    connection.pragma("user_version", 1)
+    connection.close()
+    assert TraceReader(tmp_path).search(TraceQuery()) == []
+    recorder = SqliteTraceRecorder(tmp_path, 0, free_space_minimum=0)
+    recorder.record(received("A"))
+    await recorder.close()
+    assert [row.message for row in TraceReader(tmp_path).search(TraceQuery())] == ["A"]
 
 
 def test_times_outside_of_the_calendar_have_a_day() -> None:

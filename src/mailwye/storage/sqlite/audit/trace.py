@@ -8,7 +8,7 @@ message, and the suspects up to a limit.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,12 +19,13 @@ import apsw
 from mailwye.storage.sqlite.audit.spool import SpoolSnapshot
 from mailwye.storage.sqlite.connection import open_database
 from mailwye.storage.sqlite.trace_files import SCHEMA_VERSION, trace_files
+from mailwye.storage.sqlite.trace_rows import folded
 
 SUSPECTS_KEPT = 10_000
 
-_STATUSES = "SELECT id, recipient, status FROM recipient WHERE recipient <> '' AND status IN ('Pending', 'Delivered', 'Failed', 'Deleted')"
-_ALL = f"{_STATUSES} ORDER BY id, recipient"
-_ONE = f"{_STATUSES} AND id = ? AND recipient = ?"
+_KNOWN = frozenset({"Pending", "Delivered", "Failed", "Deleted"})
+_ALL = "SELECT key, events FROM entry ORDER BY key, id"
+_ONE = "SELECT key, events FROM entry WHERE key = ? ORDER BY id"
 _OPEN = "Pending"
 
 
@@ -47,7 +48,7 @@ def compare(directory: Path, snapshots: Sequence[SpoolSnapshot]) -> Comparison:
     """
     found = Comparison()
     with ExitStack() as stack:
-        told = groupby(heapq.merge(*(connection.execute(_ALL) for connection in _open_all(directory, stack))), key=lambda row: row[0])
+        told = groupby(heapq.merge(*(_statuses(one.execute(_ALL)) for one in _open_all(directory, stack))), key=lambda row: row[0])
         queued = heapq.merge(*(_numbered(place, one) for place, one in enumerate(snapshots)))
         waiting = next(queued, None)
         for message, rows in told:
@@ -74,7 +75,7 @@ def look_again(
         connections = _open_all(directory, stack)
 
         def state(message: str, recipient: str) -> tuple[bool, bool]:
-            rows = [row for one in connections for row in one.execute(_ONE, (message, recipient))]
+            rows = [row for one in connections for row in _statuses(one.execute(_ONE, (message,))) if row[1] == recipient]
             numbers = [(one, one.find(message)) for one in snapshots]
             here = any(number is not None and recipient in one.recipients(number) for one, number in numbers)
             return _ends(rows).get(recipient, False), here
@@ -83,6 +84,13 @@ def look_again(
             [one for one in found.open if state(*one) == (False, False)],
             [one for one in found.ended if state(*one) == (True, True)],
         )
+
+
+def _statuses(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str, str]]:
+    """(key, recipient, status) of `rows`, which are in the order of their keys: the newest status of each, sorted."""
+    for key, some in groupby(rows, key=lambda row: row[0]):
+        summary = folded(packed for _, packed in some)
+        yield from sorted((key, recipient, one.status) for (_, recipient), one in summary.recipients.items() if one.status in _KNOWN)
 
 
 def _numbered(place: int, snapshot: SpoolSnapshot) -> Iterator[tuple[str, int, int]]:
