@@ -148,6 +148,9 @@ class Dispatcher:
         flight = _Flight(feed, lease)
         self._flights.add(flight)
         self._traffic.begin(flight.hop)
+        stepped_at = self._watch.stepped_at
+        if stepped_at is not None and lease.expires_at < stepped_at + LEASE_SECONDS / 2:
+            self._renew_flight(flight, stepped_at)  # the clock jumped while the queue read it: by the new time its lease is over
         if self._stopping:
             self._give_back(flight, lease)
             return
