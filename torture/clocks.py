@@ -138,6 +138,7 @@ async def run(options: Namespace) -> Result:
         notices = sum(map(len, world.receiver.book.notices.values()))
         await gateway.stop()
         times = await _seen(gateway)
+        alerts = gateway.log.read_text(errors="replace").count("event=alert")
     rows = (
         *verdict_rows(verdict),
         Row(
@@ -147,6 +148,7 @@ async def run(options: Namespace) -> Result:
             not verdict.returned and not notices,
         ),
         Row("delivered twice", str(len(verdict.duplicates)), "0", not verdict.duplicates),
+        Row("alerts of the service", str(alerts), "0", not alerts),
         *_rows(jumps, times),
     )
     sizes = f"{options.messages} messages waiting at each jump, half of them older than it"
