@@ -262,6 +262,7 @@ class Sender(asyncio.Protocol):
     """One kept session: message after message, each after the 250 to the one before."""
 
     accepted = 0
+    slowest = 0.0  # seconds from what was said to its reply
     refused: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, envelope: bytes, content: bytes) -> None:
@@ -269,6 +270,7 @@ class Sender(asyncio.Protocol):
         self._content = content
         self._state = "greeting"
         self._heard = b""
+        self._said_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -284,6 +286,9 @@ class Sender(asyncio.Protocol):
         if self._state == "envelope" and len(lines) < 4 and last[:1] == b"2":
             return  # MAIL, RCPT, DATA: three replies
         self._heard = b""
+        now = time.monotonic()
+        Sender.slowest = max(Sender.slowest, now - self._said_at)
+        self._said_at = now
         self._step(last)
 
     def _step(self, last: bytes) -> None:
@@ -307,8 +312,8 @@ class Sender(asyncio.Protocol):
 
 
 async def mail(target: Target, options: dict[str, Any]) -> None:
-    """The organization's own server: `sessions` kept sessions from its one address, as fast as the gateway answers, for `seconds`. Says
-    {"accepted": n, "seconds": s, "refused": {…}}.
+    """The organization's own server: `sessions` kept sessions from its one address, as fast as the gateway answers, for `seconds` (0: until
+    told). Says {"accepted": n, "seconds": s, "refused": {…}, "slowest": milliseconds that a reply took at most}.
     """
     loop = asyncio.get_running_loop()
     envelope = f"MAIL FROM:<own@own.example>\r\nRCPT TO:<{options['recipient']}>\r\nDATA\r\n".encode()
@@ -318,8 +323,9 @@ async def mail(target: Target, options: dict[str, Any]) -> None:
         for _ in range(options["sessions"])
     ]
     began, before = time.monotonic(), Sender.accepted
-    await asyncio.sleep(options["seconds"])
-    say(accepted=Sender.accepted - before, seconds=time.monotonic() - began, refused=dict(Sender.refused))
+    await (asyncio.sleep(options["seconds"]) if options["seconds"] else until_told())
+    took = time.monotonic() - began
+    say(accepted=Sender.accepted - before, seconds=took, refused=dict(Sender.refused), slowest=Sender.slowest * 1000)
     for transport, _ in sessions:
         transport.abort()
 
@@ -362,9 +368,10 @@ class Drain(asyncio.Protocol):
 _DRAIN_ANSWERS = {b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n", b"DATA": b"354 Go on\r\n", b"QUIT": b"221 Bye\r\n"}
 
 
-async def sink(_target: Target, _options: dict[str, Any]) -> None:
-    """Serves as a next hop; says {"port": n}."""
-    server = await asyncio.get_running_loop().create_server(Drain, "127.0.0.1", 0, backlog=1024)
+async def sink(_target: Target, options: dict[str, Any]) -> None:
+    """Serves as a next hop at `listen` and `listen_port` (default: loopback, any port); says {"port": n}."""
+    where = options.get("listen", "127.0.0.1"), options.get("listen_port", 0)
+    server = await asyncio.get_running_loop().create_server(Drain, *where, backlog=1024)
     say(port=server.sockets[0].getsockname()[1])
     await until_told()
 
@@ -382,7 +389,7 @@ ROLES = {"idle": idle, "trickle": trickle, "probe": probe, "mail": mail, "sink":
 def main(text: str) -> None:
     """Play the role that `text`, a JSON object, describes."""
     options: dict[str, Any] = json.loads(text)
-    target = Target(options["address"], options["port"], options["block"], options["per_source"])
+    target = Target(options.get("address", ""), options.get("port", 0), options.get("block", 0), options.get("per_source", 1))
     uvloop.run(ROLES[options["role"]](target, options))
 
 

@@ -19,7 +19,9 @@ HEADER_OCTETS = 16_384  # how much of a message `show` prints
 ROWS_ANSWERED = 1_000  # how many of the changed deliveries an answer names; `count` counts them all
 ROWS_TRACED = 100_000  # how many of the changed deliveries get an event of their own in the trace, by one operation
 
-PAGE = 1_000  # deliveries that are changed in one commit
+PAGE = 250  # deliveries that are changed in one commit: the event loop waits for so many
+TURN_SECONDS = 5.0  # after which a change answers, unfinished: the channel to a worker serves one request after the other
+_DONE = 1 << 62  # above every id
 
 _EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
 _STATES = {
@@ -43,9 +45,16 @@ def query_from(arguments: dict[str, Any]) -> QueueQuery:
 
 
 async def run(
-    operation: str, arguments: dict[str, Any], engines: Sequence[QueueEngine], *, clock: Clock, trace: TraceRecorder | None
+    operation: str,
+    arguments: dict[str, Any],
+    engines: Sequence[QueueEngine],
+    *,
+    clock: Clock,
+    trace: TraceRecorder | None,
+    place: str = "",
 ) -> dict[str, Any]:
-    """One operation over all engines. `list`/`show`/`delete` give rows, the others a count.
+    """One operation over all engines. `list` and `show` give rows; changes give a count and some rows, and where there is much to change,
+    `unfinished` and `after`: ask again with that `after` for the rest. `place`: where the engines are, in `after`.
 
     :raises ValueError: no such operation, or arguments that make no sense.
     """
@@ -60,33 +69,46 @@ async def run(
         return {"counts": merged_counts([await engine.counts() for engine in engines])}
     if operation not in OPERATIONS:
         raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
-    return await _change(operation, query, engines, clock, trace)
+    after = {str(name): int(last) for name, last in arguments.get("after", ())}
+    return await _change(operation, query, {f"{place}/{number}": one for number, one in enumerate(engines)}, after, clock, trace)
 
 
 async def _change(
-    operation: str, query: QueueQuery, engines: Sequence[QueueEngine], clock: Clock, trace: TraceRecorder | None
+    operation: str,
+    query: QueueQuery,
+    engines: Mapping[str, QueueEngine],
+    after: dict[str, int],
+    clock: Clock,
+    trace: TraceRecorder | None,
 ) -> dict[str, Any]:
     """Page by page: mail goes on between them, however much there is to change."""
-    now = clock.now()
+    now, end = clock.now(), clock.monotonic() + TURN_SECONDS
     count = 0
     rows: list[QueueRow] = []
-    for engine in engines:
+
+    def answer(*, unfinished: bool) -> dict[str, Any]:
+        places = [(name, after[name]) for name in engines if name in after]  # ours only: other workers have theirs
+        return {"count": count, "rows": [as_dict(row) for row in rows], "unfinished": unfinished, "after": places}
+
+    for name, engine in engines.items():
         traced = 0
-        async for affected, changed in _pages(operation, query, engine, now):
+        async for affected, changed, last in _pages(operation, replace(query, after=after.get(name, -1)), engine, now):
             count += changed
-            if not changed:
-                continue
-            if trace is not None:
-                for row in affected[: ROWS_TRACED - traced]:
-                    trace.record(_event(operation, row, now))
-                traced += len(affected)
-            rows += affected[: ROWS_ANSWERED - len(rows)]
-    return {"count": count, "rows": [as_dict(row) for row in rows]}
+            after[name] = last
+            if changed:
+                if trace is not None:
+                    for row in affected[: ROWS_TRACED - traced]:
+                        trace.record(_event(operation, row, now))
+                    traced += len(affected)
+                rows += affected[: ROWS_ANSWERED - len(rows)]
+            if last != _DONE and clock.monotonic() > end:
+                return answer(unfinished=True)
+    return answer(unfinished=False)
 
 
-async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: float) -> AsyncIterator[tuple[Sequence[QueueRow], int]]:
-    """Change what `query` means in one engine: for each page the deliveries, and how many of them were changed (some may have been
-    leased in between).
+async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: float) -> AsyncIterator[tuple[Sequence[QueueRow], int, int]]:
+    """Change what `query` means in one engine. For each page: deliveries, how many of them were changed (some may have been leased in
+    between), and the id after which to go on.
     """
     left = query.limit
     states = _STATES[operation] & query.states if query.states else _STATES[operation]
@@ -95,19 +117,21 @@ async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: fl
         page = replace(page, limit=min(left, PAGE))
         found = await engine.inspect(page)
         if not found:
-            return
+            break
+        last = found[-1].delivery.id
         match operation:
             case "hold":
-                yield found, await engine.hold(page)
+                yield found, await engine.hold(page), last
             case "release":
-                yield found, await engine.release(page)
+                yield found, await engine.release(page), last
             case "retry":
-                yield found, await engine.retry(page, now)
+                yield found, await engine.retry(page, now), last
             case _:
                 gone = await engine.delete(page)
-                yield gone, len(gone)
+                yield gone, len(gone), last
         left -= len(found)
-        page = replace(page, after=found[-1].delivery.id)
+        page = replace(page, after=last)
+    yield (), 0, _DONE
 
 
 async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, Any]:

@@ -102,6 +102,8 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
             name = operation.removeprefix("queue.")
             if name in ("retry", "release"):
                 worker.dispatcher.end_rests()
-            return await queue_operations.run(name, arguments, worker.engines, clock=worker.clock, trace=worker.trace)
+            return await queue_operations.run(
+                name, arguments, worker.engines, clock=worker.clock, trace=worker.trace, place=str(worker.number)
+            )
         case _:
             raise ValueError(f"no such operation: {operation}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ANSWER_SECONDS = 3_600.0  # to change a million deliveries takes a minute or two
+ROWS_PRINTED = 1_000  # of what was changed, in JSON
 
 MARKS = {"leased": "*", "held": "!"}  # as Postfix's mailq marks active and held messages
 
@@ -51,7 +51,7 @@ def _selection(command: F) -> F:
 def _ask(config: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     installation = read(config)
     work_as_owner(installation)
-    answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", timeout=ANSWER_SECONDS, **arguments)
+    answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", **arguments)
     if answer is None:
         return asyncio.run(_offline(installation, operation, arguments))
     if answer.get("missing"):
@@ -147,11 +147,12 @@ def _changing(operation: str, past: str, help_text: str) -> None:
     def command(config: Path, *, message_id: str, sender: str, recipient: str, next_hop: str, everything: bool, as_json: bool) -> None:
         if not (message_id or sender or recipient or next_hop or everything):
             fail(f"say which: an ID, --sender, --recipient, --next-hop, or --all to {operation} everything", exit_codes.USAGE)
-        answer = _ask(
-            config,
-            operation,
-            {"message_id": message_id, "sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": 10_000_000},
-        )
+        wanted = {"message_id": message_id, "sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": 10_000_000}
+        answer = _ask(config, operation, wanted)
+        while answer.pop("unfinished", False):
+            rest = _ask(config, operation, {**wanted, "after": answer["after"]})
+            answer = {**rest, "count": answer["count"] + rest["count"], "rows": (answer["rows"] + rest["rows"])[:ROWS_PRINTED]}
+        del answer["after"]
         if as_json:
             print_json(answer)
         else:

@@ -124,6 +124,21 @@ async def test_changes_go_page_by_page(monkeypatch: pytest.MonkeyPatch, page: in
     assert (await run("hold", engines, states=["held"]))["count"] == 0
 
 
+async def test_a_long_change_answers_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again with its `after`, it goes on where it was, in each queue, and comes to an end; that of another worker is not its own."""
+    monkeypatch.setattr(queue_operations, "PAGE", 1)
+    monkeypatch.setattr(queue_operations, "TURN_SECONDS", -1.0)
+    engines, count, answers = await two_engines(), 0, 0
+    after: list[tuple[str, int]] = [("7/0", 99)]
+    while True:
+        answer = await run("retry", engines, after=after)
+        count, answers, after = count + answer["count"], answers + 1, answer["after"]
+        if not answer["unfinished"]:
+            break
+    assert (count, answers) == (4, 5)
+    assert {name for name, _ in after} == {"/0", "/1"}
+
+
 async def test_an_answer_names_a_bounded_number_of_what_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_operations, "ROWS_ANSWERED", 3)
     monkeypatch.setattr(queue_operations, "ROWS_TRACED", 1)

@@ -24,6 +24,7 @@ class _Worker:
     """Without queues."""
 
     def __init__(self) -> None:
+        self.number = 0
         self.clock = SystemClock()
         self.trace = MemoryTrace()
         self.engines: list[QueueEngine] = []
