@@ -4,8 +4,6 @@ validation call these functions and no others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.connectors.attribution import Caller, CallerKind, attribute
 from mailwye.connectors.model import OutboundConnector
 from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
@@ -24,6 +22,7 @@ from mailwye.directory.lookup import Directory, Resolution, ResolvedRecipient
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 __all__ = ["RecipientDecision", "RelayDecision", "SenderDecision", "decide_recipient", "decide_route", "decide_sender"]
 

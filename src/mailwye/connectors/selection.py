@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.connectors.matching import pattern_matches, specificity
@@ -10,6 +9,7 @@ from mailwye.connectors.model import ConnectorType, OutboundConnector, SmartHost
 from mailwye.connectors.table import ConnectorTable, is_centralized, scope_of
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 
 class RouteKind(Enum):

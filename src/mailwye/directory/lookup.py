@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, DomainType, RecipientKind
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 EXTERNAL_HOPS = 10
 """How many ExternalEmailAddresses are followed in a row."""

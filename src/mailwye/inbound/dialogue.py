@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from mailwye.smtp.events import (
     TransactionReset,
 )
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 FAILED_LOGIN_DELAY = 2.0
 """Seconds between a wrong password and the reply that says so (V3)."""

@@ -5,7 +5,7 @@ The decisions themselves are connectors/mailflow.py's; here they are asked once,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller
@@ -18,6 +18,7 @@ from mailwye.queue.item import NewDelivery, Origin
 from mailwye.smtp.address import Address
 from mailwye.smtp.events import MailReceived, RcptReceived
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 REMEMBERED_RECIPIENTS = 64
 """Decisions on recipients that a session keeps for its next transactions with the same sender."""

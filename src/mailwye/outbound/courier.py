@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from mailwye.connectors.selection import Route
 from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 
 class Stage(Enum):

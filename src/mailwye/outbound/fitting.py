@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.message.envelope import BodyType
 from mailwye.queue.item import QueuedMessage
 from mailwye.smtp.client_events import Extensions
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.transfer import has_long_line
+from mailwye.value import dataclass
 
 HEADER_LIMIT = 262_144  # octets looked at for the end of the header
 

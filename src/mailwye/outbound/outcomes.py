@@ -6,10 +6,9 @@ happens before (no connection, no TLS, a refusing greeting) or instead (silence,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.queue.item import Result
+from mailwye.value import dataclass
 
 # Nothing has been said about the message at these stages. RFC 5321 section 3.1 lets a host refuse everybody with a 554 greeting: that
 # speaks for the host, not for the domain, so the courier goes on to the next host, and when none is left the message waits: hosts that

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import decide_route
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Work
 from mailwye.queue.item import Delivery, Lease, QueuedMessage
+from mailwye.value import dataclass
 
 RECIPIENTS_PER_WORK = 100
 """Every server takes as many in one transaction (RFC 5321 section 4.5.3.1.8)."""

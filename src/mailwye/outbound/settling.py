@@ -7,7 +7,6 @@ section 11 (who is told).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt, Stage
@@ -15,6 +14,7 @@ from mailwye.outbound.outcomes import judge
 from mailwye.queue.item import Delivery, QueuedMessage, Result, Settlement
 from mailwye.queue.schedule import Expire, QueueScheduleSettings, decide_after_failure
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 _HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.GREETING})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailwye.message.content import Content
 from mailwye.message.conversion import CONVERSION_LIMIT, ConversionImpossible, to_seven_bit
@@ -15,6 +15,7 @@ from mailwye.smtp.client_events import Extensions, RecipientRequest, Transaction
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.transfer import after_line_end
 from mailwye.smtp.wire import LINE_LIMIT, normalise_line_ends
+from mailwye.value import dataclass
 
 THREAD_FROM = 8_192  # octets: re-encoding more (5,000 parts fit into 50 KB: 150 ms) would hold up other mail, so a thread does it
 

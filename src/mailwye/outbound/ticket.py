@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailwye.outbound.courier import Attempt, Stage, Work
@@ -14,6 +13,7 @@ from mailwye.runtime.tls import ClientTlsContext
 from mailwye.smtp.client_events import ClientConfig, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 REPLY_KEPT = 1_000  # characters of a far side's words: they go into queue, trace and notices, once for each recipient (R8)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailwye.message.content import Content
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 
 class DeliveryState(Enum):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 
 import idna
+
+from mailwye.value import dataclass
 
 LOCAL_PART_LIMIT = 64  # octets, RFC 5321 section 4.5.3.1.1
 DOMAIN_LIMIT = 255  # octets, section 4.5.3.1.2

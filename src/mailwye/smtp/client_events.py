@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.smtp.address import Address
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 
 class ClientMode(Enum):

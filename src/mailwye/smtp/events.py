@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

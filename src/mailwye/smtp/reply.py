@@ -5,11 +5,12 @@ the catalogue of standard replies.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import lru_cache
 
 from mailwye.smtp.errors import RemoteProtocolError
+from mailwye.value import dataclass
 
 REPLY_LINE_LIMIT = 512  # octets with CR LF that we send, RFC 5321 section 4.5.3.1.5
 REPLY_LINES_SENT = 100  # the rest of a longer text is cut
