@@ -16,7 +16,7 @@ from mailwye.runtime.printable import escaped
 if TYPE_CHECKING:
     from mailwye.queue.audit import Finding, QueueAudit, SpoolAudit
 
-_COLUMNS = ("accepted", "delivered", "failed", "expired", "quarantined", "deleted", "corrupt", "queued", "held")
+_COLUMNS = ("accepted", "delivered", "failed", "expired", "quarantined", "deleted", "lost", "corrupt", "queued", "held")
 _TITLES = {"failed": "Bounced"}  # or refused for good without a notice, where none may be sent
 
 

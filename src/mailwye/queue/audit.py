@@ -14,6 +14,7 @@ class FindingKind(Enum):
     NO_MESSAGE = "no-message"  # a delivery whose message is gone
     NO_DELIVERY = "no-delivery"  # a message that nobody waits for
     DAMAGED = "damaged"  # a row or content that is not what was written, not set aside yet
+    LOST = "lost"  # only a damaged file has them, which was set aside as a whole
     SET_ASIDE = "set-aside"  # the same, set aside as corrupt
     BEYOND = "beyond"  # a number that the ledger never gave out
     PAGE = "page"  # SQLite finds the file itself damaged, or it cannot be read
@@ -48,6 +49,7 @@ class Tally:
     failed: int = 0
     expired: int = 0
     quarantined: int = 0
+    lost: int = 0
     deleted: int = 0
     corrupt: int = 0
     queued: int = 0
@@ -57,7 +59,7 @@ class Tally:
     @property
     def missing(self) -> int:
         """Accepted deliveries that are nowhere; below zero: more are here than were accepted."""
-        ended = self.delivered + self.failed + self.expired + self.quarantined + self.deleted
+        ended = self.delivered + self.failed + self.expired + self.quarantined + self.deleted + self.lost
         return self.accepted - ended - self.corrupt - self.queued - self.held
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import apsw
 
+PAGE_SIZE = 8192  # of queue files. Measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
+
 
 class DatabaseError(Exception):
     """A database file cannot be used. The text names the file and the remedy."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
-from zlib import crc32
 
 import apsw
 
@@ -14,11 +14,15 @@ from mailwye.message.content import Content, InlineContent
 from mailwye.queue.engine import QueueError
 from mailwye.storage.sqlite.committer import Operation, Statement
 from mailwye.storage.sqlite.connection import DatabaseError, explained
-from mailwye.storage.sqlite.queue_codec import CorruptRow, verify
+from mailwye.storage.sqlite.queue_codec import CorruptRow, chunk_checksum, verify_chunk
 from mailwye.storage.sqlite.queue_schema import ADD_CHUNK, ADD_STAGING, END_STAGING, PLACE_BITS, PLACES, READ_CHUNK
 
 T = TypeVar("T")
 CHUNK_OCTETS = 262_144
+
+
+class ContentDamaged(QueueError):
+    """Stored content is not what was written, and will not be."""
 
 
 class ContentPort(Protocol):
@@ -30,6 +34,10 @@ class ContentPort(Protocol):
 
     def submit(self, operation: Operation, statements: list[Statement], *, lasting: bool) -> None:
         """See Committer.add. :raises QueueError: (tentative work) nothing can be written now."""
+        ...
+
+    def note_damage(self, staging: int, why: str) -> None:
+        """Content turned out to be damaged while it was read: the next attempt at its message sets that aside."""
         ...
 
     def read(self, job: Callable[[apsw.Connection], T]) -> Awaitable[T]:
@@ -62,20 +70,29 @@ class StoredContent:
         place = 0
         while left > 0:
             number = self.staging << PLACE_BITS | place
-            data = await self._port.read(lambda connection, number=number: _read_chunk(connection, number))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            try:
+                data = await self._port.read(partial(_read_chunk, number=number))
+            except ContentDamaged as error:
+                self._port.note_damage(self.staging, str(error))
+                raise
             yield data
             left -= len(data)
             place += 1
         if left:
-            raise QueueError(f"content {self.staging} has {-left} octets too many")
+            why = f"content {self.staging} has {-left} octets too many"
+            self._port.note_damage(self.staging, why)
+            raise ContentDamaged(why)
 
 
 def _read_chunk(connection: apsw.Connection, number: int) -> bytes:
     row = connection.execute(READ_CHUNK, (number,)).fetchone()
     try:
-        return verify(row[1] if row else None, row[0] if row else 0, f"chunk {number & (PLACES - 1)} of content {number >> PLACE_BITS}")
+        what = f"chunk {number & (PLACES - 1)} of content {number >> PLACE_BITS}"
+        return verify_chunk(row[1] if row else None, row[0] if row else 0, number, what)
     except CorruptRow as error:
-        raise QueueError(str(error)) from error
+        raise ContentDamaged(str(error)) from error
+    except apsw.CorruptError as error:
+        raise ContentDamaged(str(explained(Path(connection.filename), error))) from error
     except apsw.Error as error:
         raise QueueError(str(explained(Path(connection.filename), error))) from error
 
@@ -171,7 +188,8 @@ class SqliteContentWriter:
         end = len(self._data) if whole else len(self._data) // CHUNK_OCTETS * CHUNK_OCTETS
         for at in range(0, end, CHUNK_OCTETS):
             data = bytes(self._data[at : min(at + CHUNK_OCTETS, end)])
-            statements.append((ADD_CHUNK, (self._staging << PLACE_BITS | self._place, crc32(data), data)))
+            number = self._staging << PLACE_BITS | self._place
+            statements.append((ADD_CHUNK, (number, chunk_checksum(data, number), data)))
             self._place += 1
         del self._data[:end]
         operation = _Staged(self, future)

@@ -1,5 +1,8 @@
 """Rows of the queue file to values and back. Every stored text carries a CRC-32, so that a flipped bit is found, not delivered.
 
+The CRC begins with the place where the text belongs, so that a row that a damaged page shows in another place is found as well: a message
+must not go to the recipients of another one. Rows of schema version 1 have it without the place, which is accepted.
+
 Packed with msgspec as arrays: a later version may append fields (an older one ignores them), never change or remove one.
 """
 
@@ -52,8 +55,8 @@ _decode_meta = msgspec.msgpack.Decoder(_Meta).decode
 _decode_detail = msgspec.msgpack.Decoder(_Detail).decode
 
 
-def pack_message(new: NewMessage) -> bytes:
-    """What is kept of a message beside id, deliveries and content.
+def pack_message(new: NewMessage, seq: int, staging: int, checksum: int) -> bytes:
+    """What is kept of a message beside id, deliveries and content, for the row with these columns.
 
     :raises UnicodeEncodeError: a text holds lone surrogates.
     """
@@ -84,17 +87,18 @@ def pack_message(new: NewMessage) -> bytes:
                 new.requires_8bit,
                 new.plain,
             )
-        )
+        ),
+        _message_place(new.id, seq, staging, checksum),
     )
 
 
-def unpack_message(message_id: str, packed: bytes) -> QueuedMessage:
+def unpack_message(message_id: str, packed: bytes, seq: int, staging: int, checksum: int) -> QueuedMessage:
     """The inverse of pack_message.
 
     :raises CorruptRow: it is damaged.
     """
     try:
-        meta = _decode_meta(_unseal(packed))
+        meta = _decode_meta(_unseal(packed, _message_place(message_id, seq, staging, checksum)))
         return QueuedMessage(
             message_id,
             meta.received_at,
@@ -116,13 +120,14 @@ def unpack_message(message_id: str, packed: bytes) -> QueuedMessage:
         raise CorruptRow(f"message {message_id}: {error}") from error
 
 
-def pack_new_delivery(new: NewDelivery) -> bytes:
-    """The detail of a delivery that was not attempted yet.
+def pack_new_delivery(new: NewDelivery, number: int) -> bytes:
+    """The detail of a delivery that was not attempted yet, for the row `number`.
 
     :raises UnicodeEncodeError: a text holds lone surrogates.
     """
     recipient, original = new.recipient, new.original
-    return _seal(_encode(_Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify.value, new.orcpt)))
+    detail = _Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify.value, new.orcpt)
+    return _seal(_encode(detail), _place(number))
 
 
 def pack_delivery(one: Delivery) -> bytes:
@@ -140,7 +145,8 @@ def pack_delivery(one: Delivery) -> bytes:
                 one.last_error.encode("utf-8", "backslashreplace").decode("utf-8"),
                 one.delay_notice_sent,
             )
-        )
+        ),
+        _place(one.id),
     )
 
 
@@ -150,7 +156,7 @@ def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: flo
     :raises CorruptRow: it is damaged.
     """
     try:
-        detail = _decode_detail(_unseal(packed))
+        detail = _decode_detail(_unseal(packed, _place(number)))
         return Delivery(
             number,
             message_id,
@@ -171,6 +177,18 @@ def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: flo
         raise CorruptRow(f"delivery {number} of message {message_id}: {error}") from error
 
 
+def chunk_checksum(data: bytes, number: int) -> int:
+    """The CRC-32 of the chunk `number`."""
+    return crc32(data, _place(number))
+
+
+def verify_chunk(data: object, checksum: int, number: int, what: str) -> bytes:
+    """As `verify`, of the chunk `number`."""
+    if isinstance(data, bytes) and crc32(data, _place(number)) == checksum:
+        return data
+    return verify(data, checksum, what)
+
+
 def verify(data: object, checksum: int, what: str) -> bytes:
     """`data` as read, where its CRC-32 is `checksum`.
 
@@ -183,14 +201,23 @@ def verify(data: object, checksum: int, what: str) -> bytes:
     return data
 
 
-def _seal(packed: bytes) -> bytes:
-    return packed + crc32(packed).to_bytes(4, "big")
+def _place(number: int) -> int:
+    """Where a CRC begins for the row `number`."""
+    return (number ^ number >> 32) & 0xFFFFFFFF
 
 
-def _unseal(sealed: object) -> bytes:
+def _message_place(message_id: str, seq: int, staging: int, checksum: int) -> int:
+    return crc32(f"{seq} {staging} {checksum} {message_id}".encode())
+
+
+def _seal(packed: bytes, place: int) -> bytes:
+    return packed + crc32(packed, place).to_bytes(4, "big")
+
+
+def _unseal(sealed: object, place: int) -> bytes:
     if not isinstance(sealed, bytes) or len(sealed) < 4:
         raise ValueError("the row is cut off")
-    packed = sealed[:-4]
-    if crc32(packed) != int.from_bytes(sealed[-4:], "big"):
+    packed, checksum = sealed[:-4], int.from_bytes(sealed[-4:], "big")
+    if checksum not in (crc32(packed, place), crc32(packed)):
         raise ValueError("the row does not match its checksum")
     return packed

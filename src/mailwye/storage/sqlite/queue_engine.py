@@ -25,31 +25,26 @@ from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.commit_thread import CommitRunner, CommitThread
 from mailwye.storage.sqlite.committer import Committer, Operation, Statement
-from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
+from mailwye.storage.sqlite.connection import PAGE_SIZE, DatabaseError, explained, open_database
 from mailwye.storage.sqlite.content_store import CHUNK_OCTETS, SqliteContentWriter, StoredContent
 from mailwye.storage.sqlite.disk_space import DiskSpace
 from mailwye.storage.sqlite.file_lock import FileLock
 from mailwye.storage.sqlite.queue_administration import Administration
-from mailwye.storage.sqlite.queue_cache import FreshMessages
-from mailwye.storage.sqlite.queue_index import CORRUPT, QueueIndex
+from mailwye.storage.sqlite.queue_leasing import Leasing
+from mailwye.storage.sqlite.queue_loading import note_damage, open_queue_file
 from mailwye.storage.sqlite.queue_operations import (
     Acceptance,
     Nothing,
     Settling,
     commit_error,
-    fresh_deliveries,
-    fresh_message,
     message_rows,
     settlement_rows,
 )
-from mailwye.storage.sqlite.queue_reader import Reader, StoredMessage, Unreadable
-from mailwye.storage.sqlite.queue_state import Ledger, QueueState
+from mailwye.storage.sqlite.queue_reader import Reader
 
 T = TypeVar("T")
 
-PAGE_SIZE = 8192  # measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
 CHECKPOINT_PAGES = 1000  # a log of 8 MiB: half the reserve, so that it can be emptied when the disk is full
-READ_AGAIN_SECONDS = 60.0  # after the disk refused to read a message
 
 
 def _no_alert(_text: str) -> None:
@@ -100,7 +95,7 @@ class SqliteQueueEngine:
         except DatabaseError as error:
             raise QueueError(str(error)) from error
         try:
-            self._state = self._load(memory_octets)
+            self._state = open_queue_file(path, self._connect, memory_octets, on_alert)
             self._committer = Committer(
                 self._connect,
                 order=sql.ORDER,
@@ -117,6 +112,7 @@ class SqliteQueueEngine:
             raise QueueError(str(error) if isinstance(error, DatabaseError) else f"{path} {error}") from error
         self._reader = Reader(path)
         self._searcher = Reader(path)  # of its own: no delivery waits for a search through the whole queue
+        self._leasing = Leasing(path, self._state, self._committer, self._reader, self, on_alert)
         self._administration = Administration(self._state, self._committer, self._searcher)
 
     # --- in
@@ -193,70 +189,7 @@ class SqliteQueueEngine:
         self, now: float, *, limit: int, exclude: frozenset[str] = frozenset(), seconds: float = 3600
     ) -> asyncio.Future[Sequence[Lease]]:
         """See QueueEngine. Next hops take turns; within one the order is that of acceptance."""
-        state = self._state
-        for record in state.leases.end_expired(now):
-            for number in record.deliveries:
-                state.put_back(number)
-        taken: list[tuple[list[int], NewMessage | None]] = []
-        fresh_only = True
-        for numbers in state.index.take(now, limit, exclude):
-            state.leased.update(numbers)
-            new = state.fresh.take(numbers[0] >> sql.PLACE_BITS, numbers)
-            fresh_only = fresh_only and new is not None
-            taken.append((numbers, new))
-        if fresh_only:
-            return done([self._lease_fresh(numbers, new, now + seconds) for numbers, new in taken if new is not None])
-        return asyncio.ensure_future(self._lease_stored(taken, now, seconds))
-
-    def _lease_fresh(self, numbers: list[int], new: NewMessage, expires_at: float) -> Lease:
-        message, content = fresh_message(new)
-        return self._state.leases.grant(message, fresh_deliveries(self._state, new, numbers), content, expires_at)
-
-    async def _lease_stored(self, taken: list[tuple[list[int], NewMessage | None]], now: float, seconds: float) -> Sequence[Lease]:
-        """As lease, where some of what was taken must be read first. The order is kept."""
-        wanted = [numbers for numbers, new in taken if new is None]
-        try:
-            found = iter(await self._reader.run(lambda connection: [queue_reader.read_group(connection, one) for one in wanted]))
-        except asyncio.CancelledError:
-            for numbers, _ in taken:
-                for number in numbers:
-                    self._state.put_back(number)
-            raise
-        except QueueError as error:
-            found = iter([Unreadable(tuple(numbers), str(error), damaged=False) for numbers in wanted])
-        leases: list[Lease] = []
-        for numbers, new in taken:
-            if new is not None:
-                leases.append(self._lease_fresh(numbers, new, now + seconds))
-                continue
-            one = next(found)
-            if isinstance(one, Unreadable):
-                self._set_aside(one, now)
-            else:
-                leases.append(self._state.leases.grant(one.message, one.deliveries, self._content(one), now + seconds))
-        return leases
-
-    def _content(self, stored: StoredMessage) -> Content:
-        if stored.content is None:
-            return StoredContent(self, stored.staging, stored.message.size)
-        return InlineContent(stored.content)
-
-    def _set_aside(self, unreadable: Unreadable, now: float) -> None:
-        """What is damaged stays in the file as CORRUPT and blocks nothing; what the disk refused is read again later."""
-        if not unreadable.damaged:
-            for number in unreadable.numbers:
-                self._state.put_back(number, now + READ_AGAIN_SECONDS)
-            self._alert(f"{self._path}: a message could not be read and waits: {unreadable.why}")
-            return
-        rows: list[Statement] = []
-        for number in unreadable.numbers:
-            self._state.leased.discard(number)
-            hop, due = self._state.index.hop_and_due(number)
-            self._state.index.place(number, CORRUPT, due, hop)
-            self._state.ledger.corrupt += 1
-            rows.append((sql.SET_STATE, (CORRUPT, due, number)))
-        self._committer.add(Nothing(), rows, lasting=True)
-        self._alert(f"{self._path}: a message is damaged and was set aside (state corrupt): {unreadable.why}")
+        return self._leasing.lease(now, limit, exclude, seconds)
 
     def renew(self, lease: Lease, until: float) -> asyncio.Future[None]:
         """See QueueEngine."""
@@ -357,32 +290,12 @@ class SqliteQueueEngine:
         await self._searcher.close()
         self._lock.release()
 
-    def _load(self, memory_octets: int) -> QueueState:
-        connection = self._connect()
-        try:
-            sql.prepare(connection)
-            ledger = Ledger(tuple(connection.execute(sql.LOAD_LEDGER).fetchone() or (0,) * len(sql.LEDGER_COLUMNS)))
-            opened = connection.execute(sql.COUNT_OPENING).get
-            index = QueueIndex()
-            seq, siblings = -1, 0
-            for number, state, due, hop in connection.execute(sql.LOAD_INDEX):
-                if number >> sql.PLACE_BITS != seq:
-                    if siblings:
-                        index.add_message(seq, siblings)
-                    seq, siblings = number >> sql.PLACE_BITS, 0
-                siblings += 1
-                index.add(number, hop, due, state)
-            if siblings:
-                index.add_message(seq, siblings)
-            ledger.seq = max(ledger.seq, seq)
-        finally:
-            connection.close()
-        return QueueState(ledger, index, FreshMessages(memory_octets), opened)
-
     def _connect(self) -> apsw.Connection:
         return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL", vfs=self._vfs)
 
     def _commit_failed(self, error: Exception) -> None:
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+            note_damage(self._path, str(error))
         freed = isinstance(error, apsw.FullError) and self._disk.give_up_ballast()
         self._alert(f"{explained(self._path, error) if isinstance(error, apsw.Error) else error}" + (" (reserve freed)" if freed else ""))
 
@@ -398,6 +311,10 @@ class SqliteQueueEngine:
         if not lasting:
             self._check_room(asyncio.get_running_loop().time(), CHUNK_OCTETS)
         self._committer.add(operation, statements, lasting=lasting)
+
+    def note_damage(self, staging: int, why: str) -> None:
+        """See ContentPort."""
+        self._leasing.note_damage(staging, why)
 
     def read(self, job: Callable[[apsw.Connection], T]) -> Awaitable[T]:
         """See ContentPort."""

@@ -43,12 +43,13 @@ def message_rows(seq: int, new: NewMessage) -> list[Statement]:
     due = 0.0 if new.first_attempt_at is None else new.first_attempt_at
     sender = None if new.sender is None else new.sender.key
     try:
+        checksum = 0 if data is None else crc32(data)
         rows: list[Statement] = [
-            (sql.ADD_MESSAGE, (seq, new.id, staging, sender, 0 if data is None else crc32(data), pack_message(new), data))
+            (sql.ADD_MESSAGE, (seq, new.id, staging, sender, checksum, pack_message(new, seq, staging, checksum), data))
         ]
         number = seq << sql.PLACE_BITS
         for one in new.deliveries:
-            rows.append((sql.ADD_DELIVERY, (number, QUEUED, due, one.next_hop, one.recipient.key, pack_new_delivery(one))))
+            rows.append((sql.ADD_DELIVERY, (number, QUEUED, due, one.next_hop, one.recipient.key, pack_new_delivery(one, number))))
             number += 1
     except UnicodeEncodeError as error:
         raise QueueError(f"message {new.id} has a text that cannot be stored: {error}") from error

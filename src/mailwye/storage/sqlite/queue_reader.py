@@ -58,12 +58,13 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as read for an attempt. `content` None: large, it is under `staging`."""
+    """A message as read for an attempt. `content` None: large, it is under `staging`. `unreadable`: deliveries that could not be read."""
 
     message: QueuedMessage
     deliveries: tuple[Delivery, ...]
     content: bytes | None
     staging: int
+    unreadable: Unreadable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,32 @@ def read_group(connection: apsw.Connection, numbers: Sequence[int]) -> StoredMes
         if row is None:
             raise CorruptRow(f"the message number {seq} of {len(numbers)} deliveries is gone")
         message_id, staging, checksum, meta, content = row
-        message = unpack_message(message_id, meta)
+        message = unpack_message(message_id, meta, seq, staging, checksum)
         data = None if staging else verify(content, checksum, f"the content of message {message_id}")
-        return StoredMessage(message, tuple(_read_delivery(connection, one, message_id) for one in numbers), data, staging)
-    except CorruptRow as error:
-        return Unreadable(tuple(numbers), str(error), damaged=True)
+        return _with_deliveries(connection, message, numbers, data, staging)
+    except (CorruptRow, UnicodeDecodeError, apsw.CorruptError) as error:
+        return Unreadable(tuple(numbers), f"message number {seq}: {error}", damaged=True)
     except apsw.Error as error:
         return Unreadable(tuple(numbers), f"message number {seq}: {error}", damaged=False)
+
+
+def _with_deliveries(
+    connection: apsw.Connection, message: QueuedMessage, numbers: Sequence[int], data: bytes | None, staging: int
+) -> StoredMessage | Unreadable:
+    """One recipient's damaged row is no reason to keep the message from the others."""
+    deliveries: list[Delivery] = []
+    bad: list[int] = []
+    why = ""
+    for number in numbers:
+        try:
+            deliveries.append(_read_delivery(connection, number, message.id))
+        except (CorruptRow, UnicodeDecodeError) as error:
+            bad.append(number)
+            why = f"message {message.id}: {error}"
+    unreadable = Unreadable(tuple(bad), why, damaged=True) if bad else None
+    if not deliveries and unreadable is not None:
+        return unreadable
+    return StoredMessage(message, tuple(deliveries), data, staging, unreadable)
 
 
 def _read_delivery(connection: apsw.Connection, number: int, message_id: str) -> Delivery:
@@ -106,11 +126,11 @@ def read_content(connection: apsw.Connection, message_id: str) -> tuple[bytes | 
     """
     found = connection.execute(FIND_MESSAGE, (message_id,)).fetchone()
     row = connection.execute(READ_MESSAGE, found).fetchone() if found else None
-    if row is None:
+    if found is None or row is None:
         return None
     _, staging, checksum, meta, content = row
     try:
-        size = unpack_message(message_id, meta).size
+        size = unpack_message(message_id, meta, found[0], staging, checksum).size
         return (None if staging else verify(content, checksum, f"the content of message {message_id}")), staging, size
     except CorruptRow as error:
         raise QueueError(str(error)) from error
@@ -119,10 +139,12 @@ def read_content(connection: apsw.Connection, message_id: str) -> tuple[bytes | 
 def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int]) -> list[QueueRow]:
     """The rows that `query` means, oldest first, given which deliveries are leased. A scan, unless the query names a message id."""
     rows: list[QueueRow] = []
-    seq, message = -1, _unreadable_message("", "")
-    for number, state, due, hop, detail, message_id, meta in connection.execute(*_statement(query)):
+    seq, message_id, message = -1, "", _unreadable_message("", "")
+    for number, state, due, hop, detail, raw_id, meta, staging, checksum in connection.execute(*_statement(query)):
         if number >> PLACE_BITS != seq:
-            seq, message = number >> PLACE_BITS, _message(message_id, meta)
+            seq = number >> PLACE_BITS
+            message_id = raw_id.decode("utf-8", "backslashreplace")  # one damaged id must not hide all the others
+            message = _message(message_id, meta, seq, staging, checksum)
         shown = DeliveryState.LEASED if number in leased else STATES[state]
         row = QueueRow(message, _delivery(number, message_id, shown, due, hop, detail))
         if matches(query, message, row.delivery):
@@ -156,13 +178,13 @@ def _statement(query: QueueQuery) -> tuple[str, list[str]]:
         elif "@" in key:
             conditions.append(f"{column} = ?")
             values.append(key)
-    columns = "d.id, d.state, d.due, d.hop, d.detail, m.id, m.meta"
+    columns = "d.id, d.state, d.due, d.hop, d.detail, CAST(m.id AS BLOB), m.meta, m.staging, m.checksum"
     return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions)} ORDER BY d.id", values  # noqa: S608 - only constants
 
 
-def _message(message_id: str, meta: bytes) -> QueuedMessage:
+def _message(message_id: str, meta: bytes, seq: int, staging: int, checksum: int) -> QueuedMessage:
     try:
-        return unpack_message(message_id, meta)
+        return unpack_message(message_id, meta, seq, staging, checksum)
     except CorruptRow as error:
         return _unreadable_message(message_id, str(error))
 

@@ -13,13 +13,24 @@ from mailwye.storage.sqlite.identity import SUM_MASK, mixed
 
 PLACE_BITS = 20  # spelled out in the statements below
 PLACES = 1 << PLACE_BITS  # deliveries per message, chunks per content
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x4D775175  # "MwQu"
 
 QUEUED, HELD, CORRUPT = 0, 1, 2  # delivery.state; leases are not stored
+STATES = frozenset({QUEUED, HELD, CORRUPT})
 
 LEDGER_COUNTS = ("seq", "staging", "accepted", "delivered", "failed", "expired", "deleted", "corrupt")  # all that version 1 had
-LEDGER_ADDED = ("quarantined", "accepted_sum", "delivered_sum", "failed_sum", "expired_sum", "deleted_sum", "quarantined_sum")
+LEDGER_ADDED = (
+    "quarantined",
+    "accepted_sum",
+    "delivered_sum",
+    "failed_sum",
+    "expired_sum",
+    "deleted_sum",
+    "quarantined_sum",
+    "lost",
+    "lost_sum",
+)
 LEDGER_COLUMNS = LEDGER_COUNTS + LEDGER_ADDED
 
 SCHEMA = """
@@ -37,7 +48,8 @@ CREATE TABLE ledger(
   delivered INTEGER NOT NULL, failed INTEGER NOT NULL, expired INTEGER NOT NULL, deleted INTEGER NOT NULL, corrupt INTEGER NOT NULL,
   quarantined INTEGER NOT NULL DEFAULT 0,
   accepted_sum INTEGER NOT NULL DEFAULT 0, delivered_sum INTEGER NOT NULL DEFAULT 0, failed_sum INTEGER NOT NULL DEFAULT 0,
-  expired_sum INTEGER NOT NULL DEFAULT 0, deleted_sum INTEGER NOT NULL DEFAULT 0, quarantined_sum INTEGER NOT NULL DEFAULT 0);
+  expired_sum INTEGER NOT NULL DEFAULT 0, deleted_sum INTEGER NOT NULL DEFAULT 0, quarantined_sum INTEGER NOT NULL DEFAULT 0,
+  lost INTEGER NOT NULL DEFAULT 0, lost_sum INTEGER NOT NULL DEFAULT 0);
 INSERT INTO ledger(one, opened, seq, staging, accepted, delivered, failed, expired, deleted, corrupt) VALUES(1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TRIGGER content_goes_with_its_message AFTER DELETE ON message WHEN old.staging > 0 BEGIN
   DELETE FROM chunk WHERE id >= old.staging << 20 AND id < (old.staging + 1) << 20;
@@ -100,18 +112,23 @@ def prepare(connection: apsw.Connection) -> None:
         return
     if connection.pragma("application_id") != APPLICATION_ID:
         raise ValueError("is not a queue of Mailwye")
-    if version == 1:
-        _migrate_from_1(connection)
+    if version in (1, 2):
+        _migrate(connection, version)
     elif version != SCHEMA_VERSION:
         raise ValueError(f"has schema version {version}, this program knows version {SCHEMA_VERSION}: run the newer Mailwye")
     connection.execute("DELETE FROM staging")
 
 
-def _migrate_from_1(connection: apsw.Connection) -> None:
-    """Version 2 keeps a sum of identities beside each count. What ended before has none, so the sums begin with what is still here."""
+def _migrate(connection: apsw.Connection, version: int) -> None:
+    """Version 2 keeps a sum of identities beside each count. What ended before has none, so the sums begin with what is still here.
+    Version 3 counts what a damaged file lost.
+    """
     with connection:
+        there = {row[1] for row in connection.execute("PRAGMA table_info(ledger)")}
         for name in LEDGER_ADDED:
-            connection.execute(f"ALTER TABLE ledger ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
-        here = sum(mixed(number) for (number,) in connection.execute("SELECT id FROM delivery"))
-        connection.execute("UPDATE ledger SET accepted_sum = ?", (here & SUM_MASK,))
+            if name not in there:
+                connection.execute(f"ALTER TABLE ledger ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+        if version == 1:
+            here = sum(mixed(number) for (number,) in connection.execute("SELECT id FROM delivery"))
+            connection.execute("UPDATE ledger SET accepted_sum = ?", (here & SUM_MASK,))
         connection.pragma("user_version", SCHEMA_VERSION)

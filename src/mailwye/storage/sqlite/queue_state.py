@@ -17,9 +17,10 @@ from mailwye.storage.sqlite.queue_schema import LEDGER_COLUMNS, PLACE_BITS
 class Ledger:
     """Counts of deliveries since the file was made, and the numbers given out; stored with every commit.
 
-    accepted = delivered + failed + expired + quarantined + deleted + what is here (queued, held, or set aside as corrupt); `corrupt` are
-    the last ones. Each count but `corrupt` has a sum of identities beside it (identity.py), for which the same equation holds: that is the
-    proof that each delivery is in one place, once (reliability D9).
+    accepted = delivered + failed + expired + quarantined + deleted + lost + what is here (queued, held, or set aside as corrupt); `corrupt`
+    are the last ones; `lost` are those that only a damaged file holds, which was set aside as a whole (rescue/). Each count but `corrupt`
+    has a sum of identities beside it (identity.py), for which the same equation holds: that is the proof that each delivery is in one
+    place, once (reliability D9).
     """
 
     __slots__ = LEDGER_COLUMNS
@@ -35,6 +36,8 @@ class Ledger:
     expired_sum: int
     failed: int
     failed_sum: int
+    lost: int
+    lost_sum: int
     quarantined: int
     quarantined_sum: int
     seq: int
@@ -62,6 +65,8 @@ class Ledger:
             self.expired_sum & SUM_MASK,
             self.deleted_sum & SUM_MASK,
             self.quarantined_sum & SUM_MASK,
+            self.lost,
+            self.lost_sum & SUM_MASK,
         )
 
     def accept(self, seq: int, deliveries: int) -> None:

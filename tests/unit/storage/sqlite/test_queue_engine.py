@@ -144,12 +144,19 @@ async def test_only_one_process_opens_a_queue(tmp_path: Path) -> None:
     await open_engine(tmp_path).close()
 
 
-async def test_other_files_are_refused_with_a_remedy(tmp_path: Path) -> None:
+async def test_a_file_that_is_nothing_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "worker-0.sqlite"
     path.write_bytes(b"this is no database at all" * 400)
-    with pytest.raises(QueueError, match=r"worker-0.sqlite is damaged.*recover"):
-        open_engine(tmp_path)
-    path.unlink()
+    alerts: list[str] = []
+    engine = open_engine(tmp_path, on_alert=alerts.append)
+    await engine.accept(new_message("M"))
+    await engine.close()
+    assert "set aside" in alerts[0]
+    assert (tmp_path / "corrupt" / "worker-0-1.sqlite").read_bytes().startswith(b"this is")
+
+
+async def test_other_files_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "worker-0.sqlite"
     edit(tmp_path, "CREATE TABLE other(x)")
     with pytest.raises(QueueError, match="not a queue of Mailwye"):
         open_engine(tmp_path)

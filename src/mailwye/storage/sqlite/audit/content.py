@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from mailwye.storage.sqlite.queue_codec import CorruptRow, verify
+from mailwye.storage.sqlite.queue_codec import CorruptRow, verify, verify_chunk
 from mailwye.storage.sqlite.queue_schema import PLACE_BITS, PLACES
 
 _CHUNKS = "SELECT id, checksum, data FROM chunk WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20 ORDER BY id"
@@ -31,5 +31,5 @@ def _chunked_size(connection: apsw.Connection, staging: int) -> int:
     for place, (number, checksum, data) in enumerate(connection.execute(_CHUNKS, (staging,))):
         if number & (PLACES - 1) != place:
             raise CorruptRow(f"chunk {place} of content {number >> PLACE_BITS} is gone")
-        size += len(verify(data, checksum, f"chunk {place} of content {staging}"))
+        size += len(verify_chunk(data, checksum, number, f"chunk {place} of content {staging}"))
     return size

@@ -55,7 +55,8 @@ class SpoolSnapshot:
             if not 1 <= self._version <= sql.SCHEMA_VERSION:
                 raise DatabaseError(f"{path} has schema version {self._version}: check it with the newer Mailwye")
             self._connection.execute("BEGIN")
-            columns = sql.LEDGER_COLUMNS if self._version > 1 else sql.LEDGER_COUNTS
+            there = {row[1] for row in self._connection.execute("PRAGMA table_info(ledger)")}
+            columns = [name for name in sql.LEDGER_COLUMNS if name in there]
             row = self._connection.execute(f"SELECT {', '.join(columns)} FROM ledger").fetchone()  # noqa: S608 - only constants
             self._ledger: dict[str, int] = dict(zip(columns, row or (0,) * len(columns), strict=True))
         except apsw.Error as error:
@@ -141,6 +142,7 @@ class _Audit:
             failed=ledger["failed"],
             expired=ledger["expired"],
             quarantined=ledger.get("quarantined", 0),
+            lost=ledger.get("lost", 0),
             deleted=ledger["deleted"],
             corrupt=self._states[sql.CORRUPT],
             queued=self._states[sql.QUEUED],
@@ -195,7 +197,7 @@ class _Audit:
         aside = all(one[1] == sql.CORRUPT for one in group)
         problems: list[str] = []
         try:
-            size = unpack_message(message_id, meta).size
+            size = unpack_message(message_id, meta, seq, staging, checksum).size
         except CorruptRow as error:
             problems.append(str(error))
         else:
@@ -246,6 +248,7 @@ class _Audit:
         if ledger["corrupt"] != tally.corrupt:
             what = f"the ledger counts {ledger['corrupt']} corrupt deliveries, {tally.corrupt} are here"
             self._add(FindingKind.UNBALANCED, what, _REPORT)
+        self._check_lost()
         if not self._proves_identities:
             what = "the file is of schema version 1: counts are proved, identities from the next start on"
             self._add(FindingKind.OLD_SCHEMA, what, "nothing", is_note=True)
@@ -253,10 +256,19 @@ class _Audit:
             what = "the counts add up, but not over the same deliveries: as many are lost as ended twice"
             self._add(FindingKind.IDENTITIES, what, _REPORT)
 
+    def _check_lost(self) -> None:
+        """After a rescue. Once the damaged files are gone, a person has decided."""
+        files = [file.name for file in sorted((self._path.parent / "corrupt").glob(f"{self._path.stem}-*.sqlite"))]
+        if lost := self._ledger.get("lost", 0):
+            place = f"corrupt/{', corrupt/'.join(files)}" if files else "files that an administrator removed"
+            what = f"{lost} deliveries could not be saved from a damaged file: they are in {place}"
+            remedy = "salvage them with `sqlite3 FILE .recover`, ask the senders (`mailwye trace --status Pending`), then remove the file"
+            self._add(FindingKind.LOST, what, remedy, is_note=not files)
+
     def _difference(self) -> int:
         """Fingerprint of what is missing, less what is too much."""
         ledger = self._ledger
-        ended = sum(ledger[name] for name in sql.LEDGER_ADDED if name.endswith("_sum") and name != "accepted_sum")
+        ended = sum(value for name, value in ledger.items() if name.endswith("_sum") and name != "accepted_sum")
         return ledger["accepted_sum"] - ended - self._sum & SUM_MASK
 
     def _named(self, missing: int) -> str:

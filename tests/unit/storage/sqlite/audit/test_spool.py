@@ -137,7 +137,17 @@ async def test_stored_content_without_message_is_a_note(tmp_path: Path) -> None:
 
 async def test_a_file_of_version_1_is_checked_and_then_migrated(tmp_path: Path) -> None:
     await fill(tmp_path)
-    columns = ("quarantined", "accepted_sum", "delivered_sum", "failed_sum", "expired_sum", "deleted_sum", "quarantined_sum")
+    columns = (
+        "quarantined",
+        "accepted_sum",
+        "delivered_sum",
+        "failed_sum",
+        "expired_sum",
+        "deleted_sum",
+        "quarantined_sum",
+        "lost",
+        "lost_sum",
+    )
     edit(tmp_path, *(f"ALTER TABLE ledger DROP COLUMN {one}" for one in columns), "PRAGMA user_version = 1")
     found = audited(tmp_path)
     assert found.is_clean
