@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,11 +151,3 @@ def outstanding(sent: SenderBook, received: ReceiverBook) -> set[Pair]:
         for pair in sent.promised
         if pair not in received.arrivals and not any("failed" in one.notice for one in received.notices.get(pair, ()))
     }
-
-
-def count_between(records: Iterable[Received], moments: list[float]) -> Counter[int]:
-    """How many of `records` came after each of `moments` (ascending) and before the next, by the moment's index; -1: before all."""
-    counts: Counter[int] = Counter()
-    for record in records:
-        counts[sum(moment <= record.at for moment in moments) - 1] += 1
-    return counts

@@ -106,6 +106,7 @@ async def _cut_once(world: Rig, gateway: Gateway, disk: Image, sender: Sender, m
     seconds = time.monotonic() - began
     await asyncio.sleep(rng.uniform(0.0, 0.3))  # the service runs on for a while, on a dead disk: it must acknowledge nothing
     gateway.kill()
+    await world.receiver.last_words()
     disk.unmount()
     disk.mount()
     await world.receiver.only_down(rng.choice("abcd"))

@@ -294,6 +294,16 @@ class Receiver:
         if name:
             await self.sinks[name].stop()
 
+    async def last_words(self, seconds: float = 10.0) -> None:
+        """Read what a service that is dead now had sent, until all its connections are closed."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if not self.sessions:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError("connections of a dead service are still open")
+            await asyncio.sleep(0.001)
+
     @property
     def sessions(self) -> int:
         """Connections from the service that are open."""
