@@ -51,7 +51,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was measured at one size; `ready_seconds` from the start of the process until it listens."""
+    """What was measured at one size; `ready_seconds` from the start of the process until it greets a client."""
 
     size: Size
     delivered_per_second: Spread

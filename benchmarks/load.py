@@ -109,7 +109,7 @@ class Sink:
         return [*_module("tls_sink"), address[0], str(address[1]), str(pair.certificate), str(pair.private_key)]
 
     def __enter__(self) -> Sink:
-        wait_for_listener(self._address, self._process)
+        wait_for_greeting(self._address, self._process)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -152,14 +152,15 @@ def refuse_if_taken(address: Address) -> None:
     raise SystemExit(f"something listens on {address[0]}:{address[1]} already: ss -ltnp 'sport = :{address[1]}' names it; end it first")
 
 
-def wait_for_listener(address: Address, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
-    """Until something listens there. Raises Stuck, at once when `process` has ended."""
+def wait_for_greeting(address: Address, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
+    """Until a client there is greeted with 220 (a port may listen long before). Raises Stuck, at once when `process` has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(address, timeout=1).close()
-            return
+            with socket.create_connection(address, timeout=5) as client:
+                if client.recv(3) == b"220":
+                    return
         except OSError:
             time.sleep(0.02)
     state = "still runs" if process.poll() is None else f"ended with {process.returncode}"
-    raise Stuck(f"nothing listens on {address[0]}:{address[1]}: {process.args!r} {state}")
+    raise Stuck(f"nobody greets at {address[0]}:{address[1]}: {process.args!r} {state}")

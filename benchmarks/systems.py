@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.load import PATH, SINK, Address, Stuck, issue_certificate, refuse_if_taken, tool, wait_for_listener
+from benchmarks.load import PATH, SINK, Address, Stuck, issue_certificate, refuse_if_taken, tool, wait_for_greeting
 
 LISTENS: Address = ("127.0.0.31", 2631)
 
@@ -199,7 +199,7 @@ def mailwye_name(workers: int) -> str:
 
 def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     try:
-        wait_for_listener(LISTENS, process)
+        wait_for_greeting(LISTENS, process)
     except Stuck as stuck:
         _end(process)
         raise SystemExit(f"{stuck}; the end of its log:\n{log.read_text()[-2000:]}") from stuck
