@@ -63,6 +63,7 @@ class LocalWorker:
             await worker.start(sockets)
         except Exception as error:
             raise start_failed(error) from error
+        loops.settle_down()
         return cls(worker)
 
     async def call(self, operation: str, **arguments: Any) -> Any:
@@ -154,6 +155,8 @@ async def _serve(
 
         await channel.serve(reader, writer, refuse)
         return failure.exit_code
+
+    loops.settle_down()
 
     async def answer(operation: str, arguments: dict[str, Any]) -> Any:
         return None if operation == "started" else await handle(worker, operation, arguments)
