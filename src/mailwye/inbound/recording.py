@@ -68,7 +68,22 @@ def record_way(
     context: InboundContext, message: NewMessage, recipient: Address, connector: str, reasons: tuple[str, ...], data: dict[str, str]
 ) -> None:
     """Which way a final recipient's copy takes, and why: what he is and his way folded into one event."""
-    _record_step(context, message, EventKind.ROUTE, data, reasons, recipient=str(recipient), connector=connector, status="Pending")
+    context.trace.record(
+        TraceEvent(
+            message.received_at,
+            EventKind.ROUTE,
+            message.origin.session_id,
+            message.id,
+            _sender_text(message.sender),
+            str(recipient),
+            connector,
+            "Pending",
+            "",
+            reasons,
+            message.config_version,
+            data,
+        )
+    )
 
 
 def _record_step(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailwye.connectors.selection import RouteKind
 from mailwye.outbound.settling import Ended
 from mailwye.queue.item import Lease, NewMessage, QueuedMessage, Result
@@ -17,8 +19,34 @@ _KINDS = {
 }
 
 
-def record_ended(trace: TraceRecorder, message: QueuedMessage, ended: Ended, version: int, error: BaseException | None) -> None:
-    """One attempt at one recipient. `error`: its end could not be stored."""
+def record_ended(trace: TraceRecorder, message: QueuedMessage, ended: Sequence[Ended], version: int, error: BaseException | None) -> None:
+    """The attempts of one work. Recipients that came to the same end by the same words share an event. `error`: it could not be stored."""
+    alike: list[Ended] = []
+    for one in ended:
+        if alike and not _is_alike(alike[0], one):
+            _record_alike(trace, message, alike, version, error)
+            alike = []
+        alike.append(one)
+    if alike:
+        _record_alike(trace, message, alike, version, error)
+
+
+def _is_alike(first: Ended, other: Ended) -> bool:
+    """Whether all that the trace is told of two recipients is the same. The work's route, hop and time are."""
+    mine, its = first.attempt, other.attempt
+    return (
+        first.settlement.result is other.settlement.result
+        and first.settlement.due == other.settlement.due
+        and (first.reply is other.reply or first.reply == other.reply)
+        and (mine.reasons is its.reasons or mine.reasons == its.reasons)
+        and first.reason == other.reason
+        and mine.host == its.host
+        and mine.tls == its.tls
+    )
+
+
+def _record_alike(trace: TraceRecorder, message: QueuedMessage, alike: list[Ended], version: int, error: BaseException | None) -> None:
+    ended = alike[0]
     attempt, route, settlement = ended.attempt, ended.route, ended.settlement
     kind, status = _KINDS[settlement.result]
     reasons = attempt.reasons
@@ -51,6 +79,7 @@ def record_ended(trace: TraceRecorder, message: QueuedMessage, ended: Ended, ver
             reasons,
             version,
             data,
+            tuple([str(one.delivery.recipient) for one in alike[1:]]) if len(alike) > 1 else (),
         )
     )
 

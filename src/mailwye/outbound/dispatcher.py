@@ -246,8 +246,7 @@ class Dispatcher:
     ) -> None:
         try:
             error = self._check_stored(lease, stored)
-            for one in ended:
-                record_ended(self._trace, lease.message, one, version, error)
+            record_ended(self._trace, lease.message, ended, version, error)
             if bounce is not None and error is None:
                 record_bounce(self._trace, lease.message, bounce)
             delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
