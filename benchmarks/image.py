@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,8 +26,11 @@ class Place:
 
 @contextlib.contextmanager
 def measured_place(where: Path | None) -> Iterator[Place]:
-    """`where` as it is; without it a fresh loop image if root may mount one, else the temporary folder as it is. Nothing stays behind."""
-    with tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name, contextlib.ExitStack() as stack:
+    """`where` as it is; without it a fresh loop image if root may mount one, else the temporary folder as it is.
+
+    Nothing stays behind. Raises SystemExit while another benchmark runs on this machine.
+    """
+    with _only_one(), tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         if where is not None:
@@ -41,6 +45,17 @@ def measured_place(where: Path | None) -> Iterator[Place]:
             yield Place(folder, f"{_file_system(folder)} as it is: mounting an image with a journal is not permitted here")
             return
         yield Place(mount, "ext4 with a journal (data=ordered) in a loop image")
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Two at once would take each other's CPU, and each other's mail. An abstract socket is a lock that no crash leaves behind."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind("\0mailwye-benchmark")
+        except OSError as error:
+            raise SystemExit("another benchmark of Mailwye runs on this machine: wait for it") from error
+        yield
 
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
