@@ -150,7 +150,12 @@ class _Run:
 
     async def counts(self, gateway: Gateway) -> dict[str, int]:
         """Deliveries by next hop, in whatever state."""
-        answer = await asyncio.to_thread(channel.call, str(gateway.data / "run" / "control.sock"), "queue.counts")
+        path = gateway.data / "run" / "control.sock"
+        for _ in range(100):  # it comes a moment after the first 220
+            if path.exists():
+                break
+            await asyncio.sleep(0.05)
+        answer = await asyncio.to_thread(channel.call, str(path), "queue.counts")
         return {hop: sum(states.values()) for hop, states in answer["counts"].items()}
 
     async def until_fewer(self, gateway: Gateway, hop: str, limit: int, seconds: float) -> int:

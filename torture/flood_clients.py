@@ -181,7 +181,9 @@ async def trickle(target: Target, options: dict[str, Any]) -> None:
     await asyncio.gather(*map(one, range(options["count"])))
     await asyncio.sleep(1.0)
     say(begun=sum(one.began > 0 for one in all_of_them))
-    await asyncio.wait([one.cut for one in all_of_them], timeout=options["patience"])
+    told = asyncio.ensure_future(until_told())
+    waits: list[asyncio.Future[Any]] = [told, asyncio.gather(*(one.cut for one in all_of_them))]
+    await asyncio.wait(waits, timeout=options["patience"], return_when=asyncio.FIRST_COMPLETED)
     lived: dict[bool, list[float]] = {False: [], True: []}
     replies: Counter[str] = Counter()
     uncut = 0
@@ -193,7 +195,7 @@ async def trickle(target: Target, options: dict[str, Any]) -> None:
         lived[one_of_them.in_content].append(seconds)
         replies[reply] += 1
     say(command=_range(lived[False]), content=_range(lived[True]), replies=dict(replies), uncut=uncut)
-    await until_told()
+    await told
 
 
 def _range(values: list[float]) -> list[float]:
