@@ -94,9 +94,10 @@ class Sink:
         self._open.add(session)
 
     def closed(self, session: _Session) -> None:
-        """It ended."""
-        self.sessions -= 1
-        self._open.discard(session)
+        """It ended; may be said twice."""
+        if session in self._open:
+            self._open.discard(session)
+            self.sessions -= 1
 
 
 class _Session(asyncio.Protocol):
@@ -256,8 +257,9 @@ class _Session(asyncio.Protocol):
             new = await asyncio.get_running_loop().start_tls(old, self, self._sink.tls, server_side=True)
         except (OSError, ssl.SSLError):
             old.abort()
-            return
-        if new is None:  # the connection was lost meanwhile
+            new = None
+        if new is None:  # the connection was lost meanwhile, and nobody else would hear of it
+            self.connection_lost(None)
             return
         self._transport = new
         self._encrypted = True
