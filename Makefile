@@ -50,6 +50,8 @@ torture: $(STAMP)
 	$(BIN)/python -m torture power --cuts 50 --filesystem ext4 --write
 	$(BIN)/python -m torture power --cuts 50 --filesystem xfs --write
 	$(BIN)/python -m torture restart --times 100 --write
+	$(BIN)/python -m torture floods --write
+	$(BIN)/python -m torture big_spool --write
 
 constraints: $(STAMP)
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
