@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mailwye.config.installation import Installation
 from mailwye.config.store import ConfigStore, ConfigStoreError, StoredVersion
@@ -97,6 +97,20 @@ def audit_queues(installation: Installation, *, contents: bool, with_trace: bool
 
     files = [queue_file(installation, number) for number in queue_numbers(installation)]
     return audit(files, installation.data_directory / "trace" if with_trace else None, contents=contents, flush=flush)
+
+
+def export_content(installation: Installation, message_id: str, to: BinaryIO) -> int:
+    """Write what is stored as the content of a queued message, damaged or not; octets written. The service may run.
+
+    :raises DatabaseError: a queue file cannot be read.
+    """
+    from mailwye.storage.sqlite.audit.queues import raw_content
+
+    written = 0
+    for number in queue_numbers(installation):
+        for piece in raw_content(queue_file(installation, number), message_id):
+            written += to.write(piece)
+    return written
 
 
 def current_snapshot(store: ConfigStore) -> Snapshot:

@@ -26,7 +26,7 @@ def _lines(status: Mapping[str, Any], release: str) -> Iterator[str]:
     for hop in status.get("counts", {}).values():
         for state, number in hop.items():
             states[state] = states.get(state, 0) + number
-    rows = [(f'{{queue="{state}"}}', states.get(state, 0)) for state in sorted({"queued", "leased", "held", *states})]
+    rows = [(f'{{queue="{state}"}}', states.get(state, 0)) for state in sorted({"queued", "leased", "held", "corrupt", *states})]
     yield from _metric("queue_messages", "gauge", "Deliveries in the queue by state.", rows)
 
 

@@ -32,6 +32,9 @@ _STATES = {
 }
 
 
+_ON_REQUEST = {"delete": frozenset({DeliveryState.CORRUPT})}  # only where the query names the state
+
+
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
     """A query from plain values. :raises ValueError: an unknown state, or a limit that is no number."""
     return QueueQuery(
@@ -111,7 +114,8 @@ async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: fl
     between), and the id after which to go on.
     """
     left = query.limit
-    states = _STATES[operation] & query.states if query.states else _STATES[operation]
+    possible = _STATES[operation]
+    states = query.states & (possible | _ON_REQUEST.get(operation, possible)) if query.states else possible
     page = replace(query, states=states)
     while left > 0 and states:
         page = replace(page, limit=min(left, PAGE))

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS_PRINTED = 1_000  # of what was changed, in JSON
 
-MARKS = {"leased": "*", "held": "!"}  # as Postfix's mailq marks active and held messages
+MARKS = {"leased": "*", "held": "!", "corrupt": "?"}  # as Postfix's mailq marks active and held messages; and what cannot be read
 
 
 @click.group()
@@ -92,7 +92,7 @@ async def _offline(installation: Installation, operation: str, arguments: dict[s
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(config: Path, *, sender: str, recipient: str, next_hop: str, limit: int, as_json: bool) -> None:
-    """List queued deliveries, oldest first. `*`: an attempt is under way, `!`: held."""
+    """List queued deliveries, oldest first. `*`: an attempt is under way, `!`: held, `?`: corrupt."""
     rows = _ask(config, "list", {"sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": limit})["rows"]
     if as_json:
         print_json(rows)
@@ -165,3 +165,64 @@ _changing("retry", "due now", "Try queued deliveries now instead of when they ar
 _changing("hold", "held", "Hold queued deliveries until they are released.")
 _changing("release", "released", "Release held deliveries: they are due at once.")
 _changing("delete", "deleted", "Delete queued or held deliveries. Nobody is notified; the trace keeps their story.")
+
+
+@queue.group()
+def corrupt() -> None:
+    """Messages that cannot be read any more, as damage of disk or memory leaves them: list, save what is there, delete."""
+
+
+@corrupt.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def corrupt_list(config: Path, *, as_json: bool) -> None:
+    """List what was set aside as corrupt. `mailwye queue fsck` finds what was not met yet."""
+    rows = _ask(config, "list", {"states": ["corrupt"], "limit": 10_000})["rows"]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("ID", "Sender", "Recipient", "Subject or what is wrong", "Last error"),
+        [(row["message"], row["sender"], row["recipient"], row["subject"], row["last_error"]) for row in rows],
+    )
+
+
+@corrupt.command("export")
+@config_option
+@click.argument("message_id", metavar="ID")
+@click.option("--to", "target", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file.")
+def corrupt_export(config: Path, message_id: str, target: Path) -> None:
+    """Save the content of a queued message as it is stored, damaged or not: an .eml file to look at, mend and send again."""
+    from mailwye.stores import STORE_ERRORS, export_content
+
+    installation = read(config)
+    try:
+        with target.open("xb") as file:  # before root is given up: the file is the administrator's
+            work_as_owner(installation)
+            octets = export_content(installation, message_id, file)
+    except FileExistsError:
+        fail(f"{target} exists already; name a new file", exit_codes.USAGE)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    if not octets:
+        fail(f"nothing is stored of a message {message_id!r}; `mailwye queue corrupt list` names those there are", exit_codes.NO_INPUT)
+    click.echo(f"{octets} octets written to {target}")
+
+
+@corrupt.command("delete")
+@config_option
+@click.argument("message_id", metavar="[ID]", default="")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+def corrupt_delete(config: Path, message_id: str, *, everything: bool) -> None:
+    """Delete what was set aside as corrupt. Nobody is notified; the ledger counts it as deleted by an administrator."""
+    if not (message_id or everything):
+        fail("say which: an ID, or --all", exit_codes.USAGE)
+    wanted = {"message_id": message_id, "states": ["corrupt"], "limit": 10_000_000}
+    answer = _ask(config, "delete", wanted)
+    count = answer["count"]
+    while answer.get("unfinished"):
+        answer = _ask(config, "delete", {**wanted, "after": answer["after"]})
+        count += answer["count"]
+    click.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} deleted")
+    if not count:
+        raise SystemExit(exit_codes.NO_INPUT)

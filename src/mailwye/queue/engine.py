@@ -104,7 +104,9 @@ class QueueEngine(Protocol):
         ...
 
     def delete(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
-        """Delete the matching queued or held deliveries without a DSN; the rows that went."""
+        """Delete the matching queued or held deliveries without a DSN; the rows that went. Those set aside as corrupt only where the query
+        asks for that state.
+        """
         ...
 
     def inspect(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:

@@ -46,6 +46,7 @@ TRANSITIONS: Mapping[tuple[DeliveryState, Move], DeliveryState] = MappingProxyTy
         (DeliveryState.HELD, Move.RELEASE): DeliveryState.QUEUED,
         (DeliveryState.HELD, Move.DELETE): DeliveryState.DELETED,
         (DeliveryState.HELD, Move.SET_ASIDE): DeliveryState.CORRUPT,
+        (DeliveryState.CORRUPT, Move.DELETE): DeliveryState.DELETED,
     }
 )
 

@@ -16,12 +16,13 @@ from mailwye.queue.transitions import Move, after
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Committer, Statement
-from mailwye.storage.sqlite.queue_index import HELD, QUEUED
+from mailwye.storage.sqlite.queue_index import CORRUPT, HELD, QUEUED
 from mailwye.storage.sqlite.queue_operations import Change, Settling, end_delivery
 from mailwye.storage.sqlite.queue_reader import Reader
 from mailwye.storage.sqlite.queue_state import QueueState
 
-_STATE_CODES = {DeliveryState.QUEUED: QUEUED, DeliveryState.HELD: HELD}
+_STATE_CODES = {DeliveryState.QUEUED: QUEUED, DeliveryState.HELD: HELD, DeliveryState.CORRUPT: CORRUPT}
+_DELETED_BY_DEFAULT = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 
 
 class Administration:
@@ -74,14 +75,13 @@ class Administration:
         """See QueueEngine."""
         gone: list[QueueRow] = []
         rows: list[Statement] = []
-        for row in await self._find(query, frozenset(_STATE_CODES)):
+        for row in await self._find(query, frozenset(_STATE_CODES) if query.states else _DELETED_BY_DEFAULT):
             one = row.delivery
             if self._state.index.is_free(one.id, _STATE_CODES[one.state]):
                 rows += end_delivery(self._state, one.id)
+                self._state.ledger.delete(one.id, corrupt=one.state is DeliveryState.CORRUPT)
                 gone.append(QueueRow(row.message, replace(one, state=after(one.state, Move.DELETE))))
         if gone:
-            for row in gone:
-                self._state.ledger.delete(row.delivery.id)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._committer.add(Settling(self._state, [], [], future), rows, lasting=True)
             await future

@@ -294,9 +294,13 @@ class SqliteQueueEngine:
         return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL", vfs=self._vfs)
 
     def _commit_failed(self, error: Exception) -> None:
+        freed = isinstance(error, apsw.FullError) and self._disk.give_up_ballast()
         if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             note_damage(self._path, str(error))
-        freed = isinstance(error, apsw.FullError) and self._disk.give_up_ballast()
+            self._alert(
+                f"{self._path} is damaged: {error}. Restart the service: the next start sets the file aside and saves what can be read"
+            )
+            return
         self._alert(f"{explained(self._path, error) if isinstance(error, apsw.Error) else error}" + (" (reserve freed)" if freed else ""))
 
     # --- for content

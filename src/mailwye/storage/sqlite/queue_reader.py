@@ -143,7 +143,8 @@ def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int])
     for number, state, due, hop, detail, raw_id, meta, staging, checksum in connection.execute(*_statement(query)):
         if number >> PLACE_BITS != seq:
             seq = number >> PLACE_BITS
-            message_id = raw_id.decode("utf-8", "backslashreplace")  # one damaged id must not hide all the others
+            # One damaged id, or message that is gone, must not hide all the others.
+            message_id = "" if raw_id is None else raw_id.decode("utf-8", "backslashreplace")
             message = _message(message_id, meta, seq, staging, checksum)
         shown = DeliveryState.LEASED if number in leased else STATES[state]
         row = QueueRow(message, _delivery(number, message_id, shown, due, hop, detail))
@@ -156,7 +157,7 @@ def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int])
 
 def _statement(query: QueueQuery) -> tuple[str, list[str]]:
     """The rows that may match: what SQL can narrow is narrowed, `matches` decides. Texts are bound, never part of the statement."""
-    tables = f"delivery d CROSS JOIN message m ON m.seq = d.id >> {PLACE_BITS}"
+    tables = f"delivery d LEFT JOIN message m ON m.seq = d.id >> {PLACE_BITS}"
     conditions: list[str] = ["1"]
     values: list[str] = []
     if query.after >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import apsw
 from mailwye.queue.audit import Finding, FindingKind, QueueAudit, SpoolAudit, Tally, TraceAudit
 from mailwye.storage.sqlite.audit.spool import SALVAGE, SpoolSnapshot
 from mailwye.storage.sqlite.audit.trace import Comparison, compare, look_again
-from mailwye.storage.sqlite.connection import DatabaseError
+from mailwye.storage.sqlite.connection import DatabaseError, explained
 
 LOOKS = 4  # how often suspects of a running service are looked at again
 LOOK_SECONDS = 0.5
@@ -46,6 +46,18 @@ def audit(files: Sequence[Path], trace: Path | None, *, contents: bool, flush: C
         if trace is not None and not unreadable:
             found = _compare(files, trace, snapshots, flush, clean=all(one.is_clean for one in spools))
     return QueueAudit(tuple(spools), found)
+
+
+def raw_content(file: Path, message_id: str) -> Iterator[bytes]:
+    """See SpoolSnapshot.raw_content.
+
+    :raises DatabaseError: the file cannot be read.
+    """
+    with SpoolSnapshot(file) as snapshot:
+        try:
+            yield from snapshot.raw_content(message_id)
+        except apsw.Error as error:
+            raise explained(file, error) from error
 
 
 def _unreadable(file: Path, error: DatabaseError) -> SpoolAudit:

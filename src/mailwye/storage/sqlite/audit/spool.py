@@ -100,6 +100,19 @@ class SpoolSnapshot:
                 found.append(str(unpack_delivery(number, "", STATES[state], due, hop, detail).recipient))
         return found
 
+    def raw_content(self, message_id: str) -> Iterator[bytes]:
+        """What is stored as the content of a message, damaged or not, in pieces; what is gone is left out. Nothing where it is not here.
+
+        :raises apsw.Error: the file is damaged.
+        """
+        for staging, content in self._connection.execute("SELECT staging, content FROM message WHERE id = ?", (message_id,)):
+            if isinstance(content, bytes):
+                yield content
+            elif staging:
+                for (data,) in self._connection.execute("SELECT data FROM chunk WHERE id >> 20 = ? ORDER BY id", (staging,)):
+                    if isinstance(data, bytes):
+                        yield data
+
     def find(self, message_id: str) -> int | None:
         """The number of a message, None where it is not here."""
         row = self._connection.execute(sql.FIND_MESSAGE, (message_id,)).fetchone()
@@ -185,7 +198,7 @@ class _Audit:
         number, recipient = row[0], row[4]
         if row[1] == sql.CORRUPT:
             what, kind = "set aside as corrupt; its message is gone", FindingKind.SET_ASIDE
-            remedy = "tell the sender if the trace knows him, then `mailwye queue delete` it by its recipient"
+            remedy = "`mailwye trace --recipient` may know who sent it; `mailwye queue corrupt delete --all` ends it"
         else:
             what, kind = f"delivery {number} waits, but its message (number {number >> sql.PLACE_BITS}) is gone", FindingKind.NO_MESSAGE
             remedy = "its next attempt sets it aside as corrupt; the trace may know who sent it: `mailwye trace --recipient`"
