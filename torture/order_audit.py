@@ -36,7 +36,7 @@ Stored = dict[str, frozenset[str]]
 class Findings:
     """`acknowledged`: replies 250 to content. `early`: those whose message would not have survived, with why. `settled`: (attempt,
     recipient) pairs that left the queue. `forgotten`: those that left before they were taken. `syncs`, `failed_syncs`: of queue files.
-    `states`: how many states of the disk were opened.
+    `states`: how many states of the disk were opened. `unanswered`: connections whose last reply was 354.
     """
 
     acknowledged: int = 0
@@ -46,6 +46,7 @@ class Findings:
     syncs: int = 0
     failed_syncs: int = 0
     states: int = 0
+    unanswered: int = 0
 
     @property
     def good(self) -> bool:
@@ -55,14 +56,16 @@ class Findings:
 
 class OrderAudit:
     """Of one run of one worker, from its start with an empty queue folder. `listener`: where it takes mail, "127.0.0.1:25"; `book`: what
-    the sender noted, by queue id.
+    the sender noted, by queue id. `mirror`: look at settlements too (not where commits fail: what was refused is taken
+    back, which looks alike).
     """
 
-    def __init__(self, folder: Path, listener: str, book: Mapping[str, Acknowledged]) -> None:
+    def __init__(self, folder: Path, listener: str, book: Mapping[str, Acknowledged], *, mirror: bool = True) -> None:
         self.disk = DiskReplay(folder)
         self.findings = Findings()
         self._listener = listener
         self._book = book
+        self._mirror = mirror
         self._promised: set[str] = set()
         self._taken: dict[tuple[str, str], int] = {}  # (attempt, recipient) → line
         self._attempts: dict[str, str] = {}  # queue id → attempt
@@ -70,6 +73,7 @@ class OrderAudit:
         self._present: Stored = {}
         self._durable: tuple[int, Stored] = (-1, {})
         self._commit_began: int | None = None
+        self._last_reply: dict[str, bytes] = {}  # by connection
 
     def replay(self, calls: Iterable[Call]) -> Findings:
         """Go through a whole log."""
@@ -81,6 +85,7 @@ class OrderAudit:
                 self._ended(call)
             else:
                 self._began(call)
+        self.findings.unanswered = sum(reply.startswith(b"354") for reply in self._last_reply.values())
         self.findings.syncs, self.findings.failed_syncs = self.disk.syncs, self.disk.failed_syncs
         return self.findings
 
@@ -102,7 +107,9 @@ class OrderAudit:
 
     def _began(self, call: Call) -> None:
         if call.name in WRITES and (ends := call.ends) is not None and ends[0] == self._listener:
-            for queue_id in _QUEUED.findall(b"".join(call.strings)):
+            said = b"".join(call.strings)
+            self._last_reply[call.descriptor] = said.rstrip(b"\r\n").rpartition(b"\n")[2]
+            for queue_id in _QUEUED.findall(said):
                 self._acknowledged(queue_id.decode(), call.began)
         elif self.disk.concerns(call):
             if call.name in SYNCS and call.descriptor.endswith("-wal"):
@@ -145,7 +152,7 @@ class OrderAudit:
         return ""
 
     def _committing(self) -> None:
-        if self._commit_began is None:
+        if self._commit_began is None or not self._mirror:
             return
         began, self._commit_began = self._commit_began, None
         now = self._open(self.disk.everything)

@@ -81,7 +81,7 @@ def parse(lines: Iterable[str]) -> Iterator[Call]:
         if match is None:
             raise ValueError(f"line {number + 1} is not strace's: {line[:80]!r}")
         thread, text = int(match[1]), match[2]
-        if text.startswith(("+++", "---", "strace:")):
+        if text.startswith(("+++", "---", "strace:")) or text.endswith("<detached ...>"):  # the last: a thread that was killed in a call
             continue
         began = number
         if resumed := _RESUMED.fullmatch(text):

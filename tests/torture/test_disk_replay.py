@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+
 from torture.disk_replay import DiskReplay, UnknownWrite
 from torture.strace_log import Call
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from torture.order import audit
 
 from tests.counterparts.process import program
+from torture.order import audit
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from torture.strace_log import Call, parse
 
 LOG = r"""10 openat(AT_FDCWD</srv>, "/srv/queue/a.sqlite", O_RDWR|O_CREAT|O_CLOEXEC, 0640) = 20</srv/queue/a.sqlite>
@@ -11,6 +12,7 @@ LOG = r"""10 openat(AT_FDCWD</srv>, "/srv/queue/a.sqlite", O_RDWR|O_CREAT|O_CLOE
 11 <... pwrite64 resumed>)           = 17
 11 fdatasync(20</srv/queue/a.sqlite>) = -1 EIO (Input/output error) (INJECTED)
 10 read(24<TCP:[127.0.0.2:25->127.0.0.1:54118]>,  <unfinished ...>
+11 syscall_0x2000(0, 0x5622d7ede630, 0 <detached ...>
 11 +++ exited with 0 +++
 10 <... read resumed>"QUIT\r\n", 256000) = 6
 10 writev(9<TCPv6:[[::1]:25->[::1]:7]>, [{iov_base="ab", iov_len=2}, {iov_base="cd"..., iov_len=9}], 2) = 3
