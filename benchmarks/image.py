@@ -30,7 +30,7 @@ def measured_place(where: Path | None) -> Iterator[Place]:
 
     Nothing stays behind. Raises SystemExit while another benchmark runs on this machine.
     """
-    with _only_one(), tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name, contextlib.ExitStack() as stack:
+    with only_one(), tempfile.TemporaryDirectory(prefix="mailwye-bench-", dir=where) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         if where is not None:
@@ -48,7 +48,7 @@ def measured_place(where: Path | None) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[None]:
+def only_one() -> Iterator[None]:
     """Two at once would take each other's CPU, and each other's mail. An abstract socket is a lock that no crash leaves behind."""
     with socket.socket(socket.AF_UNIX) as lock:
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.runs import Spread
 
-WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 76, 20, 44, 56
+WIDTH, HEIGHT = 640, 336
+LEFT, RIGHT, TOP, BOTTOM = 76, 20, 60, 56
 COLOURS = ("#1b6ca8", "#c8553d", "#4f8a3d")
 
 

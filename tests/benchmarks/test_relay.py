@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.image import only_one
 from benchmarks.load import SINK, Load, Sink, Stuck, refuse_if_taken, send
 from benchmarks.runs import timed_run, verify
 from benchmarks.systems import Nothing
@@ -27,7 +28,8 @@ def tools() -> None:
         program(name)
     need_root()
     try:
-        refuse_if_taken(SINK)
+        with only_one():
+            refuse_if_taken(SINK)
     except SystemExit as taken:
         missing(str(taken))
 
