@@ -127,6 +127,10 @@ class Gateway:
             raise RigError("a process of the service outlived SIGKILL")
         self._process = None
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are (SIGSTOP): what a system call gives back reaches them no more. Only `kill` follows."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
     async def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM and wait; the exit code. :raises RigError: it did not end in time (it is killed then)."""
         if self._process is None:

@@ -34,19 +34,18 @@ class Image:
         self._cutter = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def cut(self) -> None:
-        """From now on nothing reaches the file, not even what is in the journal's buffers (`xfs_io`'s shutdown without -f)."""
-        assert self._cutter is not None
-        assert self._cutter.stdin is not None
-        self._cutter.stdin.write(b"shutdown\nquit\n")
-        self._cutter.stdin.flush()
+        """From now on nothing reaches the file, not even what is in the journal's buffers (`xfs_io`'s shutdown without -f). Returns when
+        that is so. :raises RigError: it could not be done.
+        """
+        cutter, self._cutter = self._cutter, None
+        if cutter is None:
+            raise RigError("cut without arm")
+        _, words = cutter.communicate(b"shutdown\nquit\n", timeout=10)
+        if cutter.returncode or words:
+            raise RigError(f"xfs_io: {words.decode()}")
 
     def unmount(self) -> None:
         """Unmount it. Nothing of the service may run any more."""
-        cutter, self._cutter = self._cutter, None
-        if cutter is not None:
-            _, words = cutter.communicate(timeout=10)
-            if cutter.returncode or words:
-                raise RigError(f"xfs_io: {words.decode()}")
         _run("umount", str(self.mount_point))
 
     def discard(self) -> None:
