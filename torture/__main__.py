@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import random
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one test, print and maybe write its result; 0 when it passed."""
     words = sys.argv[1:] if arguments is None else arguments
     options = parse(words)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # services and mounts are cleared away then too, also in the background
     print(f"seed {options.seed}", flush=True)
     result = asyncio.run(importlib.import_module(f"torture.{options.command}").run(options))
     print(report.text(result))
