@@ -55,7 +55,8 @@ class ClientConnection:
         parser = self._parser
         parser.receive_data(data)
         try:
-            while not self._stopped() and (reply := parser.next_reply()) is not None:
+            # During the handshake no reply in plaintext may be taken any more.
+            while not (self._gone or self._shaking_hands) and (reply := parser.next_reply()) is not None:
                 self._take(reply, now)
         except RemoteProtocolError as error:
             self._end(Reply(450, "4.5.0", f"{self._peer} does not speak SMTP properly: {error}"))
@@ -195,10 +196,6 @@ class ClientConnection:
         if self._channel.awaited:
             return f" {self._channel.awaited[0][0].moment}"
         return " while the content was being sent" if self._transactions else ""
-
-    def _stopped(self) -> bool:
-        """True where no reply in plaintext may be taken any more."""
-        return self._gone or self._shaking_hands
 
     # What replies do: one method for each Step that belongs to the session, those of transactions are in client_transactions.py.
 

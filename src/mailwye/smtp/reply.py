@@ -17,6 +17,7 @@ REPLY_LINES_SENT = 100  # the rest of a longer text is cut
 RECEIVED_LINE_LIMIT = 2_048  # octets that we take: peers do send longer lines than the RFC has
 RECEIVED_REPLY_LIMIT = 65_536  # octets of one multi-line reply (R8)
 
+_TOO_LONG = f"a reply line is longer than {RECEIVED_LINE_LIMIT} octets"
 _UNPRINTABLE = re.compile(r"[^ -~]+")
 _LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])(.*))?", re.DOTALL).fullmatch
 _STATUS = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)").match
@@ -122,9 +123,11 @@ def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
 class ReplyParser:
     """Octets of the peer → replies. Bounded by RECEIVED_LINE_LIMIT and RECEIVED_REPLY_LIMIT."""
 
+    __slots__ = ("_code", "_lines", "_octets", "_rest", "_texts")
+
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._searched = 0
+        self._rest = b""  # of a line whose end has not come
+        self._lines: list[bytes] = []  # complete and not looked at, the next one last
         self._code = 0
         self._texts: list[str] = []
         self._octets = 0
@@ -132,33 +135,30 @@ class ReplyParser:
     @property
     def has_pending(self) -> bool:
         """True while octets or lines wait that belong to no reply yet. After 220 to STARTTLS that is an attack (W5)."""
-        return bool(self._buffer or self._texts)
+        return bool(self._rest or self._lines or self._texts)
 
     def receive_data(self, data: bytes) -> None:
         """Take octets."""
-        self._buffer += data
+        # Only CR LF ends a line: a peer that echoes our own text with a lone LF cannot make a reply of it.
+        lines = (self._rest + data).split(b"\r\n")
+        self._rest = lines.pop()
+        lines.reverse()
+        self._lines = lines + self._lines if self._lines else lines
 
     def next_reply(self) -> Reply | None:
         """The next complete reply, None when more octets are needed.
 
         :raises RemoteProtocolError: garbage, lines with different codes, or a limit passed (R8). The parser is of no use afterwards.
         """
-        while True:
-            # Only CR LF ends a line: a peer that echoes our own text with a lone LF cannot make a reply of it.
-            end = self._buffer.find(b"\r\n", self._searched)
-            if end > RECEIVED_LINE_LIMIT or (end < 0 and len(self._buffer) > RECEIVED_LINE_LIMIT):
-                raise RemoteProtocolError(f"a reply line is longer than {RECEIVED_LINE_LIMIT} octets")
-            if end < 0:
-                self._searched = max(0, len(self._buffer) - 1)
-                return None
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 2]
+        lines = self._lines
+        while lines:
+            line = lines.pop()
+            if len(line) > RECEIVED_LINE_LIMIT:
+                raise RemoteProtocolError(_TOO_LONG)
             if not self._texts and (whole := _single_line_reply(line)) is not None:
-                self._searched = 0
                 return whole
             code, more, text = parse_reply_line(line)
-            self._searched = 0
-            self._octets += end + 2
+            self._octets += len(line) + 2
             if self._octets > RECEIVED_REPLY_LIMIT:
                 raise RemoteProtocolError(f"a reply is longer than {RECEIVED_REPLY_LIMIT} octets")
             if self._texts and code != self._code:
@@ -167,6 +167,9 @@ class ReplyParser:
             self._texts.append(text)
             if not more:
                 return self._finish()
+        if len(self._rest) > RECEIVED_LINE_LIMIT:
+            raise RemoteProtocolError(_TOO_LONG)
+        return None
 
     def _finish(self) -> Reply:
         """The collected lines → one Reply."""
