@@ -43,15 +43,18 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/relay.py --write
 	$(BIN)/python benchmarks/growth.py --write
 
+TORTURE := "kill --kills 200" \
+	"kill --kills 200 --workers 2" \
+	"power --cuts 50 --filesystem ext4" \
+	"power --cuts 50 --filesystem xfs" \
+	"restart --times 100" \
+	"floods" \
+	"big_spool"
 torture: $(STAMP)
 	sh tests/counterparts/install.sh
-	$(BIN)/python -m torture kill --kills 200 --write
-	$(BIN)/python -m torture kill --kills 200 --workers 2 --write
-	$(BIN)/python -m torture power --cuts 50 --filesystem ext4 --write
-	$(BIN)/python -m torture power --cuts 50 --filesystem xfs --write
-	$(BIN)/python -m torture restart --times 100 --write
-	$(BIN)/python -m torture floods --write
-	$(BIN)/python -m torture big_spool --write
+	@failed=""; for one in $(TORTURE); do \
+		$(BIN)/python -m torture $$one --write || failed="$$failed [$$one]"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 constraints: $(STAMP)
 	$(BIN)/pip freeze --exclude-editable > constraints.txt

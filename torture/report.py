@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 import platform
 import re
@@ -68,11 +69,20 @@ def write(result: Result, command: str, page: Path = PAGE) -> None:
     :raises ValueError: the page has no such markers.
     """
     begin, end = f"<!-- torture:{result.name} -->", f"<!-- /torture:{result.name} -->"
+    folder = os.open(page.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # several tests may end at once
+        _replace(page, begin, end, markdown(result, command))
+    finally:
+        os.close(folder)
+
+
+def _replace(page: Path, begin: str, end: str, what: str) -> None:
     before = page.read_text()
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(before):
         raise ValueError(f"{page.name} has no place for this result; add the lines {begin} and {end} where it belongs")
-    after = pattern.sub(lambda _: f"{begin}\n{markdown(result, command)}\n{end}", before)
+    after = pattern.sub(lambda _: f"{begin}\n{what}\n{end}", before)
     replacement = page.with_suffix(".new")
     replacement.write_text(after)
     replacement.replace(page)
