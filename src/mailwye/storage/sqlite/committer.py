@@ -5,6 +5,10 @@ SQLite gives the interpreter lock away and has to get it back, a commit does tha
 a COMMIT in the loop, within the noise, and the loop goes on while a slow disk takes its time. The connection is never used by two
 threads at a time: nothing is executed while a commit is under way.
 
+Nobody waits at the other end for the result of an attempt, but a client waits for the reply to his content: patient operations begin no
+commit of their own before PATIENCE_SECONDS are over, so that content does not stand behind a commit of results alone. Measured with 20
+sessions: a third of the commits was such.
+
 A commit that failed tells nothing about the disk (an fsync that failed once may succeed the next time without having written: D2 in
 reliability.md). So its connection is closed, a new one is opened, and the write-ahead log is copied into the database and emptied before
 anything is acknowledged again. Tentative work of that batch fails, lasting work (results of attempts, which exist nowhere else) is kept
@@ -26,6 +30,8 @@ Row = tuple[object, ...]
 Statement = tuple[str, Row]
 
 RETRY_SECONDS = 1.0
+PATIENCE_SECONDS = 0.002  # how long patient operations wait for others; what it holds back would be sent again after a crash
+PATIENT_OPERATIONS = 16  # so many of them need no others
 
 
 class Operation(Protocol):
@@ -92,6 +98,8 @@ class Committer:
         self._lasting = _Part()
         self._under_way: tuple[_Part, _Part] | None = None
         self._scheduled = False
+        self._urgent = False  # an operation that is not patient waits
+        self._patience: asyncio.TimerHandle | None = None
         self._broken: Exception | None = None
         self._failures = 0  # commits and reopenings in a row
         self._checkpoint_first = False
@@ -107,21 +115,25 @@ class Committer:
         """The error after which nothing can be committed until the database was opened again; None in health."""
         return self._broken
 
-    def add(self, operation: Operation, statements: Sequence[Statement], *, lasting: bool = False) -> None:
+    def add(self, operation: Operation, statements: Sequence[Statement], *, lasting: bool = False, patient: bool = False) -> None:
         """Put `statements` into the next batch. Tentative ones fail with a batch that fails; `lasting` ones are kept until they
-        are committed. After `close` everything fails.
+        are committed. `patient`: it may wait PATIENCE_SECONDS for others to be committed with. After `close` everything fails.
         """
         if self._closed:
             operation.failed(RuntimeError("the queue is closed"))
             return
         (self._lasting if lasting else self._tentative).add(operation, statements)
+        if not patient or len(self._lasting.operations) >= PATIENT_OPERATIONS:
+            self._urgent = True
         if self._under_way is None and not self._scheduled:
-            self._scheduled = True
-            self._running_loop().call_soon(self._begin)
+            self._schedule()
 
     async def close(self) -> None:
         """Commit what waits, then close. What cannot be committed at once is left out: its operations fail."""
-        while self._under_way is not None or self._scheduled:
+        while self._under_way is not None or self._scheduled or self._patience is not None:
+            if self._patience is not None:
+                self._urgent = True
+                self._schedule()
             if self._failures > 1 and self._under_way is None:
                 break
             idle = self._running_loop().create_future()
@@ -141,8 +153,20 @@ class Committer:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
+    def _schedule(self) -> None:
+        """Nothing is under way, something waits: begin in the next turn of the loop, or when patience ends."""
+        if not self._urgent:
+            if self._patience is None:
+                self._patience = self._running_loop().call_later(PATIENCE_SECONDS, self._begin)
+            return
+        self._scheduled = True
+        self._running_loop().call_soon(self._begin)
+
     def _begin(self) -> None:
         self._scheduled = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if self._under_way is not None or self._closed:
             return
         if self._broken is not None:
@@ -156,6 +180,7 @@ class Committer:
             return
         tentative, lasting = self._under_way = (self._tentative, self._lasting)
         self._tentative, self._lasting = _Part(), _Part()
+        self._urgent = False
         try:
             self._run(tentative, lasting)
         except Exception as error:  # noqa: BLE001 - whatever it is, who waits for this batch must hear of it, and the next one must run
@@ -230,8 +255,10 @@ class Committer:
             if self._failures and (waiting or self._broken is not None):
                 self._scheduled = True
                 self._running_loop().call_later(RETRY_SECONDS if self._failures > 1 else 0, self._begin)
-            elif waiting:
+            elif waiting and self._urgent:
                 self._begin()
+            elif waiting:
+                self._schedule()
         if self._under_way is None or self._failures:
             idle, self._idle = self._idle, []
             for future in idle:

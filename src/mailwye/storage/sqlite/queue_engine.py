@@ -221,7 +221,7 @@ class SqliteQueueEngine:
         if not record.deliveries:
             state.leases.end(lease.token)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer.add(Settling(state, waiting, numbered, future), rows + ended, lasting=True)
+        self._committer.add(Settling(state, waiting, numbered, future), rows + ended, lasting=True, patient=not bounces)
         return future
 
     async def _copy_and_settle(self, lease: Lease, settlements: Sequence[Settlement], bounces: Sequence[NewMessage]) -> None:

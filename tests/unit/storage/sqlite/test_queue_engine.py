@@ -12,6 +12,7 @@ import pytest
 from mailwye.message.content import InlineContent
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import QueueQuery, Result, Settlement
+from mailwye.storage.sqlite import committer
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from tests.conformance.queue_samples import BODY, all_settled, new_message, octets
 
@@ -47,6 +48,33 @@ async def test_a_thousand_sessions_share_few_commits(tmp_path: Path) -> None:
     await engine.close()
     assert engine.commits <= 6
     assert (count(tmp_path, "message"), count(tmp_path, "delivery")) == (0, 0)
+
+
+async def test_results_are_committed_with_what_comes_next(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path)
+    await engine.accept(new_message("first"))
+    (lease,) = await engine.lease(NOW, limit=1)
+    settled = engine.settle(lease, all_settled(lease, Result.DELIVERED))
+    await asyncio.sleep(0)
+    before = engine.commits
+    await engine.accept(new_message("second"))
+    await settled
+    assert engine.commits == before + 1
+    (lease,) = await engine.lease(NOW, limit=1)
+    await engine.settle(lease, all_settled(lease, Result.DELIVERED))  # nothing comes next: it is not forgotten
+    assert engine.commits == before + 2
+    await engine.close()
+
+
+async def test_many_results_wait_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "PATIENCE_SECONDS", 3600.0)
+    engine = open_engine(tmp_path)
+    await asyncio.gather(*[engine.accept(new_message(str(number))) for number in range(committer.PATIENT_OPERATIONS + 1)])
+    *many, last = await engine.lease(NOW, limit=1000)
+    await asyncio.gather(*[engine.settle(lease, all_settled(lease, Result.DELIVERED)) for lease in many])
+    engine.settle(last, all_settled(last, Result.DELIVERED))
+    await engine.close()  # nor does the end
+    assert count(tmp_path, "delivery") == 0
 
 
 async def test_a_restart_keeps_everything_but_leases(tmp_path: Path) -> None:
