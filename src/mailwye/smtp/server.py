@@ -46,7 +46,7 @@ class ServerConnection:
         """Queue the 220 greeting (RFC 5321 section 4.2)."""
         session = self._session
         session.move(Input.GREETED)
-        if session.input and session.config.require_pipelining_sync:
+        if session.input.left and session.config.require_pipelining_sync:
             session.lose_synchronization("(before the greeting)")  # RFC 5321 section 4.3.1: the client waits for it (W9)
         else:
             session.out += f"220 {session.config.hostname} ESMTP Mailwye\r\n".encode("ascii")
@@ -67,7 +67,7 @@ class ServerConnection:
         if session.state is _HANDSHAKE or session.state is _ENDED:
             return  # plaintext beside a handshake is never kept (RFC 3207 section 6)
         session.input.add(data)
-        if (session.waiting is not None or session.state is _GREETING) and len(session.input) > BUFFER_LIMIT:
+        if (session.waiting is not None or session.state is _GREETING) and session.input.left > BUFFER_LIMIT:
             session.input.take_all()
             session.farewell = (say.SYNCHRONIZATION_LOST, "synchronization")
 
@@ -85,7 +85,7 @@ class ServerConnection:
                 return None
             if session.farewell is not None and session.transfer is None:
                 session.end(*session.farewell)
-            elif not session.input or not _read(session):
+            elif not session.input.left or not _read(session):
                 if not session.eof:
                     return None
                 session.end(None, "lost")

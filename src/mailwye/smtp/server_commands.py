@@ -26,7 +26,7 @@ def run_command(session: ServerSession, text: str) -> None:
         _unknown(session, text)
         return
     verb, run = known
-    if session.input and (verb in _LAST_IN_GROUP or not session.esmtp) and _breaks_synchronization(session, verb):
+    if session.input.left and (verb in _LAST_IN_GROUP or not session.esmtp) and _breaks_synchronization(session, verb):
         return
     if verb not in TRANSITIONS[session.state]:
         _out_of_sequence(session, verb, argument)

@@ -69,7 +69,7 @@ def answer_data_started(session: ServerSession, reply: Reply, *, good: bool) -> 
 
 
 def _answer_data(session: ServerSession, reply: Reply, *, good: bool) -> None:
-    if session.input and session.config.require_pipelining_sync:
+    if session.input.left and session.config.require_pipelining_sync:
         session.lose_synchronization("(content before 354)")  # RFC 2920 section 3.1: DATA is the last of its group (W10)
         return
     session.out += reply.encode()
@@ -96,7 +96,7 @@ def answer_content_ended(session: ServerSession, reply: Reply, *, good: bool) ->
 
 def read_content(session: ServerSession, transfer: Transfer) -> bool:
     """Use octets of content. False when there are none."""
-    octets = len(session.input)
+    octets = session.input.left
     if not octets:
         return False
     if transfer.dots is None:
@@ -109,7 +109,7 @@ def read_content(session: ServerSession, transfer: Transfer) -> bool:
         _hand_out(session, piece)
     if transfer.dots.ended:
         session.input.add(transfer.dots.rest)
-        if session.input and not session.esmtp and session.config.require_pipelining_sync:
+        if session.input.left and not session.esmtp and session.config.require_pipelining_sync:
             session.lose_synchronization("(after the end of data)")  # only who said EHLO may pipeline (W10)
         else:
             _complete(session)

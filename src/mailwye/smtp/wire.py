@@ -28,38 +28,38 @@ class LineFault(Exception):
 
 
 class InputBuffer:
-    """Octets that came and were not used yet. Holds at most one line, or what the driver fed while an answer was due."""
+    """Octets that came and were not used yet, `left` of them. Holds at most one line, or what the driver fed while an answer was due."""
 
-    __slots__ = ("_at", "_data", "_skipping")
+    __slots__ = ("_at", "_data", "_skipping", "left")
 
     def __init__(self) -> None:
         self._data = b""
         self._at = 0
         self._skipping = False
-
-    def __len__(self) -> int:
-        return len(self._data) - self._at
+        self.left = 0
 
     def add(self, data: bytes) -> None:
         """Take octets."""
-        if self._at >= len(self._data):
-            self._data = data  # the common case, one command at a time: no copy
-        else:
+        if self.left:
             self._data = self._data[self._at :] + data
+        else:
+            self._data = data  # the common case, one command at a time: no copy
         self._at = 0
+        self.left = len(self._data)
 
     def take_all(self) -> bytes:
         """Everything, at once."""
         data = self._data[self._at :] if self._at else self._data
-        self._data, self._at = b"", 0
+        self._data, self._at, self.left = b"", 0, 0
         return data
 
     def take(self, octets: int) -> bytes:
         """Up to that many octets."""
-        if octets >= len(self):
+        if octets >= self.left:
             return self.take_all()
         start = self._at
         self._at += octets
+        self.left -= octets
         return self._data[start : self._at]
 
     def take_line(self, limit: int) -> bytes | None:
@@ -83,6 +83,7 @@ class InputBuffer:
         if end == start or data[end - 1] != 13:
             raise self._fault(end + 1, 0)
         self._at = end + 1
+        self.left = len(data) - self._at
         return data[start : end - 1]
 
     def _fault(self, seen: int, limit: int) -> LineFault:
@@ -97,10 +98,11 @@ class InputBuffer:
         if end >= 0:
             self._at = end + 2
             self._skipping = False
-            return True
-        self._data = b"\r" if self._data.endswith(b"\r") else b""
-        self._at = 0
-        return False
+        else:
+            self._data = b"\r" if self._data.endswith(b"\r") else b""
+            self._at = 0
+        self.left = len(self._data) - self._at
+        return end >= 0
 
 
 class DotReader:

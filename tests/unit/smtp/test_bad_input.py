@@ -355,7 +355,7 @@ def test_w14_no_line_end_at_all_stays_bounded() -> None:
     driver = Driver().hello()
     codes = [code for _ in range(64) for code in driver.feed(b"x" * 65_536)]
     assert codes == ["500 5.5.2"]
-    assert len(driver.connection._session.input) <= 1
+    assert driver.connection._session.input.left <= 1
 
 
 def test_w14_auth_line_too_long_and_repeats() -> None:
@@ -375,7 +375,7 @@ def test_w15_long_text_lines(length: int) -> None:
     driver.feed(b"A: b\r\n\r\n")
     for start in range(0, length, 65_536):
         driver.feed(b"x" * min(65_536, length - start))
-        assert len(driver.connection._session.input) == 0
+        assert driver.connection._session.input.left == 0
     assert driver.feed(b"\r\n.\r\n") == ["250 2.6.0"]
     assert [event.long_lines for event in driver.events if isinstance(event, ContentEnded)] == [True]
     assert len(driver.messages[0]) == length + 10

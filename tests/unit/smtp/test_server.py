@@ -406,11 +406,11 @@ def test_flooding_while_an_answer_is_due_is_bounded() -> None:
     assert isinstance(connection.next_event(), MailReceived)
     for _ in range(50):
         connection.receive_data(b"x" * 65_536, 0)
-        assert len(connection._session.input) <= BUFFER_LIMIT
+        assert connection._session.input.left <= BUFFER_LIMIT
     connection.reply(say.SENDER_OK)
     driver.pump()
     assert (driver.codes(), driver.ended) == (["250 2.1.0", "554 5.5.0"], "synchronization")
     early = Driver()
     for _ in range(50):
         early.connection.receive_data(b"x" * 65_536, 0)
-        assert len(early.connection._session.input) <= BUFFER_LIMIT
+        assert early.connection._session.input.left <= BUFFER_LIMIT
