@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from mailwye.runtime.accepting import PausingServer
+
 
 class Server(Protocol):
     """A listening server."""
@@ -52,7 +54,8 @@ class SystemNetwork:
 
     async def listen(self, factory: Callable[[], asyncio.Protocol], listening: socket.socket | tuple[str, int]) -> Server:
         """See Network."""
-        loop = asyncio.get_running_loop()
         if isinstance(listening, tuple):
-            return await loop.create_server(factory, listening[0], listening[1], backlog=1024)
-        return await loop.create_server(factory, sock=listening, backlog=1024)
+            return await asyncio.get_running_loop().create_server(factory, listening[0], listening[1], backlog=1024)
+        server = PausingServer(factory, listening)
+        await server.start()
+        return server
