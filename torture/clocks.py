@@ -20,6 +20,7 @@ from torture.outage_scene import (
     latencies,
     organization,
     percentile,
+    sabotaged,
     set_offset,
     until,
     verdict_rows,
@@ -51,6 +52,7 @@ class Jump:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """How much mail waits at each jump."""
+    parser.add_argument("--sabotage", default="", help="break the service on purpose, to see the test fail (torture/outage_sabotage.py)")
     parser.add_argument("--messages", type=int, default=1000, help="that wait for a host that is down, at each jump")
 
 
@@ -129,7 +131,7 @@ async def run(options: Namespace) -> Result:
         gateway = world.gateway(
             organization=organization(world, (DOWN, HEALTHY)),
             settings={"queue": {"retry_delays": list(DELAYS)}},
-            environment=fake_clock(offset_file=world.directory / "clock"),
+            **sabotaged(options.sabotage, fake_clock(offset_file=world.directory / "clock")),
         )
         await gateway.start()
         clockwork = _Clockwork(world, gateway, down, options)

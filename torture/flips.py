@@ -26,7 +26,7 @@ from mailwye.runtime.channel import call
 from mailwye.stores import open_config_store, open_trace
 from mailwye.trace.event import EventKind, TraceEvent
 from torture.gateway import Gateway, RigError
-from torture.outage_scene import CountedSink, add_sinks, addresses, in_turn, percentile, verdict_rows
+from torture.outage_scene import CountedSink, add_sinks, addresses, in_turn, percentile, sabotaged, until, verdict_rows
 from torture.report import Result, Row
 from torture.rig import Rig, rig
 
@@ -42,6 +42,7 @@ OWN = "ours.example"  # known to one side by one user, to the other by another: 
 def add_arguments(parser: ArgumentParser) -> None:
     """How often."""
     parser.add_argument("--flips", type=int, default=500)
+    parser.add_argument("--sabotage", default="", help="break the service on purpose, to see the test fail (torture/outage_sabotage.py)")
     parser.add_argument("--kills", type=int, default=50, help="saves that are killed")
     parser.add_argument("--rate", type=float, default=10.0, help="flips a second")
     parser.add_argument("--messages-rate", type=float, default=RATE, help="messages a second")
@@ -277,10 +278,12 @@ async def _one(options: Namespace, workers: int) -> tuple[Row, ...]:
     async with rig(options.where) as world:
         sinks = await add_sinks(world, [f"sink{side}" for side in SIDES])
         patience = {"errors_per_session": 10_000_000, "idle_commands_per_session": 10_000_000}  # the probe is refused every other time
-        gateway = world.gateway(workers=workers, settings={"limits": patience})
+        gateway = world.gateway(workers=workers, settings={"limits": patience}, **sabotaged(options.sabotage))
         flipper = _Flipper(world, gateway, sinks)
         await gateway.start()
         try:
+            control = flipper.installation.data_directory / "run" / "control.sock"
+            await until(control.exists, 10)  # the first worker greets before the control process answers
             await flipper.flip("A")
             rows = await _under_load(world, gateway, flipper, options)
             if options.kills and workers == options.workers[-1]:

@@ -22,6 +22,7 @@ from torture.outage_scene import (
     patient,
     percentile,
     resident,
+    sabotaged,
     until,
     verdict_rows,
 )
@@ -218,7 +219,7 @@ async def run_day(options: Namespace, *, name: str, shortest: int, expire_hours:
                     "concurrency_per_destination": IN_FLIGHT,
                 },
             },
-            environment=fake_clock(options.factor),
+            **sabotaged(options.sabotage, fake_clock(options.factor)),
         )
         await gateway.start()
         day = _Day(world, gateway, sinks, options)

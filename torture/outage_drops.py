@@ -10,7 +10,7 @@ import random
 from argparse import Namespace
 from collections import Counter
 
-from torture.outage_scene import CountedSink, add_sinks, addresses, in_turn, organization, verdict_rows
+from torture.outage_scene import CountedSink, add_sinks, addresses, in_turn, organization, sabotaged, verdict_rows
 from torture.receiver import Faults
 from torture.report import Result, Row
 from torture.rig import rig
@@ -36,7 +36,9 @@ async def measure(options: Namespace) -> Result:
     async with rig(options.where) as world:
         names = tuple(DROPS)
         sinks = await add_sinks(world, names)
-        gateway = world.gateway(organization=organization(world, names), settings={"queue": {"retry_delays": [1, 2, 2, 2]}})
+        gateway = world.gateway(
+            organization=organization(world, names), settings={"queue": {"retry_delays": [1, 2, 2, 2]}}, **sabotaged(options.sabotage)
+        )
         await gateway.start()
         rude = asyncio.create_task(_be_rude(sinks, rng))
         sender = world.sender(gateway, seed=options.seed, tls=False, rate=300, workload=in_turn("rude", addresses(names)))

@@ -9,7 +9,7 @@ from argparse import Namespace
 from mailwye.testing.dns_server import Behaviour, DnsServer
 from torture.gateway import PORT, Gateway
 from torture.ledger import Pair
-from torture.outage_scene import add_sinks, attempts, fake_clock, in_turn, organization, patient, until, verdict_rows
+from torture.outage_scene import add_sinks, attempts, fake_clock, in_turn, organization, patient, sabotaged, until, verdict_rows
 from torture.report import Result, Row
 from torture.rig import Rig, rig
 
@@ -64,7 +64,7 @@ async def measure(options: Namespace) -> Result:
         (sink,) = await add_sinks(world, [SINK])
         server = DnsServer(_zone(sink.address), ttl=0, negative_ttl=0)
         await server.start(f"{world.prefix}.53")
-        gateway = _gateway(world, server, factor)
+        gateway = _gateway(world, server, factor, options.sabotage)
         await gateway.start()
         started = time.time()
         server.behaviours = {
@@ -91,7 +91,12 @@ async def measure(options: Namespace) -> Result:
         Row("questions that failed", str(asked), "more than 0", asked > 0),
         Row("bounced by, or delivered in, SERVFAIL and silence", str(early), "0", early == 0),
         Row("recovered", f"{recovered} of {len(pairs)}, within {took / 60:.1f} min of the service's time", "all", arrived),
-        Row(f"further attempts in vain after names are back, of {len(again)}", f"at most {max(again, default=0)}", "at most 1", max(again, default=0) <= 1),
+        Row(
+            f"further attempts in vain after names are back, of {len(again)}",
+            f"at most {max(again, default=0)}",
+            "at most 1",
+            max(again, default=0) <= 1,
+        ),
         Row(
             "control: NXDOMAIN bounced at once", f"{_told(world, nowhere)} of {len(nowhere)}", "all", _told(world, nowhere) == len(nowhere)
         ),
@@ -102,7 +107,7 @@ async def measure(options: Namespace) -> Result:
     return Result("outages-names", rows, (speed, sizes, f"seed {options.seed}"))
 
 
-def _gateway(world: Rig, server: DnsServer, factor: float) -> Gateway:
+def _gateway(world: Rig, server: DnsServer, factor: float, sabotage: str) -> Gateway:
     """One that finds hosts by MX records, and relays for its own servers."""
     patience = patient(factor)
     own = {"Name": "From our servers", "ConnectorType": "OnPremises", "SenderDomains": ["*"], "SenderIPAddresses": ["127.0.0.0/8"]}
@@ -114,5 +119,5 @@ def _gateway(world: Rig, server: DnsServer, factor: float) -> Gateway:
             "dns": {"nameservers": [server.nameserver], "timeout": 5.0},
             "queue": {"retry_delays": list(DELAYS)},
         },
-        environment=fake_clock(factor),
+        **sabotaged(sabotage, fake_clock(factor)),
     )

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mailwye.config.parse import read_installation
 from mailwye.stores import open_trace
@@ -92,6 +93,13 @@ def fake_clock(rate: float = 1.0, *, offset_file: Path | None = None) -> dict[st
         return {"LD_PRELOAD": str(library), "FAKETIME": f"+0 x{rate:g}"}
     clock = {"FAKETIME_TIMESTAMP_FILE": str(offset_file), "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     return {"LD_PRELOAD": str(library), **clock}
+
+
+def sabotaged(name: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What Rig.gateway needs for a service that is broken on purpose, "" for a good one; `environment` goes along."""
+    if not name:
+        return {"environment": environment}
+    return {"environment": {**(environment or {}), "MAILWYE_SABOTAGE": name}, "module": "torture.outage_sabotage"}
 
 
 def patient(factor: float) -> dict[str, dict[str, object]]:

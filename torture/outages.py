@@ -28,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--row", choices=tuple(ROWS), default=None, help="only this one")
     parser.add_argument("--messages", type=int, default=0, help="how many; default: as many as suit the row")
     parser.add_argument("--factor", type=float, default=0.0, help="down, schedule, names: how many times faster the service's clocks run")
+    parser.add_argument("--sabotage", default="", help="break the service on purpose, to see the test fail (torture/outage_sabotage.py)")
     parser.add_argument("--hours", type=float, default=0.0, help="down, schedule: how long the outage lasts by the service's clock")
 
 
