@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,8 @@ class _Service:
         """Take no more connections, anywhere; finish what is in flight."""
         for server in self._servers:
             server.close()
-        control_path(self._installation).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that turned read-only keeps it: the next start removes it
+            control_path(self._installation).unlink()
         if self._installation.workers:  # our copies of their sockets: while one is open the kernel takes connections for nobody
             for listening in self._mail_sockets.values():
                 listening.close()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import apsw
 
+from mailwye.runtime.files import sync_directories
+
 PAGE_SIZE = 8192  # of queue files. Measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
 
 
@@ -28,7 +30,7 @@ def open_database(
     `synchronous` "FULL" makes every commit survive a power cut, "NORMAL" loses the latest commits then (reliability.md, fact 0.3):
     only for what nobody was promised. `page_size` in octets counts for new files only. `vfs`: the name of another file layer of SQLite
     (tests of disks that fail).
-    :raises DatabaseError: no such file, no right to it, or no SQLite database.
+    :raises DatabaseError: no such file, no right to it, or no SQLite database; or ("FULL") its name would not survive a power cut.
     """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = None
@@ -45,7 +47,20 @@ def open_database(
         if connection is not None:
             abandon(connection)
         raise explained(path, error) from error
+    if synchronous == "FULL" and not read_only and vfs is None:
+        _keep_names(path, connection)
     return connection
+
+
+def _keep_names(path: Path, connection: apsw.Connection) -> None:
+    """Bring the names of database and log to the disk. SQLite does that too, but goes on when it fails; then whole files could be gone
+    after a power cut, with all that was acknowledged.
+    """
+    try:
+        sync_directories((path.parent,))
+    except OSError as error:
+        abandon(connection)
+        raise DatabaseError(f"{path.parent} cannot be synced: {error.strerror}. Check the disk and the system's log") from error
 
 
 def abandon(connection: apsw.Connection) -> None:
