@@ -273,7 +273,7 @@ async def run(options: argparse.Namespace) -> Result:
         one = await one_case(inject, seed=rng.randrange(1_000_000), where=options.where, sabotage=options.sabotage or "")
         words = "start refused" if one.refused_start else f"{one.acknowledged} acknowledged, {one.recovery:.2f} s to the next 250"
         good = one.saved and one.told and one.recovered
-        print(f"{'ok    ' if good else 'FAILED'} {inject}: {one.errors} errors, {words}", flush=True)
+        print(f"{'ok    ' if good else 'FAILED'} {inject}: {one.errors} errors, {words}", *_notes(one), sep="\n    ", flush=True)
         outcomes.append(one)
     conditions = (
         f"{SESSIONS} sessions, at most {RATE:.0f} messages a second, 2 recipients each",
