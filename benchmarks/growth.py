@@ -18,13 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benchmarks/growth.py`
 
 from benchmarks.image import Place, measured_place
-from benchmarks.load import ROOT, Load, Sink, send
+from benchmarks.load import ROOT, Load, Sink, Stuck, send
 from benchmarks.measure import Machine, cpu_seconds, family, others_now, proportional_megabytes
+from benchmarks.organizations import BACKLOG_DOMAIN
 from benchmarks.plots import Line, draw
 from benchmarks.report import DOCUMENT, conditions, say, unquiet_words, write
 from benchmarks.routing import RECIPIENTS, SIZES, Cost, cost, table
 from benchmarks.runs import Spread, spread, verify
-from benchmarks.systems import Mailwye
+from benchmarks.systems import LISTED, Mailwye
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def measure(size: Size, options: argparse.Namespace, place: Place) -> Point:
             time.sleep(0.3)
             costs.append((cpu_seconds(system.pid) - before) / load.messages * 1000)
         verify(sink, system, expected)
+        if (left := system.waiting(f"*@{BACKLOG_DOMAIN}")) != min(size.queued, LISTED):
+            raise Stuck(f"{left} of {size.queued} messages still wait: the load was not measured beside them")
         megabytes = proportional_megabytes(family(system.pid))
     return Point(size, spread(rates), spread(costs), system.ready_seconds, megabytes, tuple(others))
 

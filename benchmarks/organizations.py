@@ -15,9 +15,12 @@ from mailwye.config.parse import read_installation
 from mailwye.config.schema import Organization
 from mailwye.stores import open_config_store
 
+BACKLOG_DOMAIN = "later.example"
+"""An accepted domain whose mail takes the same way as the load; for messages that wait (backlog.py)."""
+
 
 def organization(domains: int, connectors: int) -> Organization:
-    """`domains` accepted domains, `connectors` each way; the benchmark's own domain and way are among them.
+    """`domains` accepted domains (at least 3), `connectors` each way; the benchmark's own domain and way are among them.
 
     Every outbound connector but one has a domain of its own, every inbound one an address of its own, which no client of the benchmark has.
     """
@@ -28,7 +31,8 @@ def organization(domains: int, connectors: int) -> Organization:
             "Organization": {"Name": "bench"},
             "AcceptedDomain": [
                 {"DomainName": "example.com", "Default": True},
-                *({"DomainName": f"d{number}.example", "DomainType": "InternalRelay"} for number in range(domains - 1)),
+                {"DomainName": BACKLOG_DOMAIN, "DomainType": "InternalRelay"},
+                *({"DomainName": f"d{number}.example", "DomainType": "InternalRelay"} for number in range(domains - 2)),
             ],
             "MailUser": [{"PrimarySmtpAddress": "foo@example.com"}],
             "OutboundConnector": [

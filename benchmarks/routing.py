@@ -52,7 +52,7 @@ def cost(domains: int, connectors: int) -> Cost:
     built = time.perf_counter() - started
     del saved
     chance = random.Random(1)
-    recipients = [Address(f"user{number}", f"d{chance.randrange(domains - 1)}.example") for number in range(RECIPIENTS)]
+    recipients = [Address(f"user{number}", f"d{chance.randrange(domains - 2)}.example") for number in range(RECIPIENTS)]
     facts = SessionFacts("session", "mx", "mx", "127.0.0.1", 40_000, "source.example.net", True)
     sender = Address("sender", "example.net")
     caller = decide_sender(snapshot.directory, snapshot.connectors, facts, sender).caller

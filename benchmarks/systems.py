@@ -19,6 +19,10 @@ from benchmarks.load import PATH, SINK, Address, Stuck, issue_certificate, refus
 LISTENS: Address = ("127.0.0.31", 2631)
 
 
+LISTED = 1_000
+"""Deliveries that Mailwye is asked for at most."""
+
+
 class System(Protocol):
     """A running system."""
 
@@ -183,8 +187,9 @@ class Mailwye:
         command = [sys.executable, "-m", "mailwye", *arguments, "--config", str(self._config)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def waiting(self) -> int:
-        return len(json.loads(self._run("queue", "list", "--recipient", "*@example.com", "--json")))
+    def waiting(self, recipient: str = "*@example.com") -> int:
+        """Deliveries to `recipient`, at most LISTED."""
+        return len(json.loads(self._run("queue", "list", "--recipient", recipient, "--limit", str(LISTED), "--json")))
 
     def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
