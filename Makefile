@@ -48,6 +48,9 @@ TORTURE := "kill --kills 200" \
 	"power --cuts 50 --filesystem ext4" \
 	"power --cuts 50 --filesystem xfs" \
 	"restart --times 100" \
+	"order" \
+	"sync_errors" \
+	"full" \
 	"outages" \
 	"clocks" \
 	"flips --flips 500" \
