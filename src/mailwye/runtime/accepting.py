@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 LOOK_SECONDS: Final = 0.25
-LOOK_AGAIN_SECONDS: Final = 0.02  # just after a pause, when it is likely that nothing has changed
+LOOK_AGAIN_SECONDS: Final = 0.005  # just after a pause, when it is likely that nothing has changed
 STRIKES: Final = 2  # looks in a row; between two of them the loop has tried to take a connection
 PAUSE_SECONDS: Final = 1.0
 BACKLOG: Final = 1024
