@@ -39,7 +39,11 @@ class Leasing:
         self._damaged: dict[int, str] = {}  # staged content that broke while it was read → why
 
     def lease(self, now: float, limit: int, exclude: frozenset[str], seconds: float) -> asyncio.Future[Sequence[Lease]]:
-        """See SqliteQueueEngine.lease."""
+        """See SqliteQueueEngine.lease. Nothing while nothing can be written: each result would be unknown after a crash, each mail sent
+        twice. (On a disk that is merely full, results have the reserve.)
+        """
+        if self._committer.broken is not None:
+            return done([])
         state = self._state
         for record in state.leases.end_expired(now):
             for number in record.deliveries:

@@ -183,6 +183,16 @@ class TestFailingDisk:
         await wait_until_healthy(engine, "after")
         assert 32 in sizes, "nothing but the head of a new log"
 
+    async def test_nothing_is_given_out_while_nothing_can_be_written(self, disk: FaultyDisk, engine: SqliteQueueEngine) -> None:
+        """What became of it could not be noted, so every attempt would be made twice."""
+        await engine.accept(new_message("before"))
+        disk.fail_syncs = 2  # the commit, and the first attempt to open the file again
+        with pytest.raises(QueueError):
+            await engine.accept(new_message("lost"))
+        assert await engine.lease(NOW, limit=5) == []
+        await wait_until_healthy(engine, "after")
+        assert [lease.message.id for lease in await engine.lease(NOW, limit=5)] == ["before", "after"]
+
     @pytest.mark.parametrize("failures", [1, 2, 5])
     async def test_results_of_attempts_are_not_lost(
         self, tmp_path: Path, disk: FaultyDisk, engine: SqliteQueueEngine, failures: int
