@@ -59,15 +59,12 @@ class Route:
 
         A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host.
         """
-        match self.kind:
-            case RouteKind.MAILBOX:
-                return "mailbox"
-            case RouteKind.CONNECTOR:
-                return f"connector:{self.connector}" if self.smart_hosts else f"connector:{self.connector}:{self.domain}"
-            case RouteKind.MX:
-                return f"mx:{self.domain}"
-            case RouteKind.NONE:
-                return "none"
+        kind = self.kind
+        if kind is RouteKind.CONNECTOR:
+            return f"connector:{self.connector}" if self.smart_hosts else f"connector:{self.connector}:{self.domain}"
+        if kind is RouteKind.MX:
+            return f"mx:{self.domain}"
+        return "mailbox" if kind is RouteKind.MAILBOX else "none"
 
     @property
     def reply(self) -> Reply:

@@ -23,6 +23,7 @@ from mailwye.smtp.address import Address, parse_address
 UNCLASSIFIED = "5.0.350"
 """Exchange's status for a remote error that names none."""
 
+_DELIVERED, _NO_WISH = Result.DELIVERED, Notify.DEFAULT
 _HEADER_LIMIT = 262_144  # octets of a header section that are looked for
 _LOOPS = frozenset({"5.4.6", "5.4.14", "4.4.6", "4.4.14"})
 
@@ -30,8 +31,6 @@ _LOOPS = frozenset({"5.4.6", "5.4.14", "4.4.6", "4.4.14"})
 def action_owed(message: QueuedMessage, ended: Ended) -> Action | None:
     """What the sender must be told about one ended attempt, None for nothing. Pure."""
     notify = ended.delivery.notify
-    if notify is Notify.DEFAULT and ended.settlement.result is Result.DELIVERED:
-        return None  # almost every message; the rest of this function would say the same
     if message.sender is None or message.auto_submitted or message.origin.caller_kind == "internal":
         return None
     if notify & Notify.NEVER:
@@ -52,7 +51,12 @@ def action_owed(message: QueuedMessage, ended: Ended) -> Action | None:
 
 def is_owed(message: QueuedMessage, ended: Sequence[Ended]) -> bool:
     """Whether anybody must be told anything."""
-    return any(action_owed(message, one) is not None for one in ended)
+    for one in ended:
+        if one.settlement.result is _DELIVERED and one.attempt.delivery.notify is _NO_WISH:
+            continue  # almost every message; action_owed would say the same
+        if action_owed(message, one) is not None:
+            return True
+    return False
 
 
 class Bounces:

@@ -21,7 +21,7 @@ from mailwye.outbound.courier import Attempt, Courier, Stage, Work
 from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
 from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of
-from mailwye.outbound.parts import split
+from mailwye.outbound.parts import Splitter
 from mailwye.outbound.settling import Ended, conclude, hop_failed
 from mailwye.queue.engine import LeaseLost, QueueEngine
 from mailwye.queue.item import DeliveryState, Lease, NewMessage, QueueQuery, Result, Settlement
@@ -31,6 +31,7 @@ from mailwye.smtp.reply import Reply
 from mailwye.trace.recorder import TraceRecorder
 
 RENEW_EVERY = 600.0
+_DELIVERED = Result.DELIVERED
 SETTLE_SECONDS = 10.0  # what drain gives the last commits beyond its timeout
 
 
@@ -78,6 +79,7 @@ class Dispatcher:
         self._traffic = Traffic(delivery.concurrency, delivery.concurrency_per_destination)
         self._health = HopHealth()
         self._poison = Poison()
+        self._splitter = Splitter()
         self._watch = ClockWatch(clock.now(), clock.monotonic())
         self._flights: set[_Flight] = set()
         self._background: set[asyncio.Future[Any]] = set()
@@ -156,7 +158,7 @@ class Dispatcher:
             return
         snapshot = self._snapshot.current  # one for the whole attempt
         try:
-            parts = split(snapshot, lease)
+            parts = self._splitter.split(snapshot, lease)
         except Exception as error:  # noqa: BLE001 - D11: a fault of ours must not stop the loop, nor lose the message
             self._crashed(flight, lease, error)
             return
@@ -249,10 +251,10 @@ class Dispatcher:
             record_ended(self._trace, lease.message, ended, version, error)
             if bounce is not None and error is None:
                 record_bounce(self._trace, lease.message, bounce)
-            delivered = [one for one in ended if one.settlement.result is Result.DELIVERED]
+            delivered = [one for one in ended if one.settlement.result is _DELIVERED]
             if delivered:
                 hop = delivered[0].hop
-                if self._health.reached(hop, waited=any(one.delivery.attempts for one in delivered)):
+                if self._health.reached(hop, waited=any(one.attempt.delivery.attempts for one in delivered)):
                     self._release_waiting(hop)
         finally:
             self._land(flight)  # whatever happens, its place is free again

@@ -1,4 +1,4 @@
-"""A lease → the works in it: which deliveries go together now, by the configuration of now. Pure."""
+"""A lease → the works in it: which deliveries go together now, by the configuration of now."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from mailwye.value import dataclass
 RECIPIENTS_PER_WORK = 100
 """Every server takes as many in one transaction (RFC 5321 section 4.5.3.1.8)."""
 
+REMEMBERED_WAYS = 4_096
+"""About 2 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -23,26 +26,57 @@ class Parts:
     without_way: tuple[tuple[Delivery, Route], ...] = ()
 
 
-def split(snapshot: Snapshot, lease: Lease) -> Parts:
-    """Decide the way of each delivery again (SEMANTICS section 6) and put those together that share one."""
-    deliveries = lease.deliveries
-    if len(deliveries) == 1:
-        route = route_of(snapshot, lease.message, deliveries[0])
-        if route.kind is RouteKind.NONE:
-            return Parts((), ((deliveries[0], route),))
-        return Parts((Work(lease, route, (route.recipient,)),))
-    ways: dict[str, list[tuple[Delivery, Route]]] = {}
-    without_way: list[tuple[Delivery, Route]] = []
-    for delivery in deliveries:
-        route = route_of(snapshot, lease.message, delivery)
-        if route.kind is RouteKind.NONE:
-            without_way.append((delivery, route))
-        else:
-            ways.setdefault(route.next_hop, []).append((delivery, route))
-    works = tuple(
-        _work(lease, way[at : at + RECIPIENTS_PER_WORK]) for way in ways.values() for at in range(0, len(way), RECIPIENTS_PER_WORK)
-    )
-    return Parts(works, tuple(without_way))
+class Splitter:
+    """Decides the way of each delivery again (SEMANTICS section 6) and puts those together that share one.
+
+    Remembers what the snapshot said of the last REMEMBERED_WAYS recipients: the same question to the same snapshot has the same answer.
+    """
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._known: dict[tuple[str, str], dict[tuple[str, str], Route]] = {}  # (caller, next hop) → (local part, domain) → route
+        self._count = 0
+
+    def split(self, snapshot: Snapshot, lease: Lease) -> Parts:
+        """By `snapshot`, which is the one of the moment."""
+        deliveries, message = lease.deliveries, lease.message
+        known = self._known_of(snapshot, message.origin.caller_kind, deliveries[0].next_hop)
+        if len(deliveries) == 1:
+            route = self._route(known, message, deliveries[0])
+            if route.kind is RouteKind.NONE:
+                return Parts((), ((deliveries[0], route),))
+            return Parts((Work(lease, route, (route.recipient,)),))
+        ways: dict[str, list[tuple[Delivery, Route]]] = {}
+        without_way: list[tuple[Delivery, Route]] = []
+        for delivery in deliveries:
+            route = self._route(known, message, delivery)
+            if route.kind is RouteKind.NONE:
+                without_way.append((delivery, route))
+            else:
+                ways.setdefault(route.next_hop, []).append((delivery, route))
+        works = tuple(
+            _work(lease, way[at : at + RECIPIENTS_PER_WORK]) for way in ways.values() for at in range(0, len(way), RECIPIENTS_PER_WORK)
+        )
+        return Parts(works, tuple(without_way))
+
+    def _known_of(self, snapshot: Snapshot, caller_kind: str, next_hop: str) -> dict[tuple[str, str], Route]:
+        if snapshot is not self._snapshot or self._count >= REMEMBERED_WAYS:
+            self._snapshot, self._known, self._count = snapshot, {}, 0
+        asked = caller_kind, next_hop  # beside the recipient all that route_of looks at; deliveries of one lease share it
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = {}
+        return known
+
+    def _route(self, known: dict[tuple[str, str], Route], message: QueuedMessage, delivery: Delivery) -> Route:
+        recipient = delivery.recipient
+        key = recipient.local, recipient.domain
+        route = known.get(key)
+        if route is None:
+            assert self._snapshot is not None
+            route = known[key] = route_of(self._snapshot, message, delivery)
+            self._count += 1
+        return route
 
 
 def _work(lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt, Stage
-from mailwye.outbound.outcomes import judge
+from mailwye.outbound.outcomes import Outcome, judge
 from mailwye.queue.item import Delivery, QueuedMessage, Result, Settlement
 from mailwye.queue.schedule import Expire, QueueScheduleSettings, decide_after_failure
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
+_DEFERRED = Result.DEFERRED
 _HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.GREETING})
 
 
@@ -53,14 +54,28 @@ def conclude(
 ) -> list[Ended]:
     """One Ended per attempt, in order. `now`: Unix seconds, when the attempts ended; what the clock did: see decide_after_failure."""
     hop = route.next_hop
-    return [_conclude(message, route, hop, attempt, now, schedule, clock_stepped_at, jumped_over) for attempt in attempts]
+    ended: list[Ended] = []
+    judged: Attempt | None = None
+    for attempt in attempts:
+        # Most recipients of a work share the words that decided about them.
+        if judged is None or attempt.reply is not judged.reply or attempt.stage is not judged.stage or attempt.host is not judged.host:
+            judged, outcome = attempt, judge(attempt)
+            result, error, reason = outcome.result, outcome.error, outcome.reason
+        if result is _DEFERRED:
+            ended.append(_deferred(message, route, hop, attempt, outcome, now, schedule, clock_stepped_at, jumped_over))
+            continue
+        delivery = attempt.delivery
+        settlement = Settlement(delivery.id, result, 0.0, error, hop if hop != delivery.next_hop else "", attempted_at=now)
+        ended.append(Ended(attempt, route, hop, settlement, attempt.reply, reason))
+    return ended
 
 
-def _conclude(
+def _deferred(
     message: QueuedMessage,
     route: Route,
     hop: str,
     attempt: Attempt,
+    outcome: Outcome,
     now: float,
     schedule: QueueScheduleSettings,
     clock_stepped_at: float | None,
@@ -68,10 +83,6 @@ def _conclude(
 ) -> Ended:
     delivery = attempt.delivery
     moved = hop if hop != delivery.next_hop else ""
-    outcome = judge(attempt)
-    if outcome.result is not Result.DEFERRED:
-        settlement = Settlement(delivery.id, outcome.result, error=outcome.error, next_hop=moved, attempted_at=now)
-        return Ended(attempt, route, hop, settlement, attempt.reply, outcome.reason)
     decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at, jumped_over=jumped_over)
     if isinstance(decision, Expire):
         reply = expiry_reply(decision.age, outcome.error)

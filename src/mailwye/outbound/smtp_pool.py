@@ -94,6 +94,9 @@ class SmtpPool:
 
     def submit(self, ticket: Ticket) -> None:
         """Carry the work of `ticket` as soon as a connection allows it."""
+        if self._idle and not self._waiting and self._idle[-1].free:
+            self._idle.pop().deliver(ticket)
+            return
         self._waiting.append(ticket)
         if self._idle or len(self._sessions) < self._delivery.connections_per_destination:
             self._advance()  # else a session takes it when it is free

@@ -20,6 +20,7 @@ from mailwye.value import dataclass
 THREAD_FROM = 8_192  # octets: re-encoding more (5,000 parts fit into 50 KB: 150 ms) would hold up other mail, so a thread does it
 
 _WORDS = ((Notify.NEVER, "NEVER"), (Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Notify.DELAY, "DELAY"))
+_NO_WISH = Notify.DEFAULT
 _NOBODY = Reply(550, "5.6.7", "no recipient")
 
 
@@ -38,9 +39,9 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensi
     message = work.lease.message
     recipients = tuple(
         [
-            RecipientRequest(address, _notify_words(delivery.notify), delivery.orcpt)
-            if offered.dsn and (delivery.notify or delivery.orcpt)
-            else RecipientRequest(address)
+            RecipientRequest(address)
+            if not offered.dsn or (delivery.notify is _NO_WISH and not delivery.orcpt)
+            else RecipientRequest(address, _notify_words(delivery.notify), delivery.orcpt)
             for address, delivery in zip(work.envelope_recipients, work.lease.deliveries, strict=True)
         ]
     )

@@ -250,8 +250,7 @@ class SmtpSession(asyncio.Protocol):
         if not ticket.done():  # not cancelled meanwhile
             ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._client.extensions.dsn)
         self._idle_since = self._clock.monotonic()
-        if self.free:
-            self._owner.session_free(self)
+        self._owner.session_free(self)
 
     def _return(self, ticket: Ticket) -> None:
         """Once, another connection may try at once; the second time the message waits like any other."""

@@ -10,7 +10,7 @@ from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
 from mailwye.runtime.tls import ClientTlsContext
-from mailwye.smtp.client_events import ClientConfig, TransactionEnded
+from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
@@ -67,14 +67,17 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
             refused = self.prepared.refused
         outcomes = iter(event.outcomes)
         made: list[Attempt] = []
+        last: RecipientOutcome | None = None
         for index, delivery in enumerate(self.work.lease.deliveries):
             if index in refused:
                 made.append(Attempt(delivery, Stage.RCPT, refused[index], host, tls, reasons, offers_dsn))
                 continue
             outcome = next(outcomes)
-            stage, reply = STAGES[outcome.at], outcome.reply.shortened(REPLY_KEPT)
-            if reply.code == 530 and not tls and stage is Stage.MAIL:
-                stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
+            if outcome is not last:  # one verdict decides most recipients
+                last = outcome
+                stage, reply = STAGES[outcome.at], outcome.reply.shortened(REPLY_KEPT)
+                if reply.code == 530 and not tls and stage is Stage.MAIL:
+                    stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
             made.append(Attempt(delivery, stage, reply, host, tls, reasons, offers_dsn))
         self.set_result(made)
 

@@ -26,7 +26,7 @@ from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.errors import LocalProtocolError, RemoteProtocolError
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.transfer import complete_lines, encode_commands, mail_command, rcpt_command
-from mailwye.smtp.wire import DotWriter
+from mailwye.smtp.wire import END_OF_DATA, DotWriter
 
 
 class Transaction:
@@ -51,7 +51,7 @@ class Transaction:
 
     def ended(self) -> TransactionEnded:
         """The event; every recipient is decided."""
-        return TransactionEnded(tuple(outcome for outcome in self.outcomes if outcome is not None), self.replied)
+        return TransactionEnded(tuple([outcome for outcome in self.outcomes if outcome is not None]), self.replied)
 
 
 class Channel:
@@ -121,8 +121,8 @@ class Transactions:
         awaited = self._channel.awaited
         awaited.append((Awaited.MAIL, transaction, 0))
         if offered.pipelining:
-            for index in range(len(transaction.outcomes)):
-                awaited.append((Awaited.RCPT, transaction, index))
+            rcpt = Awaited.RCPT
+            awaited.extend([(rcpt, transaction, index) for index in range(len(transaction.outcomes))])
             if not transaction.chunking:
                 awaited.append((Awaited.DATA, transaction, 0))
 
@@ -190,12 +190,13 @@ class Transactions:
         self._after_recipient(transaction, index)
 
     def _after_recipient(self, transaction: Transaction, index: int) -> None:
+        pipelining = self._channel.extensions.pipelining
+        if pipelining and (not transaction.chunking or transaction.complete):
+            return  # the other RCPT left already, and so did DATA or the chunk
         if index + 1 < len(transaction.outcomes):
-            if not self._channel.extensions.pipelining:
+            if not pipelining:
                 self._say_recipient(transaction, index + 1)
             return
-        if self._channel.extensions.pipelining and (not transaction.chunking or transaction.complete):
-            return  # DATA or the chunk left already
         if not transaction.accepted:
             self._settle(transaction, clean=False)
         elif transaction.chunking:
@@ -231,8 +232,11 @@ class Transactions:
         elif transaction.chunking:
             self._send_chunk(transaction, content, last=True)
         else:
-            writer = DotWriter(plain=transaction.request.plain)
-            self._channel.out += (writer.feed(content), writer.finish())
+            if transaction.request.plain:
+                self._channel.out += (content, END_OF_DATA)
+            else:
+                writer = DotWriter()
+                self._channel.out += (writer.feed(content), writer.finish())
             self._channel.awaited.append((Awaited.CONTENT, transaction, 0))
             transaction.complete = True
 
