@@ -29,7 +29,7 @@ async def send_many(installed: Installed, sender: str) -> None:
 
 
 def problems(answer: dict[str, Any]) -> list[Any]:
-    return [finding for spool in answer["spools"] for finding in spool["findings"]] + answer["trace"]["findings"]
+    return [*(finding for spool in answer["spools"] for finding in spool["findings"]), *answer["trace"]["findings"]]
 
 
 async def test_busy_killed_and_robbed(tmp_path: Path) -> None:
