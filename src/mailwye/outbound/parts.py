@@ -29,7 +29,7 @@ class Parts:
 class Splitter:
     """Decides the way of each delivery again (SEMANTICS section 6) and puts those together that share one.
 
-    Remembers what the snapshot said of the last REMEMBERED_WAYS recipients: the same question to the same snapshot has the same answer.
+    Remembers what the snapshot said of some REMEMBERED_WAYS recipients: the same question to the same snapshot has the same answer.
     """
 
     def __init__(self) -> None:

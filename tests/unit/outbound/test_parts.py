@@ -1,0 +1,71 @@
+"""What the splitter remembers changes no answer, and is bounded."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from mailwye.connectors.selection import RouteKind
+from mailwye.message.content import InlineContent
+from mailwye.message.envelope import BodyType, Notify
+from mailwye.outbound import parts
+from mailwye.outbound.parts import Splitter, route_of
+from mailwye.queue.item import Delivery, DeliveryState, Lease, Origin, QueuedMessage
+from mailwye.smtp.address import parse_address
+from tests.unit.outbound.world import snapshot
+
+CONTENT = InlineContent(b"Subject: Lunch\r\n\r\n")
+
+
+def lease(*recipients: str, caller: str = "mailbox", hop: str = "connector:Own") -> Lease:
+    addresses = [parse_address(one) for one in recipients]
+    message = QueuedMessage(
+        "M1", 0.0, None, CONTENT.size, Origin("S1", caller), 1, BodyType.SEVEN_BIT, False, "", "", "", "", False, False, True
+    )
+    deliveries = [
+        Delivery(number, "M1", one, one, hop, Notify.DEFAULT, "", DeliveryState.LEASED, 0.0) for number, one in enumerate(addresses)
+    ]
+    return Lease(1, message, tuple(deliveries), CONTENT, 3_600.0)
+
+
+def test_one_question_is_asked_once_for_each_snapshot() -> None:
+    splitter, first, second = Splitter(), snapshot(1), snapshot(2, enabled=False)
+    with patch.object(parts, "route_of", wraps=route_of) as asked:
+        for _ in range(3):
+            (work,) = splitter.split(first, lease("john@contoso.com")).works
+            assert work.route == route_of(first, work.lease.message, work.lease.deliveries[0])
+        assert asked.call_count == 1
+        ((_, route),) = splitter.split(second, lease("john@contoso.com")).without_way
+        assert (route.kind, asked.call_count) == (RouteKind.NONE, 2)
+        assert splitter.split(first, lease("john@contoso.com")).works[0].route == work.route
+
+
+def test_each_question_is_one_of_its_own() -> None:
+    splitter, now = Splitter(), snapshot()
+    recipients = ("john@contoso.com", "JOHN@contoso.com", "bob@contoso.com", "bob@example.net")
+    with patch.object(parts, "route_of", wraps=route_of) as asked:
+        for caller in ("mailbox", "connector", "anonymous"):
+            for hop in ("connector:Own", "mx:example.net"):
+                for recipient in recipients * 2:
+                    one = lease(recipient, caller=caller, hop=hop)
+                    (work,) = splitter.split(now, one).works
+                    assert work.route == route_of(now, one.message, one.deliveries[0])
+        assert asked.call_count == 3 * 2 * len(recipients)
+
+
+def test_recipients_of_different_ways_are_parted_also_when_they_are_known() -> None:
+    splitter, now = Splitter(), snapshot()
+    for _ in range(2):
+        works = splitter.split(now, lease("john@contoso.com", "ann@example.net", "john2@contoso.com", "bob@contoso.com")).works
+        ways = [(work.route.next_hop, [one.recipient.local for one in work.lease.deliveries]) for work in works]
+        assert ways == [("connector:Own", ["john"]), ("mx:example.net", ["ann"]), ("mailbox", ["bob"])]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    splitter, now = Splitter(), snapshot()
+    with patch.object(parts, "REMEMBERED_WAYS", 10), patch.object(parts, "route_of", wraps=route_of) as asked:
+        for number in range(11):
+            splitter.split(now, lease(f"user{number}@example.net", hop="mx:example.net"))
+        splitter.split(now, lease("user0@example.net", hop="mx:example.net"))
+        assert asked.call_count == 12  # it was forgotten
+        splitter.split(now, lease("user0@example.net", hop="mx:example.net"))
+        assert asked.call_count == 12
