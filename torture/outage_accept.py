@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import resource
 import signal
@@ -30,6 +29,7 @@ CPU_LIMIT = 0.2
 BACK_SECONDS = 2.0
 TRACER_SECONDS = 10.0
 
+INJECTED = ("ENFILE", "ECONNABORTED", "ENOBUFS")
 CALLS_LIMIT = 1000  # a second: what spins makes 13,000 under strace, so this is below a tenth of a core
 
 Trouble = Callable[[Gateway], AbstractAsyncContextManager[list[int]]]
@@ -154,7 +154,7 @@ async def _greets_soon(gateway: Gateway) -> bool:
 async def measure(options: Namespace) -> Result:
     """Each kind of trouble on a fresh service."""
     kinds: dict[str, Trouble] = {"EMFILE": out_of_descriptors}
-    kinds |= {name: partial(injected, name) for name in ("ENFILE", "ECONNABORTED", "ENOBUFS") if hasattr(errno, name)}
+    kinds |= {name: partial(injected, name) for name in INJECTED}
     rows: tuple[Row, ...] = ()
     async with rig(options.where) as world:
         (sink,) = await add_sinks(world, [DESTINATION])
