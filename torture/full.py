@@ -21,7 +21,7 @@ from torture.image import PATH, image
 from torture.ledger import Verdict
 from torture.order import LEGIBLE
 from torture.report import Result, Row
-from torture.rig import Rig, rig
+from torture.rig import Rig, Settings, rig
 from torture.sender import Sender, mixed_workload
 
 SIZE = 64 * 1024 * 1024
@@ -164,7 +164,10 @@ def used_percent(place: Path, *, inodes: bool) -> float:
 
 @contextlib.asynccontextmanager
 async def _loaded(world: Rig, place: Path, seed: int) -> AsyncIterator[tuple[Gateway, Sender]]:
-    settings = {"queue": {"free_space_minimum": MINIMUM, "free_inodes_minimum": INODES_MINIMUM, "retry_delays": [1]}}
+    settings: Settings = {
+        "": {"shutdown_timeout": 5},  # results of attempts cannot be noted on a read-only disk, and a stop waits for that
+        "queue": {"free_space_minimum": MINIMUM, "free_inodes_minimum": INODES_MINIMUM, "retry_delays": [1]},
+    }
     gateway = world.gateway(data_directory=place / "data", settings=settings)
     await world.receiver.only_down("a")
     try:
