@@ -15,8 +15,8 @@ import pytest
 from mailwye.runtime.clock import SystemClock
 from mailwye.testing.authority import Authority
 from tests.counterparts.process import missing
-from tests.e2e.installed import ADDRESS, Finished, Installed
-from tests.e2e.organizations import hosted
+from tests.e2e.installed import ADDRESS, Finished, Installed, serving
+from tests.e2e.organizations import BOB, SUN, hosted
 
 IO_ERROR, NO_PERMISSION, CONFIGURATION = 74, 77, 78
 UNPRIVILEGED_PORTS = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -87,19 +87,35 @@ async def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
     installed.data.chmod(0o700)
 
 
-@pytest.mark.parametrize("name", ["config.sqlite", "queue/worker-0.sqlite"])
+NO_DATABASE = "This is no database. " * 500
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-async def test_a_file_that_is_no_database(tmp_path: Path, workers: int, name: str) -> None:
+async def test_settings_that_are_no_database(tmp_path: Path, workers: int) -> None:
     installed = Installed(tmp_path, workers=workers)
-    file = installed.data / name
+    file = installed.data / "config.sqlite"
     file.parent.mkdir(parents=True)
-    file.write_text("This is no database. " * 500)
-    words = await refused(installed, code=IO_ERROR)
-    assert str(file) in words
-    assert file.read_text().startswith("This is no database.")  # nobody's file is overwritten
-    if name == "config.sqlite":
-        finished = await installed.run("apply", "-f", str(hosted(tmp_path)), code=IO_ERROR)
-        assert str(file) in finished.err
+    file.write_text(NO_DATABASE)
+    assert str(file) in await refused(installed, code=IO_ERROR)
+    assert file.read_text() == NO_DATABASE  # nobody's file is overwritten
+    finished = await installed.run("apply", "-f", str(hosted(tmp_path)), code=IO_ERROR)
+    assert str(file) in finished.err
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_a_queue_that_is_no_database_is_set_aside(tmp_path: Path, workers: int) -> None:
+    """It neither blocks the start nor vanishes; the alert names it."""
+    installed = Installed(tmp_path, workers=workers)
+    await installed.run("apply", "-f", str(hosted(tmp_path)))
+    file = installed.data / "queue/worker-0.sqlite"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(NO_DATABASE)
+    async with serving(installed) as service:
+        await installed.send(SUN, BOB)
+    (aside,) = (installed.data / "queue/corrupt").glob("worker-0-*.sqlite")
+    assert aside.read_text() == NO_DATABASE
+    assert str(aside) in service.log()
+    assert "was set aside" in service.log()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

@@ -105,6 +105,8 @@ class Committer:
         self._checkpoint_first = False
         self._closed = False
         self._log_pages = 0
+        self._reusable = 0
+        self._reusable_wanted = False
         self._idle: list[asyncio.Future[None]] = []
         self._connection = self._open()
         self._runner = runner()
@@ -127,6 +129,23 @@ class Committer:
             self._urgent = True
         if self._under_way is None and not self._scheduled:
             self._schedule()
+
+    def reusable_octets(self) -> int:
+        """Octets of the database that hold nothing any more: mail is written there before the file grows. As of now, or of the last commit
+        before the one under way.
+        """
+        if self._under_way is None:
+            self._look_for_reusable()
+        else:
+            self._reusable_wanted = True
+        return self._reusable
+
+    def _look_for_reusable(self) -> None:
+        self._reusable_wanted = False
+        try:
+            self._reusable = self._connection.pragma("freelist_count") * self._connection.pragma("page_size")
+        except apsw.Error:
+            self._reusable = 0  # the database cannot be read now: promise nothing
 
     async def close(self) -> None:
         """Commit what waits, then close. What cannot be committed at once is left out: its operations fail."""
@@ -207,6 +226,8 @@ class Committer:
         if error is None:
             self.commits += 1
             self._failures = 0
+            if self._reusable_wanted:
+                self._look_for_reusable()
             for part in (lasting, tentative):
                 for operation in part.operations:
                     operation.committed()

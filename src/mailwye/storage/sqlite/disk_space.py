@@ -15,11 +15,23 @@ class DiskSpace:
     """Watches the file system that holds `ballast`, a file of `ballast_octets` that is given up when the disk is full.
 
     `minimum` free octets, and `inodes` free files: with less there is no room for new mail. `tell` hears when that begins and ends.
+    `reusable`: octets within the queue's own file that are written before it grows. They count as free, and as the reserve: a file that
+    was long and is nearly empty needs nothing of the disk (it does not shrink, so else it would be refused mail for ever).
     `now` arguments: monotonic seconds.
     """
 
-    def __init__(self, ballast: Path, *, ballast_octets: int, minimum: int, inodes: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        ballast: Path,
+        *,
+        ballast_octets: int,
+        minimum: int,
+        inodes: int,
+        tell: Callable[[str], None],
+        reusable: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._ballast = ballast
+        self._reusable = reusable
         self._octets = ballast_octets
         self._minimum = minimum
         self._inodes = inodes
@@ -72,10 +84,16 @@ class DiskSpace:
         if not self._whole:
             self._whole = free > self._minimum + self._octets and self._make_ballast()
             free -= self._octets
+        again = 0 if self._room else 1
+        wanted = self._minimum + again * self._minimum // _MARGIN
+        reserve = self._whole
+        if free < wanted or not self._whole:
+            reusable = self._reusable()
+            reserve = reserve or reusable >= self._octets
+            free += reusable
         self._free = free - self._minimum
         self._check_below = self._free // 2  # much taken in less than a second: look again
-        again = 0 if self._room else 1
-        if free < self._minimum + again * self._minimum // _MARGIN or not self._whole:
+        if free < wanted or not reserve:
             self._set(f"the disk of {place} has {max(free, 0)} octets free; free_space_minimum asks for {self._minimum}")
         elif found.f_files and found.f_favail < self._inodes + again * self._inodes // _MARGIN:  # 0 files: it knows no such limit
             self._set(f"the disk of {place} can hold {found.f_favail} new files; free_inodes_minimum asks for {self._inodes}")

@@ -89,6 +89,7 @@ class SqliteQueueEngine:
             minimum=free_space_minimum,
             inodes=free_inodes_minimum,
             tell=on_alert,
+            reusable=self._reusable_octets,
         )
         try:
             self._lock = FileLock(path.with_suffix(".lock"))
@@ -292,6 +293,9 @@ class SqliteQueueEngine:
 
     def _connect(self) -> apsw.Connection:
         return open_database(self._path, page_size=PAGE_SIZE, synchronous="FULL", vfs=self._vfs)
+
+    def _reusable_octets(self) -> int:
+        return self._committer.reusable_octets()  # which is made after the disk was looked at
 
     def _commit_failed(self, error: Exception) -> None:
         freed = isinstance(error, apsw.FullError) and self._disk.give_up_ballast()

@@ -123,3 +123,18 @@ def test_a_disk_that_does_not_answer_has_no_room(space: DiskSpace, found: Found)
     assert "Input/output error" in space.reason(0)
     found.error = None
     assert space.has_room(1.0)
+
+
+def test_what_the_queue_file_has_left_counts(tmp_path: Path, found: Found) -> None:
+    """A file that was long does not shrink; nearly empty, it takes mail without asking anything of the disk, and is its own reserve."""
+    reusable = 0
+    space = DiskSpace(
+        tmp_path / "x.ballast", ballast_octets=BALLAST, minimum=MINIMUM, inodes=INODES, tell=found.told.append, reusable=lambda: reusable
+    )
+    found.free = MINIMUM // 2
+    assert not space.has_room(0.0)
+    reusable = 2 * MINIMUM
+    assert space.has_room(1.0, MINIMUM // 2)
+    assert not space.has_room(1.0, MINIMUM), "twice that would be written"
+    found.free, reusable = 0, BALLAST - 1
+    assert not space.has_room(2.0)
