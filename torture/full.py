@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True, slots=True)
 class Filled:
     """One disk that was full. `at_mail`: the reply to MAIL then; `used`: per cent of what can run out, when the first 452 came;
-    `taken_while_full`: 250s more than a second after it was full; `drained`: recipients that were served while it was full, of `waiting`;
+    `taken_while_full`: 250s from a second after it was full until what waits may leave (that makes room); `drained`: recipients that were served while it was full, of `waiting`;
     `back`: seconds from space to the next 250. `replies`: all replies but 250 to content and MAIL. `broken`: 5xx.
     """
 
@@ -199,9 +199,10 @@ async def filled(kind: str, *, seed: int, where: Path | None, seconds: float) ->
                 await asyncio.sleep(1.0)
                 before, waiting = sender.acknowledged, len(world.outstanding())
                 await asyncio.sleep(seconds)
+                taken = sender.acknowledged - before
                 await world.receiver.only_down()
                 await until(lambda: not world.outstanding())
-                drained, taken = waiting - len(world.outstanding()), sender.acknowledged - before
+                drained = waiting - len(world.outstanding())
                 filler.give_back()
                 before = sender.acknowledged
                 back = await until(lambda: sender.acknowledged > before)
