@@ -40,8 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True, slots=True)
 class Filled:
     """One disk that was full. `at_mail`: the reply to MAIL then; `used`: per cent of what can run out, when the first 452 came;
-    `taken_while_full`: 250s from a second after it was full until what waits may leave (that makes room); `drained`: recipients that were served while it was full, of `waiting`;
-    `back`: seconds from space to the next 250. `replies`: all replies but 250 to content and MAIL. `broken`: 5xx.
+    `taken_while_full`: 250s from a second after it was full until what waits may leave, which makes room; `drained`: recipients that were
+    served while it was full, of `waiting`; `back`: seconds from space to the next 250. `replies`: all replies but 250 to content and MAIL.
+    `broken`: 5xx.
     """
 
     name: str

@@ -32,7 +32,7 @@ def test_a_filler_takes_all_and_gives_it_back(disk: Path, inodes: bool) -> None:
     assert used_percent(disk, inodes=inodes) < 10
 
 
-@pytest.mark.parametrize("kind", ["suddenly", "inodes"])
+@pytest.mark.parametrize("kind", ["suddenly", "slowly", "inodes"])
 async def test_a_full_disk_takes_no_mail_loses_none_and_delivers(disk: Path, kind: str) -> None:
     one = await filled(kind, seed=1, where=None, seconds=1.0)
     assert one.acknowledged
