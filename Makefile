@@ -37,7 +37,7 @@ check: $(STAMP)
 
 test: check
 	sh tests/counterparts/install.sh
-	$(BIN)/pytest -q -n auto --dist loadgroup tests/conformance tests/simulation tests/integration tests/e2e tests/torture tests/benchmarks
+	$(BIN)/pytest -q -n auto --dist loadfile tests/conformance tests/simulation tests/integration tests/e2e tests/torture tests/benchmarks
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/relay.py --write

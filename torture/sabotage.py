@@ -19,6 +19,7 @@ from mailwye.queue.item import Lease, NewMessage, Receipt, Result, Settlement
 from mailwye.storage.sqlite.committer import Committer
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 
+EARLY_SECONDS = 0.05  # commits are so fast that a few kills would miss the gap that they leave
 _PROMISES: set[asyncio.Future[Receipt]] = set()
 
 
@@ -26,9 +27,12 @@ def _early() -> None:
     accept = SqliteQueueEngine.accept
 
     def accept_early(self: SqliteQueueEngine, message: NewMessage) -> asyncio.Future[Receipt]:
-        later = accept(self, message)
-        _PROMISES.add(later)
-        later.add_done_callback(_PROMISES.discard)
+        def accept_now() -> None:
+            later = accept(self, message)
+            _PROMISES.add(later)
+            later.add_done_callback(_PROMISES.discard)
+
+        asyncio.get_running_loop().call_later(EARLY_SECONDS, accept_now)
         now: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         now.set_result(Receipt(message.id))
         return now
