@@ -29,8 +29,8 @@ run: $(STAMP)
 	$(BIN)/mailwye serve --config $(CONFIG)
 
 check: $(STAMP)
-	$(BIN)/ruff check src tests torture
-	$(BIN)/ruff format --check src tests torture
+	$(BIN)/ruff check src tests torture benchmarks
+	$(BIN)/ruff format --check src tests torture benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto tests/unit tests/properties tests/transcripts tests/tidy
@@ -51,6 +51,7 @@ TORTURE := "kill --kills 200" \
 	"order" \
 	"sync_errors" \
 	"full" \
+	"damage" \
 	"outages" \
 	"clocks" \
 	"flips --flips 500" \

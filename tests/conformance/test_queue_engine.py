@@ -282,6 +282,7 @@ class TestAdministration:
             await engine.accept(new_message(name, f"{name}@example.org"))
         await engine.hold(QueueQuery(message_id="B"))
         (lease,) = await engine.lease(NOW, limit=1)
+        assert await engine.delete(QueueQuery(states=frozenset({DeliveryState.LEASED}))) == [], "an attempt is under way"
         gone = await engine.delete(EVERYTHING)
         assert [(row.message.id, row.delivery.state) for row in gone] == [("B", DeliveryState.DELETED), ("C", DeliveryState.DELETED)]
         assert await states(engine) == {"A@example.org": "leased"}

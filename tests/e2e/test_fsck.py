@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import apsw
 
 from tests.counterparts.process import free_port
 from tests.e2e.installed import ADDRESS, Installed, message, serving
-from tests.e2e.organizations import BOB, JOHN, relay
+from tests.e2e.organizations import BOB, JOHN, SUN, relay
 
-NOT_SOUND, NO_INPUT = 3, 66
+NOT_SOUND, USAGE, NO_INPUT = 3, 64, 66
 EACH = 60
 
 
@@ -56,6 +57,36 @@ async def test_busy_killed_and_robbed(tmp_path: Path) -> None:
     finished = await installed.run("queue", "fsck", code=NOT_SOUND)
     assert "NOT CLEAN" in finished.out
     assert f"trace: ERROR: {robbed} for {JOHN}: the trace saw it accepted" in finished.out, "the witness names whom to look for"
+
+
+async def test_what_is_corrupt_can_be_saved_and_deleted(tmp_path: Path) -> None:
+    """A message whose content changed on the disk: never delivered, named by the alert, saved to a file, ended in the ledger."""
+    installed = Installed(tmp_path)
+    await installed.run("apply", "-f", str(relay(tmp_path, f"{ADDRESS}:{free_port(ADDRESS)}")))
+    async with serving(installed):
+        await installed.send(SUN, JOHN)
+    with closing(apsw.Connection(str(installed.data / "queue/worker-0.sqlite"))) as connection:
+        connection.execute("UPDATE message SET content = CAST(content || 'changed' AS BLOB)")
+    assert "does not match its checksum" in (await installed.run("queue", "fsck", code=NOT_SOUND)).out
+    async with serving(installed) as service:
+        await installed.run("queue", "retry", "--all", code=None)
+        for _ in range(100):
+            if rows := await installed.json("queue", "corrupt", "list"):
+                break
+        (row,) = rows
+        assert row["recipient"] == JOHN
+        assert "set aside as corrupt" in service.log()
+        assert row["message"] in service.log()
+        saved = tmp_path / "saved.eml"
+        await installed.run("queue", "corrupt", "export", row["message"], "--to", str(saved))
+        assert saved.read_bytes().endswith(b"changed")
+        await installed.run("queue", "corrupt", "export", row["message"], "--to", str(saved), code=USAGE)
+        await installed.run("queue", "delete", "--all", code=None)
+        assert await installed.json("queue", "corrupt", "list"), "what a person must look at goes only when he says so"
+        await installed.run("queue", "corrupt", "delete", row["message"])
+        assert not await installed.json("queue", "corrupt", "list")
+    answer = await installed.json("queue", "fsck")
+    assert (answer["clean"], answer["spools"][0]["deleted"]) == (True, 1)
 
 
 def _rob(directory: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
+from mailwye.queue.transitions import Move, found_by
 from mailwye.runtime.clock import Clock
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceRecorder
@@ -24,15 +25,6 @@ TURN_SECONDS = 5.0  # after which a change answers, unfinished: the channel to a
 _DONE = 1 << 62  # above every id
 
 _EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
-_STATES = {
-    "retry": frozenset({DeliveryState.QUEUED}),
-    "hold": frozenset({DeliveryState.QUEUED}),
-    "release": frozenset({DeliveryState.HELD}),
-    "delete": frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
-}
-
-
-_ON_REQUEST = {"delete": frozenset({DeliveryState.CORRUPT})}  # only where the query names the state
 
 
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
@@ -114,8 +106,7 @@ async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: fl
     between), and the id after which to go on.
     """
     left = query.limit
-    possible = _STATES[operation]
-    states = query.states & (possible | _ON_REQUEST.get(operation, possible)) if query.states else possible
+    states = found_by(Move(operation), query.states)
     page = replace(query, states=states)
     while left > 0 and states:
         page = replace(page, limit=min(left, PAGE))

@@ -68,22 +68,7 @@ def record_way(
     context: InboundContext, message: NewMessage, recipient: Address, connector: str, reasons: tuple[str, ...], data: dict[str, str]
 ) -> None:
     """Which way a final recipient's copy takes, and why: what he is and his way folded into one event."""
-    context.trace.record(
-        TraceEvent(
-            message.received_at,
-            EventKind.ROUTE,
-            message.origin.session_id,
-            message.id,
-            _sender_text(message.sender),
-            str(recipient),
-            connector,
-            "Pending",
-            "",
-            reasons,
-            message.config_version,
-            data,
-        )
-    )
+    _record_step(context, message, EventKind.ROUTE, data, reasons, recipient=str(recipient), connector=connector, status="Pending")
 
 
 def _record_step(

@@ -26,7 +26,7 @@ from mailwye.queue.item import (
     Settlement,
 )
 from mailwye.queue.select import matches
-from mailwye.queue.transitions import Move, after, settled
+from mailwye.queue.transitions import Move, after, found_by, settled
 
 T = TypeVar("T")
 CHUNK_OCTETS = 262_144
@@ -267,7 +267,8 @@ class MemoryQueueEngine:
 
     def delete(self, query: QueueQuery) -> asyncio.Future[Sequence[QueueRow]]:
         """See QueueEngine."""
-        found = [(held, one) for held, one in self._matching(query) if one.state in {DeliveryState.QUEUED, DeliveryState.HELD}]
+        states = found_by(Move.DELETE, query.states)
+        found = [(held, one) for held, one in self._matching(query) if one.state in states]
         rows: list[QueueRow] = []
         for held, one in found[: query.limit]:
             gone = replace(one, state=after(one.state, Move.DELETE))

@@ -72,6 +72,14 @@ def after(state: DeliveryState, move: Move) -> DeliveryState:
         raise IllegalTransition(f"a delivery that is {state.value} cannot {move.value}") from None
 
 
+def found_by(move: Move, asked: frozenset[DeliveryState] = frozenset()) -> frozenset[DeliveryState]:
+    """The states in which an administrator's `move` finds deliveries; `asked`: those that he named, none for no wish. What was set aside
+    as corrupt is found only where he named that state: nobody deletes by accident what a person has to look at.
+    """
+    possible = frozenset(state for state, known in TRANSITIONS if known is move)
+    return possible & asked if asked else possible - {DeliveryState.CORRUPT}
+
+
 def settled(delivery: Delivery, settlement: Settlement) -> Delivery:
     """`delivery` (leased) as it stands after one attempt ended with `settlement`.
 

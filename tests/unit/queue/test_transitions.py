@@ -8,7 +8,7 @@ import pytest
 
 from mailwye.message.envelope import Notify
 from mailwye.queue.item import FINAL_STATES, Delivery, DeliveryState, Result, Settlement
-from mailwye.queue.transitions import RESULT_MOVES, TRANSITIONS, IllegalTransition, Move, after, settled
+from mailwye.queue.transitions import RESULT_MOVES, TRANSITIONS, IllegalTransition, Move, after, found_by, settled
 from mailwye.smtp.address import Address
 
 SUN = Address("sun", "example.org")
@@ -59,3 +59,19 @@ def test_a_release_counts_nothing() -> None:
 def test_only_leased_deliveries_are_settled() -> None:
     with pytest.raises(IllegalTransition, match="held"):
         settled(leased(state=DeliveryState.HELD), Settlement(1, Result.DELIVERED))
+
+
+@pytest.mark.parametrize(
+    ("move", "asked", "found"),
+    [
+        (Move.HOLD, set(), {"queued"}),
+        (Move.RETRY, {"held"}, set()),
+        (Move.RELEASE, set(), {"held"}),
+        (Move.DELETE, set(), {"queued", "held"}),
+        (Move.DELETE, {"corrupt"}, {"corrupt"}),
+        (Move.DELETE, {"held", "corrupt", "leased"}, {"held", "corrupt"}),
+        (Move.DELETE, {"leased"}, set()),
+    ],
+)
+def test_what_an_administrator_finds(move: Move, asked: set[str], found: set[str]) -> None:
+    assert {state.value for state in found_by(move, frozenset(map(DeliveryState, asked)))} == found

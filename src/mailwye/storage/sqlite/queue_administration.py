@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
-from mailwye.queue.transitions import Move, after
+from mailwye.queue.transitions import Move, after, found_by
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Committer, Statement
@@ -22,7 +22,6 @@ from mailwye.storage.sqlite.queue_reader import Reader
 from mailwye.storage.sqlite.queue_state import QueueState
 
 _STATE_CODES = {DeliveryState.QUEUED: QUEUED, DeliveryState.HELD: HELD, DeliveryState.CORRUPT: CORRUPT}
-_DELETED_BY_DEFAULT = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 
 
 class Administration:
@@ -75,7 +74,7 @@ class Administration:
         """See QueueEngine."""
         gone: list[QueueRow] = []
         rows: list[Statement] = []
-        for row in await self._find(query, frozenset(_STATE_CODES) if query.states else _DELETED_BY_DEFAULT):
+        for row in await self._find(query, found_by(Move.DELETE, query.states)):
             one = row.delivery
             if self._state.index.is_free(one.id, _STATE_CODES[one.state]):
                 rows += end_delivery(self._state, one.id)
@@ -89,15 +88,14 @@ class Administration:
 
     async def inspect(self, query: QueueQuery) -> Sequence[QueueRow]:
         """See QueueEngine."""
-        return await self._find(query, frozenset())
+        return await self._find(query, None)
 
-    async def _find(self, query: QueueQuery, states: frozenset[DeliveryState]) -> list[QueueRow]:
-        """What matches `query` and is in one of `states` (empty: any)."""
-        if states and query.states:
-            states &= query.states
-            if not states:
+    async def _find(self, query: QueueQuery, states: frozenset[DeliveryState] | None) -> list[QueueRow]:
+        """What matches `query` and is in one of `states` (None: any)."""
+        if states is not None:
+            query = replace(query, states=states & query.states if query.states else states)
+            if not query.states:
                 return []
-        wanted = replace(query, states=states or query.states)
         leased = frozenset(self._state.leased)
-        rows = await self._reader.run(lambda connection: queue_reader.find(connection, wanted, leased))
+        rows = await self._reader.run(lambda connection: queue_reader.find(connection, query, leased))
         return [row for row in rows if row.delivery.id in self._state.index]

@@ -46,7 +46,8 @@ def open_queue_file(path: Path, connect: Callable[[], apsw.Connection], memory_o
             raise
         if kept.exists():
             kept.replace(log)
-        alert(rescue(path, str(error)))
+        # What is to be done by hand, as a DatabaseError says, is done here: only what SQLite said is of interest.
+        alert(rescue(path, str(error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error)))
     with closing(connect()) as connection:
         return _load(connection, memory_octets)
 
