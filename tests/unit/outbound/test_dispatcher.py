@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -375,6 +376,46 @@ def test_a_jump_of_the_clock_ends_no_lease_and_expires_nothing() -> None:
         assert world.alerts == []
 
     in_world(story, script=down)
+
+
+class SlowlyRead(MemoryQueueEngine):
+    """Its first lease is granted at once and handed out by `hand_out`, as where the disk is slow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: asyncio.Future[Sequence[Lease]] | None = None
+        self._granted: Sequence[Lease] = ()
+
+    def lease(self, now: float, **options: Any) -> asyncio.Future[Sequence[Lease]]:
+        granted = super().lease(now, **options)
+        if self._kept is not None or not granted.result():
+            return granted
+        self._granted = granted.result()
+        self._kept = asyncio.get_running_loop().create_future()
+        return self._kept
+
+    def hand_out(self) -> None:
+        assert self._kept is not None
+        self._kept.set_result(self._granted)
+
+
+def test_a_jump_of_the_clock_ends_no_lease_that_is_on_its_way() -> None:
+    async def story(world: World) -> None:
+        world.smtp.gate = gate = asyncio.Event()
+        slow = SlowlyRead()
+        await slow.accept(world.message("sun@example.net"))
+        world.dispatcher.adopt(slow)
+        await turns()
+        world.clock.jump(6 * 24 * HOUR)
+        await pass_time(world.loop, 70)
+        slow.hand_out()
+        await pass_time(world.loop, 70)
+        gate.set()
+        await turns()
+        assert len(world.smtp.carried) == 1
+        assert world.alerts == []
+
+    in_world(story)
 
 
 def test_a_clock_that_goes_back_lets_no_mail_wait_for_its_return() -> None:
