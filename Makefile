@@ -51,7 +51,7 @@ TORTURE := "kill --kills 200" \
 	"order" \
 	"sync_errors" \
 	"full" \
-	"damage" \
+	"damage --flips 1000 --step 4096" \
 	"outages" \
 	"clocks" \
 	"flips --flips 500" \

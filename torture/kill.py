@@ -38,11 +38,16 @@ class Kill:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
     parser.add_argument("--kills", type=int, default=200)
+    add_load_arguments(parser)
+    parser.add_argument("--longest", type=float, default=2.0, metavar="SECONDS", help="a service lives at most so long")
+    parser.add_argument("--sabotage", choices=("early", "forgetful"), help="break the service, to see that the loss is found")
+
+
+def add_load_arguments(parser: argparse.ArgumentParser) -> None:
+    """The load of the tests that end the service again and again."""
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--sessions", type=int, default=20, help="inbound")
     parser.add_argument("--rate", type=float, default=200.0, help="messages a second at most; 0: as fast as they are taken")
-    parser.add_argument("--longest", type=float, default=2.0, metavar="SECONDS", help="a service lives at most so long")
-    parser.add_argument("--sabotage", choices=("early", "forgetful"), help="break the service, to see that the loss is found")
 
 
 async def run(options: argparse.Namespace) -> Result:

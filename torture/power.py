@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from torture.image import Image, image
-from torture.kill import duplicate_rows, load_conditions, load_rows, loss_rows
+from torture.kill import add_load_arguments, duplicate_rows, load_conditions, load_rows, loss_rows
 from torture.ledger import Acknowledged
 from torture.report import Result, Row
 from torture.rig import Gateway, Rig, rig, sabotaged
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
     parser.add_argument("--cuts", type=int, default=50)
     parser.add_argument("--filesystem", choices=("ext4", "xfs"), default="ext4")
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--sessions", type=int, default=20, help="inbound")
-    parser.add_argument("--rate", type=float, default=200.0, help="messages a second at most; 0: as fast as they are taken")
+    add_load_arguments(parser)
     parser.add_argument("--longest", type=float, default=2.0, metavar="SECONDS", help="until a cut, at most")
     parser.add_argument("--sabotage", choices=("early", "unsynced"), help="break the service, to see that the loss is found")
 

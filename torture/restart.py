@@ -12,7 +12,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from torture.kill import load_conditions, load_rows, loss_rows
+from torture.kill import add_load_arguments, load_conditions, load_rows, loss_rows
 from torture.report import Result, Row, file_system
 from torture.rig import Gateway, Rig, rig
 
@@ -31,9 +31,7 @@ class Restart:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
     parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--sessions", type=int, default=20, help="inbound")
-    parser.add_argument("--rate", type=float, default=200.0, help="messages a second at most; 0: as fast as they are taken")
+    add_load_arguments(parser)
     parser.add_argument("--longest", type=float, default=2.0, metavar="SECONDS", help="a service runs at most so long")
 
 
