@@ -1,7 +1,7 @@
 """`dataclass` for values that are made for every message: frozen for the type checker, not at run time.
 
-A frozen dataclass sets each field through `object.__setattr__`: one of seven fields costs 1.07 µs, without that 0.16 µs
-(measured with CPython 3.11), and every command, message and recipient makes some. So `frozen=True` is written, and mypy refuses whoever assigns to a
+A frozen dataclass sets each field through `object.__setattr__`: one of seven fields costs 1.07 µs, without that 0.16 µs (measured with
+CPython 3.11), and every command, message and recipient makes some. So `frozen=True` is written, and mypy refuses whoever assigns to a
 field; at run time the class has slots, equality and a hash like a frozen one, and no guard. Use it as `dataclasses.dataclass`:
 
     from mailwye.value import dataclass
