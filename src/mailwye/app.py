@@ -17,6 +17,7 @@ from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
 from mailwye.message.ids import queue_id
 from mailwye.outbound.courier import Courier
+from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
 from mailwye.outbound.mailbox_lmtp import LmtpCourier
 from mailwye.outbound.mailbox_maildir import MaildirCourier
@@ -169,6 +170,7 @@ class Worker:
             clock=self.clock,
             settings=delivery,
             hostname=installation.hostname,
+            border=Border(),
         )
         mailbox: Courier
         if delivery.lmtp:

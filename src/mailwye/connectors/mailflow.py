@@ -5,7 +5,7 @@ validation call these functions and no others.
 from __future__ import annotations
 
 from mailwye.connectors.attribution import Caller, CallerKind, attribute
-from mailwye.connectors.model import OutboundConnector
+from mailwye.connectors.model import ConnectorType, OutboundConnector
 from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
 from mailwye.connectors.selection import (
     Candidate,
@@ -205,7 +205,8 @@ def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[st
         connector.tls_settings,
         connector.tls_domain,
         connector.client_certificate,
-        connector.cloud_services_mail_enabled,
+        # A partner is not the organization: its headers never cross to him.
+        connector.cloud_services_mail_enabled and connector.connector_type is ConnectorType.ON_PREMISES,
         reasons=reasons,
         considered=considered,
     )

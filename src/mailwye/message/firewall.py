@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from mailwye.message.headers import Field, Header
+from mailwye.message.headers import Field, Header, scan
 from mailwye.smtp.address import AddressError, parse_domain
 
 _ORGANIZATION = b"x-ms-exchange-organization-"
@@ -16,9 +16,15 @@ _CROSS_PREMISES = b"x-ms-exchange-crosspremises-"
 _ORGANIZATION_WRITTEN = b"X-MS-Exchange-Organization-"
 _CROSS_PREMISES_WRITTEN = b"X-MS-Exchange-CrossPremises-"
 
+SHOWN = 20
+"""Header names that one sentence of the trace names."""
+
+_FOREST = b"x-ms-exchange-forest-"
+_ORGANIZATIONS = (_ORGANIZATION, _FOREST, _CROSS_PREMISES)
+
 # CrossPremises headers go too: from a stranger they would be promoted at the next trusted hop. Return-Path is the final
 # delivery's to write (RFC 5321 section 4.4).
-_FORBIDDEN_PREFIXES = (_ORGANIZATION, b"x-ms-exchange-forest-", _CROSS_PREMISES, b"x-mailwye-")
+_FORBIDDEN_PREFIXES = (*_ORGANIZATIONS, b"x-mailwye-")
 _SUSPECTS = (b"x-ms-exchange-", b"x-mailwye-", b"authentication-results", b"return-path")
 
 # A token ends at white space or a special of RFC 2045 section 5.1, which RFC 8601 section 2.2 names for authserv-id.
@@ -51,6 +57,39 @@ def promote(block: bytes, header: Header) -> bytes:
 def demote(block: bytes, header: Header) -> bytes:
     """To the trusted other side: `X-MS-Exchange-Organization-X` becomes `X-MS-Exchange-CrossPremises-X`, replacing what stood there."""
     return _cross(block, header, _ORGANIZATION, _CROSS_PREMISES, _CROSS_PREMISES_WRITTEN)
+
+
+def leave(block: bytes, header: Header, *, crossing: bool) -> tuple[bytes, tuple[str, ...]]:
+    """The block as it leaves, and sentences that say what was changed; the same object and () where nothing was.
+
+    `crossing`: to a trusted other side, so the organization's headers cross as CrossPremises ones (`demote`). Else none of them leaves:
+    they speak to the organization's own servers only. Forest headers never leave.
+    """
+    if crossing:
+        crossed = demote(block, header)
+        renamed = _names(header, (_ORGANIZATION,))
+        if renamed:
+            header = scan(crossed)
+        doomed = [field for field in header.fields if field.name.startswith(_FOREST)]
+        told = (f"Crosses to the other side as {_CROSS_PREMISES_WRITTEN.decode()}*: {renamed}",) if renamed else ()
+    else:
+        crossed, told = block, ()
+        doomed = [field for field in header.fields if field.name.startswith(_ORGANIZATIONS)]
+    if not doomed:
+        return crossed, told
+    removed = f"Removed, since it is for the organization's own servers only: {_written(crossed, doomed)}"
+    return _without(crossed, doomed), (*told, removed)
+
+
+def _names(header: Header, prefixes: tuple[bytes, ...]) -> str:
+    return _written(header.block, [field for field in header.fields if field.name.startswith(prefixes)])
+
+
+def _written(block: bytes, fields: list[Field]) -> str:
+    """The names as they stand there, the first SHOWN of them."""
+    names = [block[field.start : field.start + len(field.name)].decode("ascii", "replace") for field in fields]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _cross(block: bytes, header: Header, source: bytes, target: bytes, written: bytes) -> bytes:

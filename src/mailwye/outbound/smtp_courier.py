@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work
+from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_pool import SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import TlsDemand, handshake_failed
@@ -51,7 +52,10 @@ class SmtpCourier:
         settings: DeliverySettings,
         hostname: str,
         mode: ClientMode = ClientMode.SMTP,
+        border: Border | None = None,
     ) -> None:
+        """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP)."""
+        self._border = border
         self._network = network
         self._resolver = resolver
         self._tls_contexts = tls_contexts
@@ -104,7 +108,9 @@ class SmtpCourier:
         demand = TlsDemand(route.tls_settings, route.tls_domain, route.connector)
         pool = self._pools[key] = SmtpPool(
             route,
-            settings=SessionSettings(self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection),
+            settings=SessionSettings(
+                self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection, self._border
+            ),
             delivery=self._settings,
             resolver=self._resolver,
             network=self._network,

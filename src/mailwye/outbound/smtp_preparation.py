@@ -1,16 +1,21 @@
-"""From a Work to the TransactionRequest for one hop: fitted, re-encoded where it must be, or turned away with the reason."""
+"""From a Work to the TransactionRequest for one hop: its header as it leaves, fitted, re-encoded where it must be, or turned away with the
+reason.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import field, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from mailwye.message.content import Content
 from mailwye.message.conversion import CONVERSION_LIMIT, ConversionImpossible, to_seven_bit
 from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.headers import find_header_end
 from mailwye.outbound.courier import Work
-from mailwye.outbound.fitting import HEADER_LIMIT, Fit, fit, header_of, needs_smtputf8, too_large
+from mailwye.outbound.departure import Border, header_section, with_header
+from mailwye.outbound.fitting import HEADER_LIMIT, Fit, fit, fits_as_it_is, header_of, needs_smtputf8, too_large
+from mailwye.smtp.address import Address
 from mailwye.smtp.client_events import Extensions, RecipientRequest, TransactionRequest
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.transfer import after_line_end
@@ -26,16 +31,19 @@ _NOBODY = Reply(550, "5.6.7", "no recipient")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`request` None: nothing can be sent, `reply` says why. `refused`: recipients by index that this hop cannot be told."""
+    """`request` None: nothing can be sent, `reply` says why. `refused`: recipients by index that this hop cannot be told. `content`: to
+    be streamed where the request holds none.
+    """
 
     request: TransactionRequest | None
     reply: Reply = _NOBODY
-    refused: dict[int, Reply] = field(default_factory=dict)
+    refused: Mapping[int, Reply] | None = None
     reasons: tuple[str, ...] = ()
+    content: Content | None = None
 
 
-def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensions) -> TransactionRequest:
-    """All recipients of `work`, without looking further."""
+def request_for(work: Work, fitted: Fit, content: bytes | None, size: int, offered: Extensions) -> TransactionRequest:
+    """All recipients of `work`, without looking further. `size` of the content in octets, where it is streamed."""
     message = work.lease.message
     recipients = tuple(
         [
@@ -45,7 +53,8 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensi
             for address, delivery in zip(work.envelope_recipients, work.lease.deliveries, strict=True)
         ]
     )
-    size = message.size if content is None else len(content)  # re-encoded content is larger
+    if content is not None:
+        size = len(content)  # re-encoded content is larger
     plain = message.plain and not fitted.convert
     return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
 
@@ -54,16 +63,42 @@ def _notify_words(notify: Notify) -> tuple[str, ...]:
     return tuple(word for flag, word in _WORDS if flag in notify)
 
 
-async def prepare(work: Work, offered: Extensions, host: str) -> Prepared:
+def prepare_at_once(work: Work, offered: Extensions, border: Border | None) -> Prepared | None:
+    """The hot path: content that is at hand and goes as it is, but for its header. None: `prepare` must look closer."""
+    content = work.lease.content.inline
+    if content is None:
+        return None
+    reasons: tuple[str, ...] = ()
+    if border is not None:
+        end = find_header_end(content)
+        block = content if end < 0 else content[:end]
+        departure = border.depart(work, block)
+        reasons = departure.reasons
+        if departure.block is not block:
+            content = departure.block if end < 0 else departure.block + content[end:]
+    fitted = fits_as_it_is(work.lease.message, content, offered)
+    if fitted is None or 0 < offered.size < len(content):
+        return None
+    return Prepared(request_for(work, fitted, content, 0, offered), reasons=reasons)
+
+
+async def prepare(work: Work, offered: Extensions, host: str, border: Border | None) -> Prepared:
     """Everything that the hot path does not do. Raises what reading the content raises."""
     message, content = work.lease.message, work.lease.content
+    reasons: tuple[str, ...] = ()
+    if border is not None:
+        block = await header_section(content)
+        departure = border.depart(work, block)
+        reasons = departure.reasons
+        if departure.block is not block:
+            content = with_header(content, len(block), departure.block)
     if offered.size and content.size > offered.size:
         return Prepared(None, too_large(host, content.size, offered.size))
     long_lines = not message.plain and message.body is not BodyType.BINARY_MIME and await _has_long_lines(content)
     fitted = fit(message, offered, long_lines=long_lines)
     refused: dict[int, Reply] = {}
     if fitted.ascii_only:
-        refusal = await _unsayable(work, host)
+        refusal = await _unsayable(message.sender, content, host)
         if refusal is not None:
             return Prepared(None, refusal)
         refused = {
@@ -74,16 +109,16 @@ async def prepare(work: Work, offered: Extensions, host: str) -> Prepared:
         if len(refused) == len(work.lease.deliveries):
             return Prepared(None, next(iter(refused.values())))
     octets = content.inline
-    reasons: tuple[str, ...] = ()
     if fitted.convert:
         converted = await _convert(content, host, fitted.convert)
         if isinstance(converted, Reply):
             return Prepared(None, converted)
-        octets, reasons = converted
-    request = request_for(work, fitted, octets, offered)
+        octets = converted[0]
+        reasons += converted[1]
+    request = request_for(work, fitted, octets, content.size, offered)
     if refused:
         request = _without(request, refused)
-    return Prepared(request, refused=refused, reasons=reasons)
+    return Prepared(request, refused=refused, reasons=reasons, content=content)
 
 
 def _without(request: TransactionRequest, refused: dict[int, Reply]) -> TransactionRequest:
@@ -91,13 +126,12 @@ def _without(request: TransactionRequest, refused: dict[int, Reply]) -> Transact
     return replace(request, recipients=kept)
 
 
-async def _unsayable(work: Work, host: str) -> Reply | None:
+async def _unsayable(sender: Address | None, content: Content, host: str) -> Reply | None:
     """Why the whole message cannot go to a hop without SMTPUTF8: its sender or its headers (RFC 6531 section 3.2, RFC 6532)."""
-    sender = work.lease.message.sender
     if sender is not None and not sender.is_ascii:
         return needs_smtputf8(host, f"the sender {sender}")
     head = b""
-    async for piece in _pieces(work.lease.content):
+    async for piece in _pieces(content):
         head += piece
         if b"\r\n\r\n" in head or len(head) >= HEADER_LIMIT:
             break

@@ -10,10 +10,10 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
+from mailwye.message.content import Content
 from mailwye.outbound import tls_check
 from mailwye.outbound.courier import Host, Stage
-from mailwye.outbound.fitting import fits_as_it_is
-from mailwye.outbound.smtp_preparation import prepare, request_for
+from mailwye.outbound.smtp_preparation import prepare, prepare_at_once
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
 from mailwye.queue.engine import QueueError
 from mailwye.runtime.clock import Clock
@@ -128,12 +128,11 @@ class SmtpSession(asyncio.Protocol):
         """Carry the message of `ticket`. Only for a session that is free. A message that breaks our own code gets the exception."""
         ticket.session = self
         self._tickets.append(ticket)
-        work = ticket.work
-        message, content, offered = work.lease.message, work.lease.content.inline, self._client.extensions
         try:
-            plain = fits_as_it_is(message, content, offered) if content is not None else None
-            if plain is not None and not 0 < offered.size < message.size:
-                self._client.start(request_for(work, plain, content, offered), self._clock.monotonic())
+            prepared = prepare_at_once(ticket.work, self._client.extensions, self._settings.border)
+            if prepared is not None and prepared.request is not None:
+                ticket.prepared = prepared
+                self._client.start(prepared.request, self._clock.monotonic())
                 self._flush()
                 return
         except (LocalProtocolError, ValueError) as error:
@@ -265,7 +264,7 @@ class SmtpSession(asyncio.Protocol):
     async def _deliver_with_care(self, ticket: Ticket) -> None:
         """For content that is streamed or re-encoded, and for what this hop cannot take at all."""
         try:
-            prepared = await prepare(ticket.work, self._client.extensions, self.host_text)
+            prepared = await prepare(ticket.work, self._client.extensions, self.host_text, self._settings.border)
         except (QueueError, OSError) as error:
             self._turn_away(ticket, Stage.MAIL, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), ())
             return
@@ -276,10 +275,10 @@ class SmtpSession(asyncio.Protocol):
         self._content_wanted.clear()
         self._client.start(prepared.request, self._clock.monotonic())
         self._flush()
-        if prepared.request.content is not None:
+        if prepared.request.content is not None or prepared.content is None:
             return
         try:
-            await self._stream(ticket)
+            await self._stream(ticket, prepared.content)
         except (QueueError, OSError, LocalProtocolError) as error:
             # The final dot must never follow half a message.
             ticket.fail(Stage.CONTENT, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), host=self.host_text)
@@ -298,9 +297,9 @@ class SmtpSession(asyncio.Protocol):
         ticket.session = None
         self._loop.call_soon(self.abort)
 
-    async def _stream(self, ticket: Ticket) -> None:
+    async def _stream(self, ticket: Ticket, content: Content) -> None:
         await self._content_wanted.wait()
-        async for piece in ticket.work.lease.content.chunks():
+        async for piece in content.chunks():
             if ticket.session is not self or not self._client.send_content(piece, self._clock.monotonic()):
                 return  # refused meanwhile
             self._flush()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mailwye.outbound.courier import Attempt, Stage, Work
+from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
 from mailwye.runtime.tls import ClientTlsContext
@@ -61,10 +62,10 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
 
     def finish(self, event: TransactionEnded, host: str, tls: str, reasons: tuple[str, ...], *, offers_dsn: bool) -> None:
         """One attempt for each delivery, from the outcomes of the transaction and what was refused before it."""
-        refused: dict[int, Reply] = {}
+        refused: Mapping[int, Reply] = {}
         if self.prepared is not None:
             reasons += self.prepared.reasons
-            refused = self.prepared.refused
+            refused = self.prepared.refused or {}
         outcomes = iter(event.outcomes)
         made: list[Attempt] = []
         last: RecipientOutcome | None = None
@@ -89,13 +90,16 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` before a connection is replaced."""
+    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` before a connection is replaced;
+    `border` None: the messages stay in the organization (mailboxes by LMTP), so nothing changes in them.
+    """
 
     client: ClientConfig
     demand: TlsDemand
     tls_context: ClientTlsContext | None = None
     idle: float = 10.0
     messages: int = 100_000
+    border: Border | None = None
 
 
 class HostFailed(Exception):

@@ -24,6 +24,7 @@ from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
 from mailwye.message.ids import queue_id
 from mailwye.outbound.courier import Courier
+from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
 from mailwye.outbound.mailbox_lmtp import LmtpCourier
 from mailwye.outbound.resolve import RouteResolver
@@ -267,6 +268,7 @@ def _couriers(gateway: Gateway, network: SimulatedNetwork) -> Mapping[RouteKind,
         clock=gateway.clock,
         settings=settings.delivery,
         hostname=settings.name,
+        border=Border(),
     )
     couriers: dict[RouteKind, Courier] = {RouteKind.CONNECTOR: smtp, RouteKind.MX: smtp}
     if settings.lmtp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailwye.message.firewall import authserv_id, demote, filter_header, promote
+from mailwye.message.firewall import SHOWN, authserv_id, demote, filter_header, leave, promote
 from mailwye.message.headers import scan
 
 HOST = "mx.mailwye.example"
@@ -110,3 +110,38 @@ def test_nothing_to_cross_is_the_same_object() -> None:
     block = b"From: a\r\n\r\n"
     assert promote(block, scan(block)) is block
     assert demote(block, scan(block)) is block
+
+
+INSIDE = (
+    b"From: a\r\nX-MS-Exchange-Organization-SCL: 1\r\nx-ms-exchange-forest-Rules: x\r\n folded\r\n"
+    b"X-MS-Exchange-CrossPremises-SCL: 9\r\nX-MS-Exchange-CrossPremises-Old : 2\r\nTo: b\r\n\r\n"
+)
+
+
+def test_the_organizations_headers_do_not_leave() -> None:
+    block, told = leave(INSIDE, scan(INSIDE), crossing=False)
+    assert block == b"From: a\r\nTo: b\r\n\r\n"
+    assert len(told) == 1
+    for name in ("X-MS-Exchange-Organization-SCL", "x-ms-exchange-forest-Rules", "CrossPremises-SCL", "CrossPremises-Old"):
+        assert name in told[0]
+
+
+def test_the_organizations_headers_cross_to_the_other_side_without_those_of_the_forest() -> None:
+    block, told = leave(INSIDE, scan(INSIDE), crossing=True)
+    assert block == b"From: a\r\nX-MS-Exchange-CrossPremises-SCL: 1\r\nX-MS-Exchange-CrossPremises-Old : 2\r\nTo: b\r\n\r\n"
+    assert len(told) == 2
+    assert "Organization-SCL" in told[0]
+    assert "x-ms-exchange-forest-Rules" in told[1]
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_nothing_that_leaves_changes_is_the_same_object(crossing: bool) -> None:
+    block = b"From: a\r\nX-MS-Has-Attach: yes\r\nX-MS-Exchange-Other: 1\r\n\r\n"
+    left, told = leave(block, scan(block), crossing=crossing)
+    assert left is block
+    assert told == ()
+
+
+def test_very_many_names_make_a_short_sentence() -> None:
+    block = b"X-MS-Exchange-Organization-A: 1\r\n" * (SHOWN + 5) + b"\r\n"
+    assert leave(block, scan(block), crossing=False)[1][0].endswith(" and 5 more")

@@ -13,6 +13,7 @@ from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.outbound.courier import Attempt, Courier, Host, Hosts, Work
+from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_courier import SmtpCourier
 from mailwye.queue.item import Delivery, DeliveryState, Lease, Origin, QueuedMessage
 from mailwye.runtime.clock import SystemClock
@@ -174,6 +175,7 @@ async def courier_to(
     tls: ClientTlsContext | None = None,
     answer: Hosts | None = None,
     mode: ClientMode = ClientMode.SMTP,
+    border: Border | None = None,
 ) -> AsyncIterator[SmtpCourier]:
     courier = SmtpCourier(
         network=SystemNetwork(),
@@ -183,6 +185,7 @@ async def courier_to(
         settings=settings,
         hostname="me.example",
         mode=mode,
+        border=border,
     )
     try:
         yield courier

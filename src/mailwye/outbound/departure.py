@@ -1,0 +1,110 @@
+"""What changes in a message when it leaves for another server (SEMANTICS section 9): the header section only, never an octet of the body.
+
+`Border.depart` decides: header section, route and configuration in, the new header section with its reasons out. Pure. Most messages
+have nothing to be changed: one search of the header section tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from mailwye.connectors.selection import Route
+from mailwye.message.content import Content, InlineContent
+from mailwye.message.firewall import leave
+from mailwye.message.headers import find_header_end, scan
+from mailwye.outbound.courier import Work
+from mailwye.value import dataclass
+
+PIECE = 262_144
+"""Octets of one piece of streamed content (message/content.Content)."""
+
+# Beginnings of header fields that are looked at; the letter case of names does not count (RFC 5322 section 1.2.2).
+_LOOKED_AT = re.compile(rb"\r\nX-MS-Exchange-", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How one message leaves: `block` stands in the place of its header section. `reasons`: what was changed and why, for the trace."""
+
+    block: bytes
+    reasons: tuple[str, ...] = ()
+
+
+class Border:
+    """Between the organization and all servers beyond it. One for all couriers of a worker."""
+
+    __slots__ = ()
+
+    def depart(self, work: Work, block: bytes) -> Departure:
+        """`block`: the header section of the content of `work`, with the blank line that ends it."""
+        if not is_looked_at(block):
+            return Departure(block)
+        changed, told = leave(block, scan(block), crossing=work.route.cloud_services_mail_enabled)
+        return Departure(changed, tuple(f"{one} ({_setting(work.route)})" for one in told))
+
+
+def _setting(route: Route) -> str:
+    """Which setting decided about the organization's headers."""
+    if not route.connector:
+        return "it leaves without a connector"
+    state = "true" if route.cloud_services_mail_enabled else "not in force"
+    return f'CloudServicesMailEnabled is {state} at connector "{route.connector}"'
+
+
+def is_looked_at(block: bytes) -> bool:
+    """Whether a header section has fields that may have to change."""
+    return _LOOKED_AT.search(block) is not None or _LOOKED_AT.match(b"\r\n" + block[:16]) is not None
+
+
+async def header_section(content: Content) -> bytes:
+    """The header section of `content` with its blank line; all of a content without body. Acceptance bounds it ([limits] header_octets).
+
+    Raises what reading the content raises.
+    """
+    inline = content.inline
+    if inline is not None:
+        end = find_header_end(inline)
+        return inline if end < 0 else inline[:end]
+    start = bytearray()
+    async for piece in content.chunks():
+        searched = max(0, len(start) - 3)
+        start += piece
+        end = find_header_end(start, searched)
+        if end >= 0:
+            return bytes(start[:end])
+    return bytes(start)
+
+
+def with_header(content: Content, length: int, block: bytes) -> Content:
+    """`content` with `block` in the place of its first `length` octets."""
+    inline = content.inline
+    return _Departing(content, length, block) if inline is None else InlineContent(block + inline[length:])
+
+
+class _Departing:
+    """Content that is streamed: `block`, then what follows the first `length` octets."""
+
+    inline = None
+
+    def __init__(self, content: Content, length: int, block: bytes) -> None:
+        self._content = content
+        self._length = length
+        self._block = block
+
+    @property
+    def size(self) -> int:
+        """Octets."""
+        return self._content.size - self._length + len(self._block)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See Content."""
+        for at in range(0, len(self._block), PIECE):
+            yield self._block[at : at + PIECE]
+        skip = self._length
+        async for piece in self._content.chunks():
+            if skip >= len(piece):
+                skip -= len(piece)
+                continue
+            yield piece[skip:] if skip else piece
+            skip = 0

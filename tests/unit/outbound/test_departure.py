@@ -1,0 +1,106 @@
+"""What changes in a message when it leaves: its header section by the route, never its body; in one piece and streamed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailwye.connectors.selection import Route, RouteKind
+from mailwye.message.headers import find_header_end
+from mailwye.outbound.departure import Border, header_section, is_looked_at, with_header
+from mailwye.smtp.client_events import Extensions
+from mailwye.smtp.reply import Reply
+from tests.unit.outbound.scripted_server import JOHN, courier_to, route_to, scripted, work_for
+from tests.unit.outbound.test_smtp_courier import good
+
+BODY = b"X-MS-Exchange-Organization-SCL: in the body\r\n.\r\n\x00last line\r\n"
+INSIDE = b"From: <a@contoso.com>\r\nX-MS-Exchange-Organization-SCL: 1\r\nSubject: x\r\n\r\n"
+OUTSIDE = b"From: <a@contoso.com>\r\nSubject: x\r\n\r\n"
+CROSSED = INSIDE.replace(b"Organization", b"CrossPremises")
+
+CROSSING = replace(route_to(), cloud_services_mail_enabled=True)
+MX = Route(RouteKind.MX, JOHN, domain="contoso.com")
+
+
+class Pieces:
+    """Content that is not at hand, in pieces of any size."""
+
+    inline = None
+
+    def __init__(self, data: bytes, length: int) -> None:
+        self.data, self.length = data, length
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self.data), self.length):
+            yield self.data[at : at + self.length]
+
+
+@pytest.mark.parametrize(
+    ("route", "left", "why"),
+    [
+        (MX, OUTSIDE, "it leaves without a connector"),
+        (route_to(), OUTSIDE, 'CloudServicesMailEnabled is not in force at connector "X"'),
+        (CROSSING, CROSSED, 'CloudServicesMailEnabled is true at connector "X"'),
+    ],
+)
+def test_the_route_decides_about_the_organizations_headers(route: Route, left: bytes, why: str) -> None:
+    departure = Border().depart(work_for(route=route), INSIDE)
+    assert departure.block == left
+    assert len(departure.reasons) == 1
+    assert "X-MS-Exchange-Organization-SCL" in departure.reasons[0]
+    assert departure.reasons[0].endswith(f"({why})")
+
+
+@pytest.mark.parametrize("route", [MX, CROSSING])
+def test_nothing_to_change_is_the_same_object(route: Route) -> None:
+    assert Border().depart(work_for(route=route), OUTSIDE).block is OUTSIDE
+
+
+@pytest.mark.parametrize("block", [b"X-MS-Exchange-A: 1\r\n", b"From: a\r\nx-ms-exchange-a: 1\r\n"])
+def test_fields_are_found_at_the_start_and_in_any_case(block: bytes) -> None:
+    assert is_looked_at(block)
+
+
+@pytest.mark.parametrize("offers", [(), (b"PIPELINING", b"CHUNKING", b"SIZE 10000000")], ids=["lock-step", "chunking"])
+@pytest.mark.parametrize("stored", [False, True], ids=["inline", "streamed"])
+async def test_the_far_side_gets_the_changed_header_and_the_very_body(offers: tuple[bytes, ...], stored: bool) -> None:
+    data = INSIDE + BODY.replace(b"\x00", b"") * 5000
+    content = Pieces(data, 70_000) if stored else data
+    async with scripted(good(*offers)) as server, courier_to(server.host(), border=Border()) as courier:
+        (attempt,) = await courier.deliver(work_for(content=content))
+        assert attempt.reply.code == 250
+        assert any("X-MS-Exchange-Organization-SCL" in reason for reason in attempt.reasons)
+        (got,) = server.contents
+        sent = got.replace(b"\r\n..", b"\r\n.").removesuffix(b".\r\n")  # larger content goes by DATA
+        assert sent == OUTSIDE + data[len(INSIDE) :]
+        if offers:
+            assert any(f"SIZE={len(sent)}" in line for line in server.lines)
+
+
+async def test_the_limit_of_the_far_side_counts_for_what_is_sent() -> None:
+    """Removing a field makes it fit; the octets that were stored would not."""
+    offered = Extensions(size=len(OUTSIDE))
+    async with scripted(good(b"SIZE %d" % offered.size)) as server, courier_to(server.host(), border=Border()) as courier:
+        (attempt,) = await courier.deliver(work_for(content=INSIDE))
+        assert attempt.reply == Reply(250, attempt.reply.enhanced, attempt.reply.text)
+
+
+@given(st.binary(max_size=200), st.integers(1, 50), st.booleans())
+async def test_pieces_of_any_size_give_the_same_header_and_body(body: bytes, length: int, with_body: bool) -> None:
+    data = INSIDE + body if with_body else INSIDE[:-2]
+    content = Pieces(data, length)
+    block = await header_section(content)
+    assert block == (INSIDE if with_body else data)
+    assert find_header_end(data) in (len(block), -1)
+    departing = with_header(content, len(block), b"New: 1\r\n\r\n")
+    sent = b"".join([piece async for piece in departing.chunks()])
+    assert sent == b"New: 1\r\n\r\n" + (body if with_body else b"")
+    assert departing.size == len(sent)
