@@ -109,6 +109,9 @@ OUTBOUND = [
     ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: '127.0.0.2:2525'", "SmartHosts", "own listener mx"),
     ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: 127.9.9.9", "SmartHosts", "own listener all"),
     ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: mx.mailwye.example", "SmartHosts", "own listener all"),
+    ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: '[mail.localhost]'", "SmartHosts", "own listener all"),
+    ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: '[::ffff:127.0.0.2]:2525'", "SmartHosts", "own listener mx"),
+    ("ConnectorType: OnPremises, RouteAllMessagesViaOnPremises: true", "UseMXRecord", "loops together with RouteAllMessagesViaOnPremises"),
 ]
 OUTBOUND_WARNINGS = [
     ("RecipientDomains: a.com, TlsDomain: b.com", "TlsDomain", "is ignored while TlsSettings is null"),
@@ -118,7 +121,7 @@ OUTBOUND_WARNINGS = [
     ("RecipientDomains: a.com, SenderRewritingEnabled: true", "SenderRewritingEnabled", "is ignored"),
     ("ConnectorType: OnPremises, RecipientDomains: contoso.com", "UseMXRecord", "where the MX record points at this installation"),
     ("ConnectorType: OnPremises, AllAcceptedDomains: true", "UseMXRecord", "all accepted domains"),
-    ("ConnectorType: OnPremises, RouteAllMessagesViaOnPremises: true", "UseMXRecord", "not to the own servers"),
+    ("RecipientDomains: a.com, CloudServicesMailEnabled: true", "CloudServicesMailEnabled", "never cross to a partner"),
     ("RecipientDomains: a.com, UseMXRecord: false, SmartHosts: contoso.com", "SmartHosts", "its MX record is looked up first"),
     ("RecipientDomains: contoso.com", "RecipientDomains", "only OnPremises connectors lead to its mailboxes"),
 ]
@@ -188,7 +191,8 @@ def test_warnings_of_inbound_connectors(text: str, field: str, message: str) -> 
 
 @pytest.mark.parametrize(("text", "field", "message"), OUTBOUND)
 def test_errors_of_outbound_connectors(text: str, field: str, message: str) -> None:
-    found = [entry for entry in findings(f"OutboundConnector: {{Name: x, {text}}}", INSTALLATION) if entry[0] is Severity.ERROR]
+    whole = f"OutboundConnector: {{Name: x, {text}}}\nInboundConnector: {{{OWN}}}"
+    found = [entry for entry in findings(whole, INSTALLATION) if entry[0] is Severity.ERROR]
     assert only(found, Severity.ERROR, field, message), found
 
 
@@ -233,6 +237,52 @@ def test_groups_in_a_circle_through_aliases_and_a_deep_chain() -> None:
     cyclic = [entry[1] for entry in found if "contains itself" in entry[3]]
     assert len(cyclic) == 901
     assert 'DistributionGroup "out@contoso.com"' not in cyclic
+
+
+def test_a_group_and_a_contact_that_leads_back_to_it() -> None:
+    found = findings(
+        "DistributionGroup: {PrimarySmtpAddress: g@contoso.com, Members: [c@contoso.com, sun@example.net]}\n"
+        "MailContact: {PrimarySmtpAddress: c@contoso.com, ExternalEmailAddress: g@contoso.com}"
+    )
+    assert only(found, Severity.WARNING, "Members", "the group contains itself")
+
+
+CENTRALIZED = f"OutboundConnector: {{Name: x, ConnectorType: OnPremises, RouteAllMessagesViaOnPremises: true, {WAY}}}\n"
+
+
+@pytest.mark.parametrize(
+    "inbound",
+    ["", "InboundConnector: {Name: p, RequireTls: true}\n", f"InboundConnector: {{{OWN}, Enabled: false}}\n"],
+    ids=["none", "partner only", "disabled"],
+)
+def test_centralized_transport_that_does_not_recognize_what_comes_back(inbound: str) -> None:
+    found = [entry for entry in findings(CENTRALIZED + inbound) if entry[0] is Severity.ERROR]
+    assert only(found, Severity.ERROR, "RouteAllMessagesViaOnPremises", "would be sent to them again"), found
+
+
+@pytest.mark.parametrize(
+    "text", [f"{CENTRALIZED}InboundConnector: {{{OWN}}}\n", CENTRALIZED.replace("Name: x", "Name: x, Enabled: false")], ids=["on", "off"]
+)
+def test_centralized_transport_that_is_whole_or_off(text: str) -> None:
+    assert [entry for entry in findings(text) if entry[0] is Severity.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    ("outbound", "inbound", "warned"),
+    [
+        ("RecipientDomains: '*', SmartHosts: 192.0.2.1", "SenderIPAddresses: 192.0.2.0/24", True),
+        ("RecipientDomains: a.com, SmartHosts: mail.contoso.com", "TlsSenderCertificateName: '*.contoso.com'", True),
+        ("RecipientDomains: '*', SmartHosts: 198.51.100.1", "SenderIPAddresses: 192.0.2.0/24", False),
+        ("RecipientDomains: contoso.com, SmartHosts: 192.0.2.1", "SenderIPAddresses: 192.0.2.0/24", False),
+        ("RecipientDomains: '*', SmartHosts: 192.0.2.1, IsTransportRuleScoped: true", "SenderIPAddresses: 192.0.2.0/24", False),
+    ],
+)
+def test_outside_mail_that_goes_back_to_the_server_it_came_from(outbound: str, inbound: str, warned: bool) -> None:
+    found = findings(
+        f"OutboundConnector: {{Name: x, ConnectorType: OnPremises, UseMXRecord: false, {outbound}}}\n"
+        f"InboundConnector: {{Name: y, ConnectorType: OnPremises, {inbound}}}"
+    )
+    assert any("is sent back to it" in entry[3] for entry in found) == warned, found
 
 
 def scope_warnings(*connectors: str) -> list[tuple[str, str, str]]:

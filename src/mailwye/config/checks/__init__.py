@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailwye.config.checks.findings import Findings
 from mailwye.config.checks.groups import check_groups
 from mailwye.config.checks.inbound import check_inbound
+from mailwye.config.checks.loops import check_loops
 from mailwye.config.checks.outbound import check_outbound
 from mailwye.config.checks.recipients import check_domains, check_recipients
 from mailwye.config.checks.scopes import check_scopes
@@ -34,5 +35,6 @@ def check_organization(
     check_groups(organization, snapshot.directory, findings)
     check_inbound(organization, snapshot.directory, findings)
     check_outbound(organization, snapshot.directory, installation, findings)
+    check_loops(organization, snapshot, installation, findings)
     check_scopes(organization, snapshot, findings)
     return (*duplicates, *findings.all())

@@ -35,13 +35,12 @@ def _check_members(group: DistributionGroup, directory: Directory, findings: Fin
 
 
 def _groups_within(group: DistributionGroup, groups: dict[str, DistributionGroup], directory: Directory) -> tuple[str, ...]:
-    """Members that are groups themselves, also where an alias names them."""
+    """Members that are groups themselves, also where an alias names them or an ExternalEmailAddress leads to them."""
     found = []
     for member in group.members:
-        recipient = directory.find(member)
-        key = recipient.primary_smtp_address.key if recipient is not None else ""
-        if key in groups:
-            found.append(key)
+        located = directory.locate(member)
+        if located.kind == "DistributionGroup" and located.address.key in groups:
+            found.append(located.address.key)
     return tuple(found)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from mailwye.config.checks.findings import Findings
-from mailwye.config.installation import Installation, ListenerSettings
+from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization, OutboundConnector
-from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
+from mailwye.connectors.model import ConnectorType, TlsSettings
 from mailwye.directory.lookup import Directory
-
-_MAIL_KINDS = ("mx", "submission", "submissions")
 
 
 def check_outbound(organization: Organization, directory: Directory, installation: Installation | None, findings: Findings) -> None:
@@ -54,6 +50,13 @@ def _check_scope(connector: OutboundConnector, findings: Findings) -> None:
         findings.warning(connector, "TestMode", "is true: the connector carries no mail but test messages", "Set it false after testing")
     if partner and connector.sender_rewriting_enabled:
         findings.warning(connector, "SenderRewritingEnabled", "is ignored on a Partner connector", "Remove it")
+    if partner and connector.cloud_services_mail_enabled:
+        findings.warning(
+            connector,
+            "CloudServicesMailEnabled",
+            "is ignored on a Partner connector: the organization's headers never cross to a partner",
+            "Remove it, or set ConnectorType OnPremises for own servers",
+        )
 
 
 def _check_centralized(connector: OutboundConnector, directory: Directory, accepted: frozenset[str], findings: Findings) -> None:
@@ -65,7 +68,7 @@ def _check_centralized(connector: OutboundConnector, directory: Directory, accep
         findings.error(connector, field, "needs an OnPremises connector: own servers, not a partner's", "Set ConnectorType OnPremises")
     if connector.all_accepted_domains:
         findings.error(connector, field, "loops together with AllAcceptedDomains", "Set AllAcceptedDomains false in this connector")
-    scoped = [pattern for pattern in connector.recipient_domains if _is_accepted_scope(pattern, directory, accepted)]
+    scoped = [pattern for pattern in connector.recipient_domains if is_accepted_scope(pattern, directory, accepted)]
     if scoped:
         findings.error(
             connector,
@@ -73,18 +76,12 @@ def _check_centralized(connector: OutboundConnector, directory: Directory, accep
             f"loops together with the accepted domain scope {', '.join(scoped)}",
             'Set RecipientDomains to "*" or leave them out; use another connector for the accepted domains',
         )
-    if connector.use_mx_record:
-        findings.warning(
-            connector,
-            "UseMXRecord",
-            "sends everything to the recipients' MX records, not to the own servers",
-            "Set UseMXRecord false and name the own servers in SmartHosts",
-        )
     if connector.is_transport_rule_scoped:
         findings.error(connector, field, "excludes IsTransportRuleScoped: it stands for all mail", "Set one of the two false")
 
 
-def _is_accepted_scope(pattern: str, directory: Directory, accepted: frozenset[str]) -> bool:
+def is_accepted_scope(pattern: str, directory: Directory, accepted: frozenset[str]) -> bool:
+    """Whether a pattern of RecipientDomains holds accepted domains of its own accord; `*` holds everything, so it does not count."""
     if pattern == "*":
         return False
     if pattern.startswith("*."):
@@ -147,31 +144,3 @@ def _check_installation(connector: OutboundConnector, installation: Installation
         findings.error(
             connector, "ClientCertificate", f"the installation has no client certificate of the name {connector.client_certificate}", listed
         )
-    for host in connector.smart_hosts:
-        listener = _own_listener(host, installation)
-        if listener is not None:
-            findings.error(
-                connector,
-                "SmartHosts",
-                f"{host} is this installation's own listener {listener.name}: mail would loop",
-                "Name the own mail server",
-            )
-
-
-def _own_listener(host: SmartHost, installation: Installation) -> ListenerSettings | None:
-    """The listener that answers at `host`: by address, by a wildcard address on this machine, or by our own name (SEMANTICS 10)."""
-    port = host.port or installation.delivery.smart_host_port
-    by_name = not host.is_address and host.host in (installation.hostname, "localhost")
-    for listener in installation.listeners:
-        if listener.kind not in _MAIL_KINDS or listener.port != port:
-            continue
-        if by_name or (host.is_address and _answers(listener, host.host)):
-            return listener
-    return None
-
-
-def _answers(listener: ListenerSettings, address: str) -> bool:
-    listening, wanted = ipaddress.ip_address(listener.address), ipaddress.ip_address(address)
-    if listening.is_unspecified:
-        return wanted.is_loopback or wanted.is_unspecified
-    return listening == wanted
