@@ -27,7 +27,9 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.path_mark import PathMarks
 from mailwye.outbound.courier import Host, Hosts
+from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
 from mailwye.outbound.smtp_courier import SmtpCourier
 from mailwye.queue.futures import done
@@ -197,6 +199,7 @@ async def carry(messages: int, recipients: int) -> float:
         clock=clock,
         settings=delivery,
         hostname="bench.example",
+        border=Border(PathMarks(bytes(32))),
     )
     dispatcher = Dispatcher(
         engines=[work],  # type: ignore[list-item]  # what the dispatcher never calls is not there

@@ -16,6 +16,7 @@ from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
 from mailwye.message.ids import queue_id
+from mailwye.message.path_mark import PathMarks
 from mailwye.outbound.courier import Courier
 from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
@@ -29,7 +30,7 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
+from mailwye.stores import Alert, compiled, current_snapshot, installation_secret, open_config_store, open_queue, open_trace_recorder
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -123,6 +124,7 @@ class Worker:
         self.clock = clock or SystemClock()
         self._network = network or SystemNetwork()
         self._store = open_config_store(installation)
+        self._marks = PathMarks(installation_secret(installation))
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(server_tls(installation))
@@ -141,6 +143,7 @@ class Worker:
             clock=self.clock,
             new_id=new_id,
             admission=admission,
+            marks=self._marks,
             tls=self.tls,
             authenticator=self._login,
         )
@@ -170,7 +173,7 @@ class Worker:
             clock=self.clock,
             settings=delivery,
             hostname=installation.hostname,
-            border=Border(),
+            border=Border(self._marks),
         )
         mailbox: Courier
         if delivery.lmtp:

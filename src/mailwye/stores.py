@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Alert = Callable[[str], None]
 
+SECRET_OCTETS = 32
+
 STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
 """What the stores raise; their texts name the file and the remedy."""
 
@@ -39,6 +41,29 @@ def open_config_store(installation: Installation) -> ConfigStore:
             f"the data directory {directory} cannot be made: {reason}. Correct data_directory, or the owner of its parent"
         ) from error
     return SqliteConfigStore(directory / "config.sqlite")
+
+
+def installation_secret(installation: Installation) -> bytes:
+    """The secret by which this installation recognizes its own path marks and rewritten senders: `secret.key` in the data directory, made
+    at the first start, shared by all workers. :raises ConfigStoreError: unreadable or damaged; says what to do.
+    """
+    from mailwye.runtime.entropy import secret_octets
+    from mailwye.runtime.files import keep_first
+
+    path = installation.data_directory / "secret.key"
+    try:
+        secret = bytes.fromhex(keep_first(path, secret_octets(SECRET_OCTETS).hex().encode() + b"\n").decode("ascii"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigStoreError(f"{path} cannot be read or made: {reason}. Correct its owner and mode (600, the service's user)") from error
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_OCTETS:
+        raise ConfigStoreError(
+            f"{path} is damaged. Restore it from the backup, or remove it: a new one is made at the next start, and bounces to addresses "
+            "that were rewritten with the old one are refused"
+        )
+    return secret
 
 
 def open_trace(installation: Installation) -> TraceSearch:

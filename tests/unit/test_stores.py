@@ -10,7 +10,16 @@ from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.store import ConfigStoreError
 from mailwye.queue.engine import QueueError
-from mailwye.stores import current_snapshot, open_config_store, open_queue, open_trace, open_trace_recorder, queue_file, queue_numbers
+from mailwye.stores import (
+    current_snapshot,
+    installation_secret,
+    open_config_store,
+    open_queue,
+    open_trace,
+    open_trace_recorder,
+    queue_file,
+    queue_numbers,
+)
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceQuery
 
@@ -76,3 +85,22 @@ def test_opening_settings_loads_nothing_of_the_mail_path() -> None:
     heavy = ("dns", "OpenSSL", "mailwye.smtp.server", "mailwye.outbound.dispatcher", "mailwye.storage.sqlite.queue_engine")
     program = f"import sys, mailwye.stores\nprint([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_secret_is_made_once_and_for_nobody_else_to_read(tmp_path: Path) -> None:
+    first = installation_secret(installation(tmp_path))
+    assert len(first) == 32
+    assert installation_secret(installation(tmp_path)) == first
+    assert (tmp_path / "secret.key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"00ff", b"not hexadecimal", b"\xff" * 64])
+def test_a_damaged_secret_is_named_with_its_remedy(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret.key").write_bytes(content)
+    with pytest.raises(ConfigStoreError, match=r"secret.key is damaged. Restore it from the backup"):
+        installation_secret(installation(tmp_path))
+
+
+def test_a_secret_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigStoreError, match=r"secret.key cannot be read or made: no such file"):
+        installation_secret(installation(tmp_path / "absent"))

@@ -17,6 +17,7 @@ from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Field, Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
+from mailwye.message.path_mark import HOPS, MESSAGE_ID_CHARACTERS, TAKEN_BEFORE, Mark, loop_reply, message_id_of, was_taken, way_in
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
 from mailwye.queue.item import NewMessage, Receipt
@@ -27,15 +28,11 @@ from mailwye.smtp.wire import has_bare_line_end
 SUBJECT_CHARACTERS = 256
 """How much of the decoded subject the trace keeps (queue/item.NewMessage)."""
 
-MESSAGE_ID_CHARACTERS = 998
-"""How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
-
 _NO_HEADER = Header(b"", [])
 _NOTHING_FOUND = ContentEnded(0)
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
 _NO_FIELD = Reply(554, "5.6.0", "The message begins with a continuation line: no header field comes before it (RFC 5322 section 2.2.3)")
-_LOOP = Reply(554, "5.4.14", "Hop count exceeded - possible mail loop")
 _NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely, try again later")
 
 
@@ -59,7 +56,10 @@ class Intake:
     else is the ContentWriter's. After a refusal the rest is read and dropped.
     """
 
-    __slots__ = ("_context", "_found", "_header", "_removed", "_start", "_streaming", "_transaction", "_writer", "at", "id", "refusal")
+    __slots__ = (
+        *("_context", "_found", "_header", "_marks", "_removed", "_start", "_streaming", "_transaction", "_writer"),
+        *("at", "id", "refusal"),
+    )
 
     def __init__(self, context: InboundContext, transaction: Transaction) -> None:
         """:raises QueueError: the engine takes nothing."""
@@ -70,6 +70,7 @@ class Intake:
         self._streaming = False
         self._found = _NOTHING_FOUND  # what the protocol machine found out about the content
         self._header = _NO_HEADER
+        self._marks: tuple[Mark, ...] = ()
         self._removed: tuple[str, ...] = ()
         self.id = context.new_id()
         self.at = context.clock.now()
@@ -111,7 +112,9 @@ class Intake:
         if _is_trusted(transaction):
             filtered = promote(block, header)
         else:
-            filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
+            kept = [mark.start for mark in self._marks]
+            kept += self._context.marks.of_others(header)
+            filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname, kept=kept)
         only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
         received = received_field(
             transaction.facts,
@@ -136,9 +139,27 @@ class Intake:
             return _header_too_large(limits.header_octets)
         if len(header.fields) > limits.header_fields:
             return Reply(554, "5.6.0", f"Message header has more than {limits.header_fields} fields")
-        if header.count("Received") > limits.received_headers:
-            return _LOOP  # RFC 5321 section 6.3
+        self._marks = marks = self._context.marks.read(header)
+        hops = header.count("Received") + sum(mark.removed for mark in marks)
+        if hops > limits.received_headers:  # RFC 5321 section 6.3
+            return self._loop(f"more than {limits.received_headers} hops", named=bool(self._transaction.origin.connector))
+        if marks and self._took_before(message_id_of(header)):
+            return self._loop(TAKEN_BEFORE, named=True)
         return None
+
+    def _took_before(self, message_id: str) -> bool:
+        """Every copy took its way through this installation before. Copies among others that did not are stopped when they leave."""
+        origin, marks = self._transaction.origin, self._context.marks
+        came = way_in(origin.caller_kind, origin.connector)
+        deliveries = (copy.delivery for copy in self._transaction.copies.values())
+        return all(was_taken(self._marks, marks.step(came, one.next_hop, one.recipient.key, message_id)) for one in deliveries)
+
+    def _loop(self, what: str, *, named: bool) -> Reply:
+        """`named`: with both connectors, so that the one notice about it names them. Who can count to thirty need not learn their names."""
+        if not named:
+            return Reply(554, "5.4.14", f"{HOPS}: {what}")
+        outbound = next((copy.connector for copy in self._transaction.copies.values() if copy.connector), "")
+        return loop_reply(what, self._transaction.origin.connector, outbound)
 
     def _missing_fields(self, header: Header) -> bytes:
         """Date and Message-ID where a submission lacks them (RFC 6409 section 8). Relayed mail gets nothing added."""

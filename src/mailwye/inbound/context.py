@@ -9,6 +9,7 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
+from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import ServerTlsContext
@@ -24,7 +25,9 @@ class ActiveTls:
 
 @dataclass(frozen=True, slots=True)
 class InboundContext:
-    """Collaborators of all listeners of one worker. `new_id` makes queue ids and session ids (message/ids.py)."""
+    """Collaborators of all listeners of one worker. `new_id` makes queue ids and session ids (message/ids.py); `marks` reads the path marks
+    of this installation.
+    """
 
     hostname: str
     limits: InboundLimits
@@ -34,5 +37,6 @@ class InboundContext:
     clock: Clock
     new_id: Callable[[], str]
     admission: Admission
+    marks: PathMarks
     tls: ActiveTls = field(default_factory=ActiveTls)
     authenticator: Authenticator | None = None

@@ -5,7 +5,7 @@ Pure: a header block in, a header block out. A block in which nothing is to chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from mailwye.message.headers import Field, Header, scan
@@ -31,15 +31,20 @@ _SUSPECTS = (b"x-ms-exchange-", b"x-mailwye-", b"authentication-results", b"retu
 _TOKEN_END = frozenset(' \t()<>@,;:\\"/[]?=')
 
 
-def filter_header(block: bytes, header: Header, *, trusted: bool, hostname: str) -> tuple[bytes, tuple[str, ...]]:
+def filter_header(
+    block: bytes, header: Header, *, trusted: bool, hostname: str, kept: Collection[int] = ()
+) -> tuple[bytes, tuple[str, ...]]:
     """The block without the fields that only the organization may set, and the names of those removed (as written).
 
     `trusted`: it came from an OnPremises connector with TLS, certificate and CloudServicesMailEnabled; then nothing is removed.
-    `hostname`: the name in our own Authentication-Results (RFC 8601 section 5).
+    `hostname`: the name in our own Authentication-Results (RFC 8601 section 5). `kept`: offsets of fields that stay, whoever brings
+    them: path marks that we signed, or other installations for themselves.
     """
     if trusted:
         return block, ()
     doomed = [field for field in header.fields if field[0].startswith(_SUSPECTS) and _is_forbidden(field, header, hostname)]
+    if kept:
+        doomed = [field for field in doomed if field.start not in kept]
     if not doomed:
         return block, ()
     names = tuple(block[field.start : field.start + len(field.name)].decode("ascii", "replace") for field in doomed)

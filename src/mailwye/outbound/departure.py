@@ -1,47 +1,67 @@
 """What changes in a message when it leaves for another server (SEMANTICS section 9): the header section only, never an octet of the body.
 
-`Border.depart` decides: header section, route and configuration in, the new header section with its reasons out. Pure. Most messages
-have nothing to be changed: one search of the header section tells.
+`Border.depart` decides: header section, route and configuration in, the new header section with its reasons out. Pure. Every message gets
+a path mark (section 10); most have nothing else to be changed: one search of the header section tells.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from mailwye.connectors.selection import Route
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.firewall import leave
 from mailwye.message.headers import find_header_end, scan
+from mailwye.message.path_mark import TAKEN_BEFORE, PathMarks, loop_reply, was_taken, way_in
 from mailwye.outbound.courier import Work
+from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
 PIECE = 262_144
 """Octets of one piece of streamed content (message/content.Content)."""
 
 # Beginnings of header fields that are looked at; the letter case of names does not count (RFC 5322 section 1.2.2).
-_LOOKED_AT = re.compile(rb"\r\nX-MS-Exchange-", re.IGNORECASE)
+_LOOKED_AT = (b"\r\nx-ms-exchange-", b"\r\nx-mailwye-path")
 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How one message leaves: `block` stands in the place of its header section. `reasons`: what was changed and why, for the trace."""
+    """How one message leaves: `added` (the path mark) goes ahead of it, `block` stands in the place of its header section (None: as it is).
+    `reasons`: what was changed and why, for the trace. `refused`: recipients by index whose copy must not leave, since it took the same
+    way before.
+    """
 
-    block: bytes
+    added: bytes
+    block: bytes | None = None
     reasons: tuple[str, ...] = ()
+    refused: Mapping[int, Reply] | None = None
 
 
 class Border:
-    """Between the organization and all servers beyond it. One for all couriers of a worker."""
+    """Between the organization and all servers beyond it. One for all couriers of a worker. `marks`: of this installation."""
 
-    __slots__ = ()
+    __slots__ = ("_marks",)
+
+    def __init__(self, marks: PathMarks) -> None:
+        self._marks = marks
 
     def depart(self, work: Work, block: bytes) -> Departure:
         """`block`: the header section of the content of `work`, with the blank line that ends it."""
+        lease, marks = work.lease, self._marks
+        message = lease.message
+        came, goes, message_id = way_in(message.origin.caller_kind, message.origin.connector), work.route.next_hop, message.message_id
+        steps = [marks.step(came, goes, one.recipient.key, message_id) for one in lease.deliveries]
+        added = marks.write(steps, message_id)
         if not is_looked_at(block):
-            return Departure(block)
-        changed, told = leave(block, scan(block), crossing=work.route.cloud_services_mail_enabled)
-        return Departure(changed, tuple(f"{one} ({_setting(work.route)})" for one in told))
+            return Departure(added)
+        header = scan(block)
+        known = marks.read(header)
+        refused = {index: self._loop(work) for index, step in enumerate(steps) if was_taken(known, step)}
+        changed, told = leave(block, header, crossing=work.route.cloud_services_mail_enabled)
+        return Departure(added, changed, tuple(f"{one} ({_setting(work.route)})" for one in told), refused)
+
+    def _loop(self, work: Work) -> Reply:
+        return loop_reply(TAKEN_BEFORE, work.lease.message.origin.connector, work.route.connector)
 
 
 def _setting(route: Route) -> str:
@@ -54,7 +74,8 @@ def _setting(route: Route) -> str:
 
 def is_looked_at(block: bytes) -> bool:
     """Whether a header section has fields that may have to change."""
-    return _LOOKED_AT.search(block) is not None or _LOOKED_AT.match(b"\r\n" + block[:16]) is not None
+    lower = block.lower()
+    return _LOOKED_AT[0] in lower or _LOOKED_AT[1] in lower or lower.startswith((_LOOKED_AT[0][2:], _LOOKED_AT[1][2:]))
 
 
 async def header_section(content: Content) -> bytes:

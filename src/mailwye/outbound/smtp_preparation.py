@@ -71,11 +71,14 @@ def prepare_at_once(work: Work, offered: Extensions, border: Border | None) -> P
     reasons: tuple[str, ...] = ()
     if border is not None:
         end = find_header_end(content)
-        block = content if end < 0 else content[:end]
-        departure = border.depart(work, block)
+        departure = border.depart(work, content if end < 0 else content[:end])
+        if departure.refused:
+            return None
         reasons = departure.reasons
-        if departure.block is not block:
-            content = departure.block if end < 0 else departure.block + content[end:]
+        if departure.block is None:
+            content = departure.added + content
+        else:
+            content = b"".join((departure.added, departure.block, content[end:] if end >= 0 else b""))
     fitted = fits_as_it_is(work.lease.message, content, offered)
     if fitted is None or 0 < offered.size < len(content):
         return None
@@ -86,28 +89,26 @@ async def prepare(work: Work, offered: Extensions, host: str, border: Border | N
     """Everything that the hot path does not do. Raises what reading the content raises."""
     message, content = work.lease.message, work.lease.content
     reasons: tuple[str, ...] = ()
+    refused: dict[int, Reply] = {}
     if border is not None:
         block = await header_section(content)
         departure = border.depart(work, block)
         reasons = departure.reasons
-        if departure.block is not block:
-            content = with_header(content, len(block), departure.block)
+        refused.update(departure.refused or ())
+        content = with_header(content, len(block), departure.added + (block if departure.block is None else departure.block))
     if offered.size and content.size > offered.size:
         return Prepared(None, too_large(host, content.size, offered.size))
     long_lines = not message.plain and message.body is not BodyType.BINARY_MIME and await _has_long_lines(content)
     fitted = fit(message, offered, long_lines=long_lines)
-    refused: dict[int, Reply] = {}
     if fitted.ascii_only:
         refusal = await _unsayable(message.sender, content, host)
         if refusal is not None:
             return Prepared(None, refusal)
-        refused = {
-            index: needs_smtputf8(host, f"the address {address}")
-            for index, address in enumerate(work.envelope_recipients)
-            if not address.is_ascii
-        }
-        if len(refused) == len(work.lease.deliveries):
-            return Prepared(None, next(iter(refused.values())))
+        for index, address in enumerate(work.envelope_recipients):
+            if not address.is_ascii:
+                refused.setdefault(index, needs_smtputf8(host, f"the address {address}"))
+    if len(refused) == len(work.lease.deliveries):
+        return Prepared(None, next(iter(refused.values())))
     octets = content.inline
     if fitted.convert:
         converted = await _convert(content, host, fitted.convert)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 FILE_MODE = 0o600
@@ -66,3 +67,28 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_and_close(descriptor)
     temporary.rename(path)
     sync_directories((path.parent,))
+
+
+def keep_first(path: Path, data: bytes) -> bytes:
+    """What `path` holds; where it does not exist yet, `data`, durably. Of several processes at once one wins, and all get the same.
+
+    :raises OSError: it can neither be read nor made.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = create(temporary)
+    try:
+        try:
+            write_all(descriptor, data)
+        finally:
+            sync_and_close(descriptor)
+        with suppress(FileExistsError):
+            os.link(temporary, path)  # unlike a rename, it never replaces what another process has made
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directories((path.parent,))
+    return path.read_bytes()

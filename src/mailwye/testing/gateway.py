@@ -23,13 +23,14 @@ from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
 from mailwye.message.ids import queue_id
+from mailwye.message.path_mark import PathMarks
 from mailwye.outbound.courier import Courier
 from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
 from mailwye.outbound.mailbox_lmtp import LmtpCourier
 from mailwye.outbound.resolve import RouteResolver
 from mailwye.outbound.smtp_courier import SmtpCourier
-from mailwye.queue.item import QueueQuery, QueueRow
+from mailwye.queue.item import NewMessage, QueueQuery, QueueRow
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.dns_answer import Resolver
 from mailwye.runtime.tls import ServerTlsContext
@@ -94,6 +95,7 @@ class _Life:
             clock=clock,
             new_id=new_id,
             admission=Admission(settings.limits, lambda address: names_own_server(snapshot, address), gateway.alerts.append),
+            marks=gateway.marks,
             tls=ActiveTls(settings.tls),
             authenticator=Passwords(settings.passwords),
         )
@@ -141,6 +143,7 @@ class Gateway:
         self.rng = rng
         self.clock = VirtualClock(loop)
         self.trace = MemoryTrace(1_000_000)
+        self.marks = PathMarks(settings.name.encode().rjust(32))  # as secret as anything in this world
         self.alerts: list[str] = []
         self.cuts: list[float] = []
         self.snapshot = ActiveSnapshot(compile_organization(settings.organization, 1))
@@ -222,6 +225,11 @@ class Gateway:
         assert self._life is not None
         return list(await self._life.engine.inspect(EVERYTHING))
 
+    async def accept(self, message: NewMessage) -> None:
+        """Take a message as if it had come in: one of a server that proved more than the senders of this world can."""
+        assert self._life is not None
+        await self._life.engine.accept(message)
+
     def activate(self, organization: str) -> None:
         """Save another configuration: in force at once."""
         self.snapshot.activate(compile_organization(organization, self.snapshot.current.version + 1))
@@ -268,7 +276,7 @@ def _couriers(gateway: Gateway, network: SimulatedNetwork) -> Mapping[RouteKind,
         clock=gateway.clock,
         settings=settings.delivery,
         hostname=settings.name,
-        border=Border(),
+        border=Border(gateway.marks),
     )
     couriers: dict[RouteKind, Courier] = {RouteKind.CONNECTOR: smtp, RouteKind.MX: smtp}
     if settings.lmtp:

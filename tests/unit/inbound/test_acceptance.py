@@ -12,11 +12,12 @@ import pytest
 from mailwye.config.installation import InboundLimits
 from mailwye.connectors.model import ConnectorType, InboundConnector
 from mailwye.message.content import Content, InlineContent
+from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueError, QueueFull
 from mailwye.queue.item import NewMessage, Receipt
 from mailwye.queue.memory import MemoryContentWriter, MemoryQueueEngine
 from mailwye.trace.event import EventKind
-from tests.unit.inbound.world import HOSTNAME, OWN_SERVER, STRANGER, Peer, World, contoso, settle
+from tests.unit.inbound.world import HOSTNAME, MARKS, OWN_SERVER, STRANGER, Peer, World, contoso, settle
 
 ENVELOPE = ("MAIL FROM:<x@elsewhere.example>", "RCPT TO:<bob@contoso.com>", "DATA")
 
@@ -113,12 +114,89 @@ async def test_address_alone_does_not_open_the_firewall() -> None:
     assert b"Organization" not in await world.content(row)
 
 
+JOHNS_WAY = MARKS.step("anonymous", "connector:To our servers", "john@contoso.com", "<1@x>")
+
+
+def to(peer: Peer, *recipients: str, content: bytes) -> str:
+    peer.send("MAIL FROM:<x@elsewhere.example>", *(f"RCPT TO:<{one}>" for one in recipients), "DATA")
+    return peer.send_octets(content + b".\r\n")
+
+
+async def test_a_message_that_is_back_on_the_same_way_is_stopped_and_both_connectors_are_named() -> None:
+    world = World()
+    content = MARKS.write([JOHNS_WAY], "<1@x>") + b"Message-ID: <1@x>\r\n\r\nx\r\n"
+    assert to(world.greeted(), "john@contoso.com", content=content) == (
+        "554 5.4.14 Hop count exceeded - possible mail loop: it took this way through this installation before and is back. "
+        'Way in: no inbound connector; way out: outbound connector "To our servers"'
+    )
+    assert not await world.queued()
+    (event,) = world.trace.of(EventKind.REJECT)
+    assert "it took this way" in event.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("recipients", "field"),
+    [
+        (("bob@contoso.com",), MARKS.write([JOHNS_WAY], "<1@x>")),  # a copy that was forwarded to somebody else
+        (("john@contoso.com", "bob@contoso.com"), MARKS.write([JOHNS_WAY], "<1@x>")),  # his copy is stopped when it leaves
+        (("john@contoso.com",), MARKS.write([JOHNS_WAY], "<2@x>")),  # the mark of another message
+        (("john@contoso.com",), MARKS.write([JOHNS_WAY], "<1@x>").replace(b"r=0", b"r=1")),  # forged
+        (("john@contoso.com",), b"Resent-From: <bob@contoso.com>\r\n" + MARKS.write([JOHNS_WAY], "<1@x>")),  # sent again by a person
+        (("john@contoso.com",), MARKS.write([JOHNS_WAY[::-1]], "<1@x>")),  # another way
+    ],
+)
+async def test_what_only_looks_like_a_loop_passes(recipients: tuple[str, ...], field: bytes) -> None:
+    world = World()
+    assert to(world.greeted(), *recipients, content=field + b"Message-ID: <1@x>\r\n\r\nx\r\n").startswith("250")
+
+
+async def test_what_came_through_a_connector_took_another_way_than_what_came_from_the_internet() -> None:
+    ours = InboundConnector("Ours", connector_type=ConnectorType.ON_PREMISES, sender_ip_addresses=(OWN_SERVER,))
+    world = World(contoso(ours))
+    content = MARKS.write([JOHNS_WAY], "<1@x>") + b"Message-ID: <1@x>\r\n\r\nx\r\n"
+    assert to(world.greeted(OWN_SERVER), "john@contoso.com", content=content).startswith("250")
+    assert to(world.greeted(), "john@contoso.com", content=content).startswith("554 5.4.14")
+
+
+async def test_a_stranger_keeps_marks_and_loses_forged_ones_of_ours() -> None:
+    world = World()
+    ours, forged = MARKS.write([JOHNS_WAY], "<1@x>"), MARKS.write([JOHNS_WAY], "<3@x>")
+    theirs = PathMarks(b"the secret of another installation").write([JOHNS_WAY], "<1@x>")  # for it to read when it is back there
+    block = forged + ours + theirs + b"Message-ID: <1@x>\r\n\r\n"
+    assert to(world.greeted(), "bob@contoso.com", content=block + b"x\r\n").startswith("250")
+    (row,) = await world.queued()
+    content = await world.content(row)
+    assert ours in content
+    assert theirs in content
+    assert forged not in content
+    (event,) = world.trace.of(EventKind.RECEIVE)
+    assert event.data["removed_headers"] == "X-Mailwye-Path"
+
+
+async def test_received_lines_that_were_removed_on_the_way_out_count_as_hops() -> None:
+    world = World(limits=InboundLimits(received_headers=3))
+    for removed, code in ((2, "250"), (3, "554 5.4.14")):
+        field = MARKS.write([JOHNS_WAY], "<1@x>", removed)
+        content = field + b"Received: from a by b; x\r\nMessage-ID: <1@x>\r\n\r\nx\r\n"
+        assert to(world.greeted(), "bob@contoso.com", content=content).startswith(code)
+
+
+async def test_own_servers_learn_both_connectors_at_the_hop_limit() -> None:
+    ours = InboundConnector("Ours", connector_type=ConnectorType.ON_PREMISES, sender_ip_addresses=(OWN_SERVER,))
+    world = World(contoso(ours), limits=InboundLimits(received_headers=2))
+    reply = to(world.greeted(OWN_SERVER), "john@contoso.com", content=b"Received: x\r\n" * 3 + b"\r\nx\r\n")
+    assert reply == (
+        "554 5.4.14 Hop count exceeded - possible mail loop: more than 2 hops. "
+        'Way in: inbound connector "Ours"; way out: outbound connector "To our servers"'
+    )
+
+
 async def test_hop_count() -> None:
     world = World(limits=InboundLimits(received_headers=3))
     received = ["Received: from a by b; Tue, 24 Nov 2026 00:00:00 +0000"]
     peer = world.greeted()
     assert deliver(peer, *received * 3, "", "x").startswith("250")
-    assert deliver(peer, *received * 4, "", "x") == "554 5.4.14 Hop count exceeded - possible mail loop"
+    assert deliver(peer, *received * 4, "", "x") == "554 5.4.14 Hop count exceeded - possible mail loop: more than 3 hops"
     assert len(await world.queued()) == 1
     (event,) = world.trace.of(EventKind.REJECT)
     assert event.reply.startswith("554 5.4.14")

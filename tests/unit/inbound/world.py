@@ -19,6 +19,7 @@ from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.authenticator import Authenticator, Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
+from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import QueueQuery, QueueRow
 from mailwye.queue.memory import MemoryQueueEngine
@@ -29,6 +30,7 @@ from mailwye.trace.event import EventKind, TraceEvent
 
 HOSTNAME = "mx.mailwye.example"
 STRANGER = "192.0.2.77"
+MARKS = PathMarks(b"the secret of the test world")
 OWN_SERVER = "198.51.100.10"
 
 
@@ -235,6 +237,7 @@ class World:
             clock=LoopClock(),
             new_id=lambda: f"ID{next(numbers):06d}",
             admission=Admission(self.limits, partial(names_own_server, active), self.alerts.append),
+            marks=MARKS,
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
         )

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailwye.connectors.selection import Route, RouteKind
-from mailwye.message.headers import find_header_end
-from mailwye.outbound.departure import Border, header_section, is_looked_at, with_header
-from mailwye.smtp.client_events import Extensions
-from mailwye.smtp.reply import Reply
-from tests.unit.outbound.scripted_server import JOHN, courier_to, route_to, scripted, work_for
+from mailwye.message.headers import find_header_end, scan
+from mailwye.message.path_mark import PathMarks
+from mailwye.outbound.departure import Border, Departure, header_section, is_looked_at, with_header
+from mailwye.outbound.outcomes import judge
+from mailwye.queue.item import Origin
+from tests.unit.outbound.scripted_server import BOB, JOHN, courier_to, route_to, scripted, work_for
 from tests.unit.outbound.test_smtp_courier import good
 
 BODY = b"X-MS-Exchange-Organization-SCL: in the body\r\n.\r\n\x00last line\r\n"
@@ -23,6 +24,8 @@ OUTSIDE = b"From: <a@contoso.com>\r\nSubject: x\r\n\r\n"
 CROSSED = INSIDE.replace(b"Organization", b"CrossPremises")
 
 CROSSING = replace(route_to(), cloud_services_mail_enabled=True)
+MARKS = PathMarks(b"the secret of the test world")
+BORDER = Border(MARKS)
 MX = Route(RouteKind.MX, JOHN, domain="contoso.com")
 
 
@@ -43,6 +46,17 @@ class Pieces:
             yield self.data[at : at + self.length]
 
 
+def left_of(departure: Departure, block: bytes) -> bytes:
+    """The header section as it leaves."""
+    return departure.added + (block if departure.block is None else departure.block)
+
+
+def unmarked(sent: bytes) -> bytes:
+    """Without the path mark, which comes first."""
+    assert sent.startswith(b"X-Mailwye-Path: v=1;")
+    return sent[scan(sent).fields[0].end :]
+
+
 @pytest.mark.parametrize(
     ("route", "left", "why"),
     [
@@ -52,16 +66,46 @@ class Pieces:
     ],
 )
 def test_the_route_decides_about_the_organizations_headers(route: Route, left: bytes, why: str) -> None:
-    departure = Border().depart(work_for(route=route), INSIDE)
-    assert departure.block == left
+    departure = BORDER.depart(work_for(route=route), INSIDE)
+    assert unmarked(left_of(departure, INSIDE)) == left
     assert len(departure.reasons) == 1
     assert "X-MS-Exchange-Organization-SCL" in departure.reasons[0]
     assert departure.reasons[0].endswith(f"({why})")
 
 
 @pytest.mark.parametrize("route", [MX, CROSSING])
-def test_nothing_to_change_is_the_same_object(route: Route) -> None:
-    assert Border().depart(work_for(route=route), OUTSIDE).block is OUTSIDE
+def test_nothing_to_change_gets_a_mark_only(route: Route) -> None:
+    departure = BORDER.depart(work_for(route=route), OUTSIDE)
+    assert departure.block is None
+    assert departure.reasons == ()
+    assert not departure.refused
+
+
+def test_a_copy_that_takes_the_same_way_again_is_stopped_alone() -> None:
+    """The first recipient's copy was here before, the second one's comes for the first time."""
+    first = left_of(BORDER.depart(work_for(JOHN), OUTSIDE), OUTSIDE)
+    again = BORDER.depart(work_for(JOHN, BOB), first)
+    assert again.refused is not None
+    assert list(again.refused) == [0]
+    assert 'Way in: no inbound connector; way out: outbound connector "X"' in again.refused[0].text
+    assert not BORDER.depart(work_for(BOB), first).refused
+    assert not BORDER.depart(work_for(JOHN, route=MX), first).refused  # another way out
+    other = work_for(JOHN)
+    message = replace(other.lease.message, origin=Origin("s", "connector", "From our servers"))
+    assert not BORDER.depart(replace(other, lease=replace(other.lease, message=message)), first).refused  # another way in
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["inline", "streamed"])
+async def test_copies_that_were_here_before_fail_and_the_others_go(stored: bool) -> None:
+    first = left_of(BORDER.depart(work_for(JOHN), OUTSIDE), OUTSIDE)
+    content = Pieces(first + b"body\r\n", 10) if stored else first + b"body\r\n"
+    async with scripted(good(b"PIPELINING")) as server, courier_to(server.host(), border=BORDER) as courier:
+        attempts = await courier.deliver(work_for(JOHN, BOB, content=content))
+        assert [str(judge(one).result) for one in attempts] == ["Result.FAILED", "Result.DELIVERED"]
+        assert attempts[0].reply.enhanced == "5.4.14"
+        (only,) = await courier.deliver(work_for(JOHN, content=content))
+        assert (only.reply.code, only.reply.enhanced) == (554, "5.4.14")
+        assert len(server.contents) == 1
 
 
 @pytest.mark.parametrize("block", [b"X-MS-Exchange-A: 1\r\n", b"From: a\r\nx-ms-exchange-a: 1\r\n"])
@@ -74,23 +118,26 @@ def test_fields_are_found_at_the_start_and_in_any_case(block: bytes) -> None:
 async def test_the_far_side_gets_the_changed_header_and_the_very_body(offers: tuple[bytes, ...], stored: bool) -> None:
     data = INSIDE + BODY.replace(b"\x00", b"") * 5000
     content = Pieces(data, 70_000) if stored else data
-    async with scripted(good(*offers)) as server, courier_to(server.host(), border=Border()) as courier:
+    async with scripted(good(*offers)) as server, courier_to(server.host(), border=BORDER) as courier:
         (attempt,) = await courier.deliver(work_for(content=content))
         assert attempt.reply.code == 250
         assert any("X-MS-Exchange-Organization-SCL" in reason for reason in attempt.reasons)
         (got,) = server.contents
         sent = got.replace(b"\r\n..", b"\r\n.").removesuffix(b".\r\n")  # larger content goes by DATA
-        assert sent == OUTSIDE + data[len(INSIDE) :]
+        assert unmarked(sent) == OUTSIDE + data[len(INSIDE) :]
         if offers:
             assert any(f"SIZE={len(sent)}" in line for line in server.lines)
 
 
 async def test_the_limit_of_the_far_side_counts_for_what_is_sent() -> None:
-    """Removing a field makes it fit; the octets that were stored would not."""
-    offered = Extensions(size=len(OUTSIDE))
-    async with scripted(good(b"SIZE %d" % offered.size)) as server, courier_to(server.host(), border=Border()) as courier:
-        (attempt,) = await courier.deliver(work_for(content=INSIDE))
-        assert attempt.reply == Reply(250, attempt.reply.enhanced, attempt.reply.text)
+    """Removing a field makes it fit; the octets that were stored would not. One octet less, and it is too large."""
+    content = INSIDE.replace(b"SCL: 1", b"SCL: " + b"1" * 400)
+    limit = len(left_of(BORDER.depart(work_for(), content), content))
+    assert limit < len(content)
+    for size, code in ((limit, 250), (limit - 1, 552)):
+        async with scripted(good(b"SIZE %d" % size)) as server, courier_to(server.host(), border=BORDER) as courier:
+            (attempt,) = await courier.deliver(work_for(content=content))
+            assert attempt.reply.code == code
 
 
 @given(st.binary(max_size=200), st.integers(1, 50), st.booleans())

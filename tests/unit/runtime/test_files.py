@@ -61,3 +61,24 @@ def test_directories_are_made_with_their_parents_once(tmp_path: Path) -> None:
     files.make_directories(path)
     assert path.is_dir()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_first_content_is_kept_for_everybody(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    assert files.keep_first(path, b"one") == b"one"
+    assert files.keep_first(path, b"two") == b"one"
+    assert path.stat().st_mode & 0o077 == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+def test_who_comes_second_in_the_same_moment_gets_what_the_first_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    write = files.write_all
+
+    def another_process_is_faster(descriptor: int, data: bytes) -> None:
+        write(descriptor, data)
+        path.write_bytes(b"theirs")
+
+    monkeypatch.setattr(files, "write_all", another_process_is_faster)
+    assert files.keep_first(path, b"ours") == b"theirs"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
