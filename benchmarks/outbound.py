@@ -28,6 +28,7 @@ from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.message.path_mark import PathMarks
+from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
@@ -199,7 +200,7 @@ async def carry(messages: int, recipients: int) -> float:
         clock=clock,
         settings=delivery,
         hostname="bench.example",
-        border=Border(PathMarks(bytes(32))),
+        border=Border(PathMarks(bytes(32)), SenderRewriting(bytes(32), 21), clock),
     )
     dispatcher = Dispatcher(
         engines=[work],  # type: ignore[list-item]  # what the dispatcher never calls is not there

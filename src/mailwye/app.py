@@ -17,6 +17,7 @@ from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
 from mailwye.message.ids import queue_id
 from mailwye.message.path_mark import PathMarks
+from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.outbound.courier import Courier
 from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
@@ -88,6 +89,12 @@ def check_tls(installation: Installation) -> None:
 # --- one worker
 
 
+def own_signatures(installation: Installation) -> tuple[PathMarks, SenderRewriting]:
+    """What this installation knows again by its secret. :raises ConfigStoreError: the secret is unreadable or damaged."""
+    secret = installation_secret(installation)
+    return PathMarks(secret), SenderRewriting(secret, installation.limits.rewritten_sender_days)
+
+
 def id_factory(clock: Clock, number: int) -> Callable[[], str]:
     """Makes queue and session ids that never repeat in one worker: time that does not go back, and a counter."""
     last, counter = 0.0, 0
@@ -124,7 +131,7 @@ class Worker:
         self.clock = clock or SystemClock()
         self._network = network or SystemNetwork()
         self._store = open_config_store(installation)
-        self._marks = PathMarks(installation_secret(installation))
+        self._marks, self._rewriting = own_signatures(installation)
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(server_tls(installation))
@@ -144,6 +151,7 @@ class Worker:
             new_id=new_id,
             admission=admission,
             marks=self._marks,
+            rewriting=self._rewriting,
             tls=self.tls,
             authenticator=self._login,
         )
@@ -173,7 +181,7 @@ class Worker:
             clock=self.clock,
             settings=delivery,
             hostname=installation.hostname,
-            border=Border(self._marks),
+            border=Border(self._marks, self._rewriting, self.clock),
         )
         mailbox: Courier
         if delivery.lmtp:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, decide_recipient, decide_sender
+from mailwye.connectors.changes import changes
+from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_sender
 from mailwye.connectors.matching import canonical_address
 from mailwye.connectors.selection import Candidate, Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
@@ -58,7 +59,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer: the decisions themselves. `reply`: what the peer would hear, at MAIL FROM where that is refused, else at RCPT TO.
-    `hosts`: one list per route; `resolved`: the same after the resolver, empty without one.
+    `hosts`: one list per route; `resolved`: the same after the resolver, empty without one; `changes`: what changes on each route.
     """
 
     question: Question
@@ -69,6 +70,7 @@ class Explanation:
     reply: Reply
     hosts: tuple[tuple[str, ...], ...]
     resolved: tuple[Resolved, ...] = ()
+    changes: tuple[tuple[str, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON. `route` is the first of `routes`; each has `smart_hosts` as configured, and `hosts`: those that the
@@ -121,12 +123,13 @@ class Explanation:
             "tls_domain": route.tls_domain,
             "failure": f"{route.failure_enhanced} {route.failure}".strip(),
             "reasons": list(route.reasons),
+            "changes": list(self.changes[number]) if self.changes else [],
             "considered": _candidates(route.considered),
         }
 
 
-def explain(snapshot: Snapshot, question: Question, resolve: HostResolver | None = None) -> Explanation:
-    """Think `question` through with `snapshot`.
+def explain(snapshot: Snapshot, question: Question, resolve: HostResolver | None = None, unwrap: Unwrap | None = None) -> Explanation:
+    """Think `question` through with `snapshot`. `unwrap`: see decide_recipient.
 
     :raises ValueError: (AddressError is one) an address, name or listener in the question is none; the text says which.
     """
@@ -135,14 +138,15 @@ def explain(snapshot: Snapshot, question: Question, resolve: HostResolver | None
     facts = _facts(snapshot, question)
     directory, table = snapshot.directory, snapshot.connectors
     at_mail = decide_sender(directory, table, facts, sender, explain=True)
-    at_rcpt = decide_recipient(directory, table, facts, at_mail.caller, sender, recipient, explain=True)
+    at_rcpt = decide_recipient(directory, table, facts, at_mail.caller, sender, recipient, explain=True, unwrap=unwrap)
     reply = at_rcpt.reply if at_mail.reply.is_success else at_mail.reply
     routes = at_rcpt.routes
     if not at_mail.reply.is_success or not (routes and (reply.is_success or routes[0].kind is RouteKind.NONE)):
         routes = (_refused(recipient, reply, table),)
     hosts = tuple(tuple(str(host) for host in route.smart_hosts) for route in routes)
     resolved = tuple(resolve(route) if route.kind in _DIALLED else _NOTHING for route in routes) if resolve else ()
-    return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved)
+    changed = tuple(changes(route, directory, sender) for route in routes)
+    return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved, changed)
 
 
 def render(explanation: Explanation) -> str:
@@ -165,6 +169,8 @@ def render(explanation: Explanation) -> str:
         lines += _bullets((_way(route, explanation.hosts[number], resolved), *_new(route.reasons, decision.resolution.reasons)))
         if not number:
             lines += _considered(route.considered)
+    if changed := list(dict.fromkeys(sentence for one in explanation.changes for sentence in one)):
+        lines += ["What changes when it leaves?", *_bullets(changed)]
     lines.append(f"Reply: {explanation.reply}")
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,7 @@ from mailwye.runtime.printable import escaped
 if TYPE_CHECKING:
     from mailwye.admin.explain import Resolved
     from mailwye.config.installation import Installation
+    from mailwye.connectors.mailflow import Unwrap
     from mailwye.connectors.selection import Route
 
 
@@ -59,7 +60,8 @@ def explain(
         sender=sender, recipient=recipient, ip=ip, certificate_name=certificate_name, auth=auth, helo=helo, tls=tls or bool(auth)
     )
     try:
-        explanation = answer(snapshot, question, (lambda route: _resolve(installation, route)) if resolve else None)
+        asked = (lambda route: _resolve(installation, route)) if resolve else None
+        explanation = answer(snapshot, question, asked, _unwrap(installation) if recipient[:3].lower() == "srs" else None)
     except (AddressError, ValueError) as error:
         fail(str(error), exit_codes.DATA_ERROR)
     if as_json:
@@ -67,6 +69,16 @@ def explain(
     else:
         for line in render(explanation).splitlines():
             click.echo(escaped(line))
+
+
+def _unwrap(installation: Installation) -> Unwrap:
+    """Knows the senders that this installation rewrote."""
+    from mailwye.message.sender_rewriting import SenderRewriting
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.stores import installation_secret
+
+    rewriting = SenderRewriting(installation_secret(installation), installation.limits.rewritten_sender_days)
+    return lambda address: rewriting.unwrap(address, SystemClock().now())
 
 
 def _resolve(installation: Installation, route: Route) -> Resolved:

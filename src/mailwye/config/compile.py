@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from mailwye.config import schema
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.model import InboundConnector, OutboundConnector
+from mailwye.connectors.model import DirectDelivery, InboundConnector, OutboundConnector
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, RecipientKind
@@ -28,6 +28,7 @@ def compile_snapshot(organization: schema.Organization, version: int) -> Snapsho
         connectors=ConnectorTable(
             (_same_fields(InboundConnector, connector) for connector in organization.inbound_connectors),
             (_same_fields(OutboundConnector, connector) for connector in organization.outbound_connectors),
+            _same_fields(DirectDelivery, organization.organization),
         ),
     )
 

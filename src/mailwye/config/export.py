@@ -31,7 +31,7 @@ def in_order(organization: Organization) -> Organization:
 def organization_to_plain(organization: Organization) -> dict[str, Any]:
     """The whole organization: kinds in the schema's order, objects in the order of their identity, empty kinds left out."""
     ordered = in_order(organization)
-    plain: dict[str, Any] = {"Organization": {"Name": organization.name}}
+    plain: dict[str, Any] = {"Organization": {"Name": organization.name, **to_plain(organization.organization)}}
     for kind in KINDS:
         if objects := ordered.objects(kind):
             plain[kind] = [to_plain(thing) for thing in objects]

@@ -66,6 +66,7 @@ class InboundLimits:
     minimum_rate: int = 64  # octets a second within content
     failed_logins_per_address: int = 20  # in `failed_logins_window`
     failed_logins_window: float = 600.0
+    rewritten_sender_days: int = 21
     bare_line_end: str = "reject"  # "reject" | "normalise"
 
 

@@ -186,6 +186,7 @@ LimitsModel = _model(
     command_line=_count(512, 1_048_576),  # section 4.5.3.1.4
     connections_reserved_for_connectors=_count(0),
     minimum_rate=_count(0),
+    rewritten_sender_days=_count(1, 1_000),  # message/sender_rewriting.DAYS
     bare_line_end=_one_of(BARE_LINE_ENDS),
 )
 DeliveryModel = _model(

@@ -4,9 +4,12 @@ validation call these functions and no others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailwye.connectors.attribution import Caller, CallerKind, attribute
 from mailwye.connectors.model import ConnectorType, OutboundConnector
 from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
+from mailwye.connectors.returned import resolve_returned
 from mailwye.connectors.selection import (
     Candidate,
     Route,
@@ -20,11 +23,14 @@ from mailwye.connectors.selection import (
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory, Resolution, ResolvedRecipient
 from mailwye.message.facts import SessionFacts
+from mailwye.message.sender_rewriting import Unwrapped
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
 __all__ = ["RecipientDecision", "RelayDecision", "SenderDecision", "decide_recipient", "decide_route", "decide_sender"]
+
+Unwrap = Callable[[Address], Unwrapped | None]
 
 _SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
@@ -68,9 +74,14 @@ def decide_recipient(
     recipient: Address,
     *,
     explain: bool = False,
+    unwrap: Unwrap | None = None,
 ) -> RecipientDecision:
-    """SEMANTICS sections 4, 5 and 6. Where relaying is refused no way out is looked for: `routes` is empty."""
+    """SEMANTICS sections 4, 5 and 6. Where relaying is refused no way out is looked for: `routes` is empty. `unwrap`: what the address of
+    a sender that was rewritten here stands for (message/sender_rewriting.py); without it there are none.
+    """
     resolution = directory.resolve(recipient)
+    if unwrap is not None and resolution.kind in _UNLISTED and (unwrapped := unwrap(recipient)) is not None:
+        resolution = resolve_returned(directory, resolution, sender, unwrapped)
     accepted = resolution.accepted_domain
     relay = relay_to_accepted(accepted) if accepted is not None else decide_relay(directory, table, facts, caller, sender, recipient.domain)
     routes = tuple(
@@ -126,7 +137,7 @@ def decide_route(
     """
     final = directory.locate(recipient)
     if rule_connector:
-        return _by_rule(table, final.address, rule_connector)
+        return _by_rule(directory, table, final.address, rule_connector)
     return _route(directory, table, final, from_on_premises=from_on_premises, from_mailbox=from_mailbox, explain=explain)
 
 
@@ -163,13 +174,23 @@ def _route(
         considered = (Candidate(connector.name, True, selection.reason),)
     reasons = (*final.reasons, selection.reason)
     if connector is not None:
-        return _through(connector, address, reasons, considered)
+        return _through(connector, address, reasons, considered, inside=inside)
     if inside:
         failure = missing_connector(table, domain)
         return Route(RouteKind.NONE, address, failure_enhanced="5.4.4", failure=failure, reasons=reasons, considered=considered)
-    return Route(RouteKind.MX, address, domain=domain, reasons=reasons, considered=considered)
+    direct = table.direct
+    return Route(
+        RouteKind.MX,
+        address,
+        domain=domain,
+        reasons=reasons,
+        considered=considered,
+        remove_internal_received_headers=direct.remove_internal_received_headers,
+        rewrites_sender=direct.sender_rewriting_enabled,
+    )
 
 
+_UNLISTED = frozenset({"Unknown", "Relayed"})
 _NOWHERE = frozenset({"Unknown", "Loop", "DistributionGroup"})
 
 
@@ -195,7 +216,10 @@ def _mailbox(table: ConnectorTable, final: ResolvedRecipient, *, explain: bool) 
     return Route(RouteKind.MAILBOX, final.address, mailbox=final.mailbox, reasons=final.reasons, considered=considered)
 
 
-def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[str, ...], considered: tuple[Candidate, ...]) -> Route:
+def _through(
+    connector: OutboundConnector, recipient: Address, reasons: tuple[str, ...], considered: tuple[Candidate, ...], *, inside: bool
+) -> Route:
+    own = connector.connector_type is ConnectorType.ON_PREMISES
     return Route(
         RouteKind.CONNECTOR,
         recipient,
@@ -206,13 +230,15 @@ def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[st
         connector.tls_domain,
         connector.client_certificate,
         # A partner is not the organization: its headers never cross to him.
-        connector.cloud_services_mail_enabled and connector.connector_type is ConnectorType.ON_PREMISES,
+        connector.cloud_services_mail_enabled and own,
         reasons=reasons,
         considered=considered,
+        remove_internal_received_headers=connector.remove_internal_received_headers,
+        rewrites_sender=connector.sender_rewriting_enabled and own and not inside,
     )
 
 
-def _by_rule(table: ConnectorTable, recipient: Address, name: str) -> Route:
+def _by_rule(directory: Directory, table: ConnectorTable, recipient: Address, name: str) -> Route:
     """Rule 1 of section 6: a rule's connector wins over everything."""
     connector = table.outbound_by_name.get(name.lower())
     if connector is None or not connector.enabled:
@@ -220,4 +246,5 @@ def _by_rule(table: ConnectorTable, recipient: Address, name: str) -> Route:
         failure = f'A mail flow rule sends this message through connector "{name}", which {state}. Correct the rule or the connector.'
         return Route(RouteKind.NONE, recipient, failure_enhanced="5.4.4", failure=failure, reasons=(failure,))
     reason = f'A mail flow rule sends it through connector "{connector.name}" (RouteMessageOutboundConnector)'
-    return _through(connector, recipient, (reason,), (Candidate(connector.name, True, reason),))
+    inside = directory.accepted_domain(recipient.domain) is not None
+    return _through(connector, recipient, (reason,), (Candidate(connector.name, True, reason),), inside=inside)

@@ -82,7 +82,20 @@ class OutboundConnector:
     cloud_services_mail_enabled: bool = False
     route_all_messages_via_on_premises: bool = False
     sender_rewriting_enabled: bool = False
+    remove_internal_received_headers: bool = False
     test_mode: bool = False
     validation_recipients: tuple[str, ...] = ()
     client_certificate: str = ""
     comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDelivery:
+    """What happens to mail that leaves without a connector, by the MX records: settings of Organization, named like a connector's."""
+
+    sender_rewriting_enabled: bool = False
+    remove_internal_received_headers: bool = False
+
+
+AS_IT_IS = DirectDelivery()
+"""The default."""

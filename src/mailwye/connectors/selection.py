@@ -36,6 +36,9 @@ class Route:
     replaced the one that was asked for). `smart_hosts` is empty for MX: then `domain` is looked up. `mailbox` is the
     PrimarySmtpAddress for mailbox delivery. `failure_enhanced` ("5.4.4") and `failure` (the text alone) say why there is none;
     `reply` makes the 550 of them.
+
+    What changes on this way: `cloud_services_mail_enabled` lets the organization's headers cross, `remove_internal_received_headers` hides
+    the own network, `rewrites_sender` wraps foreign senders (the way has SenderRewritingEnabled, and leaves the organization).
     """
 
     kind: RouteKind
@@ -52,6 +55,8 @@ class Route:
     failure: str = ""
     reasons: tuple[str, ...] = ()
     considered: tuple[Candidate, ...] = ()
+    remove_internal_received_headers: bool = False
+    rewrites_sender: bool = False
 
     @property
     def next_hop(self) -> str:

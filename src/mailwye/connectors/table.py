@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mailwye.connectors.matching import address_number, is_presentable, parents, parse_range
-from mailwye.connectors.model import ConnectorType, InboundConnector, OutboundConnector
+from mailwye.connectors.model import AS_IT_IS, ConnectorType, DirectDelivery, InboundConnector, OutboundConnector
 
 CERTIFICATE_NAMES = 100
 """How many names of one certificate are looked at (catalogue C3: a certificate may bring 10,000)."""
@@ -160,6 +160,7 @@ class ConnectorTable:
         "addresses",
         "centralized",
         "certificates",
+        "direct",
         "inbound",
         "inside",
         "outbound",
@@ -170,7 +171,13 @@ class ConnectorTable:
         "unusable_inside",
     )
 
-    def __init__(self, inbound: Iterable[InboundConnector] = (), outbound: Iterable[OutboundConnector] = ()) -> None:
+    def __init__(
+        self,
+        inbound: Iterable[InboundConnector] = (),
+        outbound: Iterable[OutboundConnector] = (),
+        direct: DirectDelivery = AS_IT_IS,
+    ) -> None:
+        self.direct = direct
         self.inbound = tuple(sorted(inbound, key=lambda c: (c.name.lower(), c.name)))
         self.outbound = tuple(sorted(outbound, key=lambda c: (c.name.lower(), c.name)))
         self._index_inbound()

@@ -28,7 +28,8 @@ class ResolvedRecipient:
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """What an address is. `kind`: "Mailbox" | "MailUser" | "MailContact" | "DistributionGroup" | "Relayed" (unknown in an
-    InternalRelay domain) | "Unknown" (in an Authoritative domain) | "External" (no accepted domain).
+    InternalRelay domain) | "Unknown" (in an Authoritative domain) | "External" (no accepted domain) | "RewrittenSender" (a bounce to a
+    sender that was rewritten here: connectors/returned.py).
 
     `recipients` is empty for Unknown, and where the address is known but leads nowhere: then `failure` says why in a sentence
     and `failure_enhanced` is its status code ("5.2.4": a group without a usable member, or too large; "5.4.6": a loop).

@@ -82,7 +82,7 @@ class Transaction:
         again = self.accepted.get(recipient.key)
         if again is not None:
             return again.decision.reply
-        known = self._memory.recipient(self, recipient)
+        known = self._memory.recipient(self, recipient, context)
         decision = known.decision
         reply = decision.reply
         if reply.is_success and not known.copies:
@@ -146,13 +146,19 @@ class DecisionMemory:
             self._recipients.clear()
         return known
 
-    def recipient(self, transaction: Transaction, recipient: Address) -> KnownRecipient:
+    def recipient(self, transaction: Transaction, recipient: Address, context: InboundContext) -> KnownRecipient:
         """`decide_recipient`, asked once. `transaction` was opened with this memory's last sender."""
         known = self._recipients.get(recipient)
         if known is None:
             snapshot = transaction.snapshot
             decision = decide_recipient(
-                snapshot.directory, snapshot.connectors, transaction.facts, transaction.caller, transaction.mail.sender, recipient
+                snapshot.directory,
+                snapshot.connectors,
+                transaction.facts,
+                transaction.caller,
+                transaction.mail.sender,
+                recipient,
+                unwrap=lambda address: context.rewriting.unwrap(address, context.clock.now()),
             )
             known = KnownRecipient(recipient.key, decision, _copies(recipient, decision))
             if len(self._recipients) < REMEMBERED_RECIPIENTS and len(known.copies) <= REMEMBERED_RECIPIENTS:  # no large groups

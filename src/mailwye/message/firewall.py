@@ -109,10 +109,11 @@ def _cross(block: bytes, header: Header, source: bytes, target: bytes, written: 
             return b""
         return None
 
-    return _rewritten(block, header.fields, rewrite)
+    return rewritten(block, header.fields, rewrite)
 
 
-def _rewritten(block: bytes, fields: list[Field], rewrite: Callable[[Field], bytes | None]) -> bytes:
+def rewritten(block: bytes, fields: list[Field], rewrite: Callable[[Field], bytes | None]) -> bytes:
+    """The block with each field as `rewrite` wants it: None as it is, b"" without it."""
     pieces: list[bytes] = []
     kept_from = 0
     for field in fields:
@@ -125,7 +126,7 @@ def _rewritten(block: bytes, fields: list[Field], rewrite: Callable[[Field], byt
 
 
 def _without(block: bytes, doomed: list[Field]) -> bytes:
-    return _rewritten(block, doomed, lambda _: b"")
+    return rewritten(block, doomed, lambda _: b"")
 
 
 def _is_forbidden(field: Field, header: Header, hostname: str) -> bool:

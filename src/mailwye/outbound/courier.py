@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from enum import Enum
 from typing import Protocol
 
+from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import Route
 from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
@@ -47,11 +48,13 @@ class Attempt:
 class Work:
     """A lease with the route of its deliveries: what a courier is asked to carry. `recipients`: the envelope recipients at the next
     hop, one per delivery, in order; left empty, a single delivery goes to `route.recipient`, several go each to its own recipient.
+    `snapshot`: the configuration by which the route was chosen.
     """
 
     lease: Lease
     route: Route
     recipients: tuple[Address, ...] = ()
+    snapshot: Snapshot | None = None
 
     @property
     def envelope_recipients(self) -> tuple[Address, ...]:

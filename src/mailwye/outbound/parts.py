@@ -45,17 +45,20 @@ class Splitter:
             route = self._route(known, message, deliveries[0])
             if route.kind is RouteKind.NONE:
                 return Parts((), ((deliveries[0], route),))
-            return Parts((Work(lease, route, (route.recipient,)),))
-        ways: dict[str, list[tuple[Delivery, Route]]] = {}
+            return Parts((Work(lease, route, (route.recipient,), snapshot),))
+        ways: dict[tuple[str, bool], list[tuple[Delivery, Route]]] = {}
         without_way: list[tuple[Delivery, Route]] = []
         for delivery in deliveries:
             route = self._route(known, message, delivery)
             if route.kind is RouteKind.NONE:
                 without_way.append((delivery, route))
             else:
-                ways.setdefault(route.next_hop, []).append((delivery, route))
+                # One transaction has one sender: who gets it from a rewritten one goes apart.
+                ways.setdefault((route.next_hop, route.rewrites_sender), []).append((delivery, route))
         works = tuple(
-            _work(lease, way[at : at + RECIPIENTS_PER_WORK]) for way in ways.values() for at in range(0, len(way), RECIPIENTS_PER_WORK)
+            _work(snapshot, lease, way[at : at + RECIPIENTS_PER_WORK])
+            for way in ways.values()
+            for at in range(0, len(way), RECIPIENTS_PER_WORK)
         )
         return Parts(works, tuple(without_way))
 
@@ -79,9 +82,9 @@ class Splitter:
         return route
 
 
-def _work(lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
+def _work(snapshot: Snapshot, lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
     part = lease if len(way) == len(lease.deliveries) else replace(lease, deliveries=tuple(delivery for delivery, _ in way))
-    return Work(part, way[0][1], tuple(route.recipient for _, route in way))
+    return Work(part, way[0][1], tuple(route.recipient for _, route in way), snapshot)
 
 
 def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> Route:

@@ -42,7 +42,9 @@ class Prepared:
     content: Content | None = None
 
 
-def request_for(work: Work, fitted: Fit, content: bytes | None, size: int, offered: Extensions) -> TransactionRequest:
+def request_for(
+    work: Work, sender: Address | None, fitted: Fit, content: bytes | None, size: int, offered: Extensions
+) -> TransactionRequest:
     """All recipients of `work`, without looking further. `size` of the content in octets, where it is streamed."""
     message = work.lease.message
     recipients = tuple(
@@ -56,7 +58,7 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, size: int, offer
     if content is not None:
         size = len(content)  # re-encoded content is larger
     plain = message.plain and not fitted.convert
-    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
+    return TransactionRequest(sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:
@@ -68,13 +70,14 @@ def prepare_at_once(work: Work, offered: Extensions, border: Border | None) -> P
     content = work.lease.content.inline
     if content is None:
         return None
+    sender = work.lease.message.sender
     reasons: tuple[str, ...] = ()
     if border is not None:
         end = find_header_end(content)
         departure = border.depart(work, content if end < 0 else content[:end])
         if departure.refused:
             return None
-        reasons = departure.reasons
+        sender, reasons = departure.sender, departure.reasons
         if departure.block is None:
             content = departure.added + content
         else:
@@ -82,18 +85,19 @@ def prepare_at_once(work: Work, offered: Extensions, border: Border | None) -> P
     fitted = fits_as_it_is(work.lease.message, content, offered)
     if fitted is None or 0 < offered.size < len(content):
         return None
-    return Prepared(request_for(work, fitted, content, 0, offered), reasons=reasons)
+    return Prepared(request_for(work, sender, fitted, content, 0, offered), reasons=reasons)
 
 
 async def prepare(work: Work, offered: Extensions, host: str, border: Border | None) -> Prepared:
     """Everything that the hot path does not do. Raises what reading the content raises."""
     message, content = work.lease.message, work.lease.content
+    sender = message.sender
     reasons: tuple[str, ...] = ()
     refused: dict[int, Reply] = {}
     if border is not None:
         block = await header_section(content)
         departure = border.depart(work, block)
-        reasons = departure.reasons
+        sender, reasons = departure.sender, departure.reasons
         refused.update(departure.refused or ())
         content = with_header(content, len(block), departure.added + (block if departure.block is None else departure.block))
     if offered.size and content.size > offered.size:
@@ -101,7 +105,7 @@ async def prepare(work: Work, offered: Extensions, host: str, border: Border | N
     long_lines = not message.plain and message.body is not BodyType.BINARY_MIME and await _has_long_lines(content)
     fitted = fit(message, offered, long_lines=long_lines)
     if fitted.ascii_only:
-        refusal = await _unsayable(message.sender, content, host)
+        refusal = await _unsayable(sender, content, host)
         if refusal is not None:
             return Prepared(None, refusal)
         for index, address in enumerate(work.envelope_recipients):
@@ -116,7 +120,7 @@ async def prepare(work: Work, offered: Extensions, host: str, border: Border | N
             return Prepared(None, converted)
         octets = converted[0]
         reasons += converted[1]
-    request = request_for(work, fitted, octets, content.size, offered)
+    request = request_for(work, sender, fitted, octets, content.size, offered)
     if refused:
         request = _without(request, refused)
     return Prepared(request, refused=refused, reasons=reasons, content=content)

@@ -24,6 +24,7 @@ from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
 from mailwye.message.ids import queue_id
 from mailwye.message.path_mark import PathMarks
+from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.outbound.courier import Courier
 from mailwye.outbound.departure import Border
 from mailwye.outbound.dispatcher import Dispatcher
@@ -96,6 +97,7 @@ class _Life:
             new_id=new_id,
             admission=Admission(settings.limits, lambda address: names_own_server(snapshot, address), gateway.alerts.append),
             marks=gateway.marks,
+            rewriting=gateway.rewriting,
             tls=ActiveTls(settings.tls),
             authenticator=Passwords(settings.passwords),
         )
@@ -143,7 +145,9 @@ class Gateway:
         self.rng = rng
         self.clock = VirtualClock(loop)
         self.trace = MemoryTrace(1_000_000)
-        self.marks = PathMarks(settings.name.encode().rjust(32))  # as secret as anything in this world
+        secret = settings.name.encode().rjust(32)  # as secret as anything in this world
+        self.marks = PathMarks(secret)
+        self.rewriting = SenderRewriting(secret, settings.limits.rewritten_sender_days)
         self.alerts: list[str] = []
         self.cuts: list[float] = []
         self.snapshot = ActiveSnapshot(compile_organization(settings.organization, 1))
@@ -276,7 +280,7 @@ def _couriers(gateway: Gateway, network: SimulatedNetwork) -> Mapping[RouteKind,
         clock=gateway.clock,
         settings=settings.delivery,
         hostname=settings.name,
-        border=Border(gateway.marks),
+        border=Border(gateway.marks, gateway.rewriting, gateway.clock),
     )
     couriers: dict[RouteKind, Courier] = {RouteKind.CONNECTOR: smtp, RouteKind.MX: smtp}
     if settings.lmtp:

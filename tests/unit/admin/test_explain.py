@@ -12,8 +12,10 @@ from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import Route
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
-from mailwye.directory.model import AcceptedDomain
-from tests.unit.connectors.world import CONTOSO, EXAMPLE, OWN_HOST, PARTNER, group, inbound, mail_user, mailbox, outbound
+from mailwye.directory.model import AcceptedDomain, RecipientKind
+from mailwye.message.sender_rewriting import SenderRewriting
+from mailwye.smtp.address import parse_address
+from tests.unit.connectors.world import CONTOSO, EXAMPLE, OWN_HOST, PARTNER, group, inbound, mail_user, mailbox, outbound, recipient
 
 SNAPSHOT = Snapshot(7, "contoso", CONTOSO, EXAMPLE)
 
@@ -152,3 +154,36 @@ def test_the_story_reads_in_order() -> None:
 def test_questions_that_make_no_sense(question: Question) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
         explain(SNAPSHOT, question)
+
+
+def test_it_says_what_changes_when_it_leaves() -> None:
+    connector = outbound("Out", "*", cloud_services_mail_enabled=True, sender_rewriting_enabled=True, remove_internal_received_headers=True)
+    contact = recipient(RecipientKind.MAIL_CONTACT, "c@contoso.com", external="sun@example.net")
+    directory = Directory([AcceptedDomain("contoso.com", default=True)], [contact, mailbox("bob@contoso.com")])
+    snapshot = Snapshot(1, "contoso", directory, ConnectorTable((), [connector]))
+    story = told(Question("moon@example.org", "c@contoso.com"), snapshot)
+    text = render(explain(snapshot, Question("moon@example.org", "c@contoso.com")))
+    for words in (
+        "cross as X-MS-Exchange-CrossPremises-*",
+        "RemoveInternalReceivedHeaders",
+        "moon@example.org becomes an address in contoso.com",
+    ):
+        assert any(words in one for one in story["route"]["changes"]), words
+        assert words in text
+    assert not any("becomes" in one for one in told(Question("bob@contoso.com", "c@contoso.com"), snapshot)["route"]["changes"])
+    assert told(Question("moon@example.org", "bob@contoso.com"), snapshot)["route"]["changes"] == []
+    plain = told(Question("bob@contoso.com", "x@y.example", auth="bob@contoso.com"), Snapshot(1, "contoso", directory, ConnectorTable()))
+    assert plain["route"]["changes"] == [
+        "X-MS-Exchange-Organization-* headers do not leave (no CloudServicesMailEnabled of an OnPremises connector)"
+    ]
+
+
+def test_a_bounce_to_a_rewritten_sender_is_explained() -> None:
+    rewriting = SenderRewriting(b"the secret of this installation", 21)
+    directory = Directory([AcceptedDomain("contoso.com", default=True)])
+    snapshot = Snapshot(1, "contoso", directory, ConnectorTable())
+    address = rewriting.wrap(parse_address("sun@example.net"), "contoso.com", 0.0)
+    answer = explain(snapshot, Question("<>", str(address)), unwrap=lambda one: rewriting.unwrap(one, 0.0))
+    assert (answer.reply.code, answer.routes[0].domain) == (250, "example.net")
+    assert "rewritten and signed here (SRS)" in render(answer)
+    assert explain(snapshot, Question("<>", str(address))).reply.code == 550  # without the secret nobody knows it

@@ -393,3 +393,17 @@ def test_many_findings_are_counted_and_errors_are_never_crowded_out_by_warnings(
     assert [problem.severity for problem in found if problem.is_error] == [Severity.ERROR]
     assert str(found[-1]) == "f.yaml: 3 more warnings are not shown. Correct these first."
     assert found[-1].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("default", "warned"), [("", ['OutboundConnector "x"', "Organization"]), (", Default: true", [])], ids=["no default", "default"]
+)
+def test_senders_are_rewritten_to_the_default_domain(default: str, warned: list[str]) -> None:
+    parsed = read_organization(
+        f"AcceptedDomain: [{{DomainName: contoso.com{default}}}]\nOrganization: {{SenderRewritingEnabled: true}}\n"
+        f"OutboundConnector: {{Name: x, ConnectorType: OnPremises, RecipientDomains: a.com, {WAY}, SenderRewritingEnabled: true}}",
+        "f.yaml",
+    )
+    assert parsed.value is not None
+    found = check_organization(parsed.value, source=parsed)
+    assert sorted(problem.object for problem in found if problem.field == "SenderRewritingEnabled") == sorted(warned)

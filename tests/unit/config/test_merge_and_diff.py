@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailwye.config.compile import compile_snapshot
 from mailwye.config.diff import as_dicts, as_text, diff
 from mailwye.config.export import from_json, in_order, to_json, to_yaml
 from mailwye.config.merge import is_same, merge
@@ -171,3 +172,16 @@ def test_export_then_apply_is_the_identity(data: dict[str, object]) -> None:
     assert diff(one, merge(one, read.value)) == ()
     assert diff(one, merge(one, read.value, prune=True)) == ()
     assert to_json(merge(Organization(), read.value)) == to_json(one)
+
+
+def test_settings_of_the_organization_are_kept_exported_and_compared() -> None:
+    plain, hiding = (
+        read_organization(f"Organization: {{Name: contoso{more}}}", "f").value for more in ("", ", RemoveInternalReceivedHeaders: true")
+    )
+    assert plain is not None
+    assert hiding is not None
+    assert from_json(to_json(hiding)) == hiding
+    assert "RemoveInternalReceivedHeaders: true" in to_yaml(hiding)
+    assert "RemoveInternalReceivedHeaders" not in to_yaml(plain)
+    assert "RemoveInternalReceivedHeaders" in as_text(diff(plain, hiding))
+    assert compile_snapshot(hiding, 1).connectors.direct.remove_internal_received_headers

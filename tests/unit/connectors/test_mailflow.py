@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailwye.connectors.mailflow import decide_route
-from mailwye.connectors.model import OutboundConnector, TlsSettings
+from mailwye.connectors.model import ConnectorType, DirectDelivery, OutboundConnector, TlsSettings
 from mailwye.connectors.selection import RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
@@ -18,6 +18,7 @@ from tests.unit.connectors.world import (
     CONTOSO,
     EXAMPLE,
     FROM_OUR_SERVERS,
+    ON_PREMISES,
     PARTNER,
     ask,
     group,
@@ -149,6 +150,40 @@ def test_a_route_carries_the_settings_of_its_connector() -> None:
     assert (route.tls_settings, route.tls_domain) == (TlsSettings.DOMAIN_VALIDATION, "mail.contoso.com")
     assert (route.client_certificate, route.cloud_services_mail_enabled) == ("ours", True)
     assert route.smart_hosts == connector.smart_hosts
+
+
+@pytest.mark.parametrize("connector_type", [ON_PREMISES, PARTNER])
+@pytest.mark.parametrize("to", ["john@contoso.com", "sun@example.net"])
+def test_what_a_connector_changes_in_what_leaves(to: str, connector_type: ConnectorType) -> None:
+    """Headers cross to own servers only; a sender is rewritten towards own servers only, where the copy is for somebody outside."""
+    connector = outbound(
+        "A",
+        "*",
+        connector_type=connector_type,
+        cloud_services_mail_enabled=True,
+        sender_rewriting_enabled=True,
+        remove_internal_received_headers=True,
+    )
+    route = decide_route(CONTOSO, ConnectorTable((), [connector]), parse_address(to), from_on_premises=False)
+    if connector_type is PARTNER and to == "john@contoso.com":
+        assert route.kind is RouteKind.NONE
+        return
+    own = connector_type is ON_PREMISES
+    assert route.cloud_services_mail_enabled == own
+    assert route.rewrites_sender == (own and to == "sun@example.net")
+    assert route.remove_internal_received_headers
+    by_rule = decide_route(CONTOSO, ConnectorTable((), [connector]), parse_address(to), from_on_premises=False, rule_connector="A")
+    assert by_rule.rewrites_sender == route.rewrites_sender
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_what_the_organization_changes_in_what_leaves_without_a_connector(on: bool) -> None:
+    table = ConnectorTable(direct=DirectDelivery(sender_rewriting_enabled=on, remove_internal_received_headers=on))
+    route = decide_route(CONTOSO, table, parse_address("sun@example.net"), from_on_premises=False)
+    assert (route.kind, route.rewrites_sender, route.remove_internal_received_headers) == (RouteKind.MX, on, on)
+    directory = Directory([AcceptedDomain("a.com")], [mailbox("b@a.com")])
+    here = decide_route(directory, table, parse_address("b@a.com"), from_on_premises=False)
+    assert (here.rewrites_sender, here.remove_internal_received_headers) == (False, False)
 
 
 def test_a_connector_with_use_mx_record_looks_up_the_recipients_domain() -> None:

@@ -20,6 +20,7 @@ from mailwye.inbound.authenticator import Authenticator, Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import Listener
 from mailwye.message.path_mark import PathMarks
+from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import QueueQuery, QueueRow
 from mailwye.queue.memory import MemoryQueueEngine
@@ -31,6 +32,7 @@ from mailwye.trace.event import EventKind, TraceEvent
 HOSTNAME = "mx.mailwye.example"
 STRANGER = "192.0.2.77"
 MARKS = PathMarks(b"the secret of the test world")
+REWRITING = SenderRewriting(b"the secret of the test world", 21)
 OWN_SERVER = "198.51.100.10"
 
 
@@ -238,6 +240,7 @@ class World:
             new_id=lambda: f"ID{next(numbers):06d}",
             admission=Admission(self.limits, partial(names_own_server, active), self.alerts.append),
             marks=MARKS,
+            rewriting=REWRITING,
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
         )

@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.model import ConnectorType, InboundConnector
 from mailwye.connectors.selection import Route, RouteKind
+from mailwye.connectors.table import ConnectorTable
+from mailwye.directory.lookup import Directory
+from mailwye.directory.model import AcceptedDomain
 from mailwye.message.headers import find_header_end, scan
 from mailwye.message.path_mark import PathMarks
+from mailwye.message.sender_rewriting import SenderRewriting, Unwrapped, Validity
+from mailwye.outbound.courier import Work
 from mailwye.outbound.departure import Border, Departure, header_section, is_looked_at, with_header
 from mailwye.outbound.outcomes import judge
 from mailwye.queue.item import Origin
+from mailwye.runtime.clock import SystemClock
+from mailwye.smtp.address import Address, parse_address
 from tests.unit.outbound.scripted_server import BOB, JOHN, courier_to, route_to, scripted, work_for
 from tests.unit.outbound.test_smtp_courier import good
 
@@ -25,7 +34,8 @@ CROSSED = INSIDE.replace(b"Organization", b"CrossPremises")
 
 CROSSING = replace(route_to(), cloud_services_mail_enabled=True)
 MARKS = PathMarks(b"the secret of the test world")
-BORDER = Border(MARKS)
+REWRITING = SenderRewriting(b"the secret of the test world", 21)
+BORDER = Border(MARKS, REWRITING, SystemClock())
 MX = Route(RouteKind.MX, JOHN, domain="contoso.com")
 
 
@@ -151,3 +161,71 @@ async def test_pieces_of_any_size_give_the_same_header_and_body(body: bytes, len
     sent = b"".join([piece async for piece in departing.chunks()])
     assert sent == b"New: 1\r\n\r\n" + (body if with_body else b"")
     assert departing.size == len(sent)
+
+
+# --- Received lines and senders
+
+
+def work_from(*recipients: Address, sender: str | None, route: Route, snapshot: Snapshot | None, kind: str = "connector") -> Work:
+    work = work_for(*recipients, sender=parse_address(sender) if sender else None, route=route)
+    message = replace(work.lease.message, origin=Origin("s", kind, "From our servers" if kind == "connector" else ""))
+    return replace(work, lease=replace(work.lease, message=message), snapshot=snapshot)
+
+
+def contoso(*, default: bool = True) -> Snapshot:
+    ours = InboundConnector("Ours", connector_type=ConnectorType.ON_PREMISES, sender_ip_addresses=("203.0.113.9/32",))
+    return Snapshot(1, "contoso", Directory([AcceptedDomain("contoso.com", default=default)]), ConnectorTable((ours,)))
+
+
+CONTOSO = contoso()
+HIDING = replace(MX, remove_internal_received_headers=True)
+REWRITING_ROUTE = replace(route_to(), rewrites_sender=True)
+OWN_HOPS = (
+    b"Received: from own ([203.0.113.9])\r\n\tby mx.mailwye.example (Mailwye) with ESMTP id Q;\r\n\tx\r\n"
+    b"Received: from pc (10.0.0.1) by own; x\r\n"
+)
+
+
+def test_the_own_network_is_hidden_where_the_route_says_so_and_its_hops_are_counted() -> None:
+    work = work_from(JOHN, sender="bob@contoso.com", route=HIDING, snapshot=CONTOSO, kind="anonymous")
+    departure = BORDER.depart(work, OWN_HOPS + OUTSIDE)
+    assert departure.block == b"Received: by mx.mailwye.example (Mailwye) with ESMTP id Q;\r\n\tx\r\n" + OUTSIDE
+    (mark,) = MARKS.read(scan(left_of(departure, b"")))
+    assert mark.removed == 1
+    assert [reason.endswith("(RemoveInternalReceivedHeaders of the organization)") for reason in departure.reasons] == [True, True]
+    assert BORDER.depart(replace(work, route=MX), OWN_HOPS + OUTSIDE).block is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "route", "snapshot", "rewritten"),
+    [
+        ("sun@example.net", REWRITING_ROUTE, CONTOSO, True),
+        ("sun@example.net", route_to(), CONTOSO, False),  # nothing asks for it, or the copy stays in the organization
+        ("bob@contoso.com", REWRITING_ROUTE, CONTOSO, False),  # not foreign
+        (None, REWRITING_ROUTE, CONTOSO, False),
+        ("sun@example.net", REWRITING_ROUTE, contoso(default=False), False),
+        ("sun@example.net", REWRITING_ROUTE, None, False),
+        (f"{'x' * 60}@example.net", REWRITING_ROUTE, CONTOSO, False),
+    ],
+)
+def test_whose_sender_is_rewritten(sender: str | None, route: Route, snapshot: Snapshot | None, rewritten: bool) -> None:
+    work = work_from(JOHN, sender=sender, route=route, snapshot=snapshot)
+    departure = BORDER.depart(work, OUTSIDE)
+    assert (departure.sender != work.lease.message.sender) == rewritten
+    if rewritten:
+        assert departure.sender is not None
+        assert REWRITING.unwrap(departure.sender, SystemClock().now()) == Unwrapped(Validity.VALID, work.lease.message.sender)
+        assert 'SenderRewritingEnabled of connector "X"' in departure.reasons[0]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["inline", "streamed"])
+async def test_the_far_side_hears_the_rewritten_sender(stored: bool) -> None:
+    work = work_from(JOHN, sender="sun@example.net", route=REWRITING_ROUTE, snapshot=CONTOSO)
+    content = OUTSIDE + b"body\r\n"
+    if stored:
+        work = replace(work, lease=replace(work.lease, content=Pieces(content, 7)))
+    async with scripted(good()) as server, courier_to(server.host(), border=BORDER) as courier:
+        (attempt,) = await courier.deliver(work)
+        assert attempt.reply.code == 250
+        assert any(line.startswith("MAIL FROM:<SRS0=") and "=example.net=sun@contoso.com>" in line for line in server.lines)
+        assert any("is rewritten to" in reason for reason in attempt.reasons)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
+from mailwye.connectors.model import ConnectorType, OutboundConnector, SmartHost
 from mailwye.connectors.selection import RouteKind
+from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.outbound import parts
@@ -69,3 +72,22 @@ def test_what_is_remembered_is_bounded() -> None:
         assert asked.call_count == 12  # it was forgotten
         splitter.split(now, lease("user0@example.net", hop="mx:example.net"))
         assert asked.call_count == 12
+
+
+def test_who_gets_it_from_a_rewritten_sender_gets_it_in_a_transaction_of_its_own() -> None:
+    own = OutboundConnector(
+        "Own",
+        connector_type=ConnectorType.ON_PREMISES,
+        recipient_domains=("*",),
+        all_accepted_domains=True,
+        use_mx_record=False,
+        smart_hosts=(SmartHost("192.0.2.10", look_up_mx=False),),
+        sender_rewriting_enabled=True,
+    )
+    now = replace(snapshot(), connectors=ConnectorTable((), (own,)))
+    works = Splitter().split(now, lease("john@contoso.com", "sun@example.net", "moon@example.org", caller="anonymous")).works
+    assert [(work.route.rewrites_sender, [one.recipient.local for one in work.lease.deliveries]) for work in works] == [
+        (False, ["john"]),
+        (True, ["sun", "moon"]),
+    ]
+    assert all(work.snapshot is now for work in works)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailwye.config.checks.findings import Findings
 from mailwye.config.installation import Installation
-from mailwye.config.schema import Organization, OutboundConnector
+from mailwye.config.schema import ConfigObject, Organization, OutboundConnector
 from mailwye.connectors.model import ConnectorType, TlsSettings
 from mailwye.directory.lookup import Directory
 
@@ -12,13 +12,27 @@ from mailwye.directory.lookup import Directory
 def check_outbound(organization: Organization, directory: Directory, installation: Installation | None, findings: Findings) -> None:
     """Each connector against itself, the accepted domains and the installation."""
     accepted = frozenset(domain.domain_name for domain in organization.accepted_domains)
+    if organization.organization.sender_rewriting_enabled and not directory.default_domain:
+        _no_default_domain(organization.organization, findings)
     for connector in organization.outbound_connectors:
+        own = connector.connector_type is ConnectorType.ON_PREMISES
+        if connector.sender_rewriting_enabled and own and not directory.default_domain:
+            _no_default_domain(connector, findings)
         _check_scope(connector, findings)
         _check_centralized(connector, directory, accepted, findings)
         _check_way(connector, directory, accepted, findings)
         _check_tls(connector, findings)
         if installation is not None:
             _check_installation(connector, installation, findings)
+
+
+def _no_default_domain(thing: ConfigObject, findings: Findings) -> None:
+    findings.warning(
+        thing,
+        "SenderRewritingEnabled",
+        "has no effect: senders are rewritten to addresses in the default domain, and there is none",
+        "Set Default true on one AcceptedDomain, whose MX record leads here",
+    )
 
 
 def _check_scope(connector: OutboundConnector, findings: Findings) -> None:

@@ -84,6 +84,7 @@ class OutboundConnector(_Connector):
     cloud_services_mail_enabled: Flag = False
     route_all_messages_via_on_premises: Flag = False
     sender_rewriting_enabled: Flag = False
+    remove_internal_received_headers: Flag = False
     test_mode: Flag = False
     validation_recipients: MailAddresses = ()
     client_certificate: Text = ""

@@ -11,7 +11,7 @@ from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
-from mailwye.config.schema.values import Name, as_list
+from mailwye.config.schema.values import Flag, Name, as_list
 
 DEFAULT_NAME = "default"
 
@@ -20,11 +20,13 @@ _List = Annotated[tuple[_T, ...], BeforeValidator(as_list)]
 
 
 class OrganizationSettings(ConfigObject):
-    """The organization's own settings."""
+    """The organization's own settings; the flags are for mail that leaves without a connector."""
 
     kind: ClassVar[str] = "Organization"
 
     name: Name = DEFAULT_NAME
+    sender_rewriting_enabled: Flag = False
+    remove_internal_received_headers: Flag = False
 
     @property
     def label(self) -> str:
