@@ -55,14 +55,14 @@ class Again(Mail):
         return self.body
 
 
-async def send_on(world: World, message: ReceivedMessage, recipient: str, *, sender: str | None = None, drop: bytes = b"") -> str:
+async def send_on(world: World, message: ReceivedMessage, *recipients: str, sender: str | None = None, drop: bytes = b"") -> str:
     """The own server sends on what it got, without the header fields that begin with `drop`; the reply that it hears."""
     end = find_header_end(message.content)
     fields = message.content[: end - 2].replace(b"\r\n\t", b"\0").split(b"\r\n")  # folded ones in one piece
     kept = b"\r\n".join(field for field in fields if not (drop and field.startswith(drop))).replace(b"\0", b"\r\n\t")
     content = b"Received: from here by mail.contoso.com; x\r\n" + kept + b"\r\n" + message.content[end:]
-    mail = Again("again", message.sender if sender is None else sender, (recipient,), content)
-    (reply,) = await world.sender("mail.contoso.com", OWN).attempt(mail, mail.recipients, "", GATEWAY, 25)
+    mail = Again("again", message.sender if sender is None else sender, recipients, content)
+    (reply, *_) = await world.sender("mail.contoso.com", OWN).attempt(mail, mail.recipients, "", GATEWAY, 25)
     return str(reply)
 
 
@@ -151,6 +151,26 @@ def test_forwarded_copies_and_posts_of_a_list_on_the_own_server_arrive(tmp_path:
         assert 'inbound connector "From our servers"' in reply
 
     World.run(23, tmp_path, story)
+
+
+def test_one_copy_that_turns_is_told_of_by_a_notice_with_both_connectors_and_the_others_arrive(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.begin(organization=RELAY.format(address=OWN, name="our servers"))
+        world.mail(SUN, ("a@contoso.com",))
+        await world.settle()
+        assert (await send_on(world, world.own.messages[-1], "a@contoso.com")).startswith("250")
+        await world.settle()
+        assert (await send_on(world, world.own.messages[-1], "a@contoso.com", "b@contoso.com")).startswith("250")
+        await world.settle()
+        assert world.own.messages[-1].recipients == ("b@contoso.com",)
+        (notice,) = world.sun.messages
+        text = b" ".join(notice.content.split())
+        assert b"5.4.14" in text
+        assert b"inbound connector 'From our servers'" in text
+        assert b"outbound connector 'To our servers'" in text
+        assert text.count(b"Final-Recipient") == 1
+
+    World.run(25, tmp_path, story)
 
 
 def test_the_internet_never_sees_the_organizations_headers(tmp_path: Path) -> None:

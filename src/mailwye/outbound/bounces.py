@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.changes import is_foreign
 from mailwye.connectors.mailflow import decide_route
 from mailwye.connectors.selection import RouteKind
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action, RecipientStatus, Report, Returned, fits_lines, render, title
 from mailwye.message.envelope import BodyType, Notify
-from mailwye.message.headers import find_header_end
+from mailwye.message.firewall import leave
+from mailwye.message.headers import find_header_end, scan
 from mailwye.outbound.settling import Ended
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewDelivery, NewMessage, Origin, QueuedMessage, Result
@@ -88,7 +90,7 @@ class Bounces:
             at=now,
             arrived_at=message.received_at,
             recipients=tuple(self._status(message, one, action) for one, action in told),
-            returned=await self._returned(message, content, failed=failed),
+            returned=await self._returned(message, content, failed=failed, outside=is_foreign(snapshot.directory, sender)),
             subject=message.subject,
             message_id=message.message_id,
             envid=message.envid,
@@ -129,8 +131,10 @@ class Bounces:
             connectors=_connectors(message, one),
         )
 
-    async def _returned(self, message: QueuedMessage, content: Content, *, failed: bool) -> Returned:
-        """RFC 3461 section 4.3: RET=FULL sends the message back with a failure, where it is not too large; else the header section."""
+    async def _returned(self, message: QueuedMessage, content: Content, *, failed: bool, outside: bool) -> Returned:
+        """RFC 3461 section 4.3: RET=FULL sends the message back with a failure, where it is not too large; else the header section.
+        `outside`: to a sender who must not see the organization's headers (SEMANTICS section 9).
+        """
         whole = failed and message.ret == "FULL" and content.size <= self._return_octets
         try:
             octets = await _start_of(content, content.size if whole else _HEADER_LIMIT)
@@ -138,6 +142,10 @@ class Bounces:
             return Returned(b"")  # to be told without it is better than not to be told
         end = find_header_end(octets)
         header = octets[: end - 2] if end >= 2 else octets
+        if outside:
+            header, told = leave(header, scan(header), crossing=False)
+            if told:
+                octets = header + (octets[end - 2 :] if end >= 2 else b"")
         if whole and header.isascii() and fits_lines(octets):
             return Returned(octets, full=True)
         return Returned(_cut(header, self._return_octets))

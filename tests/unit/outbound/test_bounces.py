@@ -11,6 +11,8 @@ from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action
 from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.headers import scan
+from mailwye.message.path_mark import PathMarks, was_taken
 from mailwye.outbound.bounces import Bounces, action_owed, is_owed
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.settling import Ended
@@ -212,3 +214,22 @@ async def test_a_loop_names_both_ways() -> None:
 )
 async def test_the_sender_reads_the_address_that_he_wrote(orcpt: str, shown: str) -> None:
     assert shown in text(await built(ended(Result.FAILED, orcpt=orcpt)))
+
+
+@pytest.mark.parametrize("ret", ["FULL", "HDRS"])
+@pytest.mark.parametrize(("sender", "seen"), [("bob@contoso.com", True), ("sun@example.net", False)])
+async def test_a_notice_to_somebody_outside_returns_no_headers_of_the_organization(ret: str, sender: str, seen: bool) -> None:
+    content = InlineContent(b"X-MS-Exchange-Organization-SCL: -1\r\n" + CONTENT)
+    notice = text(await built(ended(Result.FAILED), message=replace(MESSAGE, sender=parse_address(sender), ret=ret), content=content))
+    assert ("X-MS-Exchange-Organization-SCL" in notice) == seen
+    assert "\r\nSubject: Lunch\r\n" in notice
+    assert ("Shall we?" in notice) == (ret == "FULL")
+
+
+async def test_the_path_mark_of_a_notice_is_known_again() -> None:
+    """The queue and the header section have the same Message-ID, to which a mark is tied."""
+    notice = await built(ended(Result.FAILED))
+    marks = PathMarks(b"the secret of the test world")
+    step = marks.step("internal", "mx:example.net", "sun@example.net", notice.message_id)
+    header = scan((marks.write([step], notice.message_id) + (notice.content.inline or b"")).partition(b"\r\n\r\n")[0])
+    assert was_taken(marks.read(header), step)
