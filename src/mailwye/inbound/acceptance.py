@@ -17,7 +17,17 @@ from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Field, Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
-from mailwye.message.path_mark import HOPS, MESSAGE_ID_CHARACTERS, TAKEN_BEFORE, Mark, loop_reply, message_id_of, was_taken, way_in
+from mailwye.message.path_mark import (
+    HOPS,
+    MESSAGE_ID_CHARACTERS,
+    TAKEN_BEFORE,
+    Mark,
+    has_mark,
+    loop_reply,
+    message_id_of,
+    was_taken,
+    way_in,
+)
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
 from mailwye.queue.item import NewMessage, Receipt
@@ -57,7 +67,7 @@ class Intake:
     """
 
     __slots__ = (
-        *("_context", "_found", "_header", "_marks", "_removed", "_start", "_streaming", "_transaction", "_writer"),
+        *("_context", "_found", "_header", "_kept", "_marks", "_removed", "_start", "_streaming", "_transaction", "_writer"),
         *("at", "id", "refusal"),
     )
 
@@ -71,6 +81,7 @@ class Intake:
         self._found = _NOTHING_FOUND  # what the protocol machine found out about the content
         self._header = _NO_HEADER
         self._marks: tuple[Mark, ...] = ()
+        self._kept: tuple[int, ...] = ()  # fields of marks that the firewall lets pass
         self._removed: tuple[str, ...] = ()
         self.id = context.new_id()
         self.at = context.clock.now()
@@ -112,9 +123,7 @@ class Intake:
         if _is_trusted(transaction):
             filtered = promote(block, header)
         else:
-            kept = [mark.start for mark in self._marks]
-            kept += self._context.marks.of_others(header)
-            filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname, kept=kept)
+            filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname, kept=self._kept)
         only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
         received = received_field(
             transaction.facts,
@@ -139,11 +148,14 @@ class Intake:
             return _header_too_large(limits.header_octets)
         if len(header.fields) > limits.header_fields:
             return Reply(554, "5.6.0", f"Message header has more than {limits.header_fields} fields")
-        self._marks = marks = self._context.marks.read(header)
-        hops = header.count("Received") + sum(mark.removed for mark in marks)
+        hops = header.count("Received")
+        if has_mark(header):
+            self._marks = marks = self._context.marks.read(header)
+            self._kept = (*(mark.start for mark in marks), *self._context.marks.of_others(header))
+            hops += sum(mark.removed for mark in marks)
         if hops > limits.received_headers:  # RFC 5321 section 6.3
             return self._loop(f"more than {limits.received_headers} hops", named=bool(self._transaction.origin.connector))
-        if marks and self._took_before(message_id_of(header)):
+        if self._marks and self._took_before(message_id_of(header)):
             return self._loop(TAKEN_BEFORE, named=True)
         return None
 

@@ -149,6 +149,11 @@ def _parse(header: Header, field: Field) -> re.Match[str] | None:
     return _MARK.fullmatch(re.sub(r"[ \t]", "", header.value(field)))
 
 
+def has_mark(header: Header) -> bool:
+    """Whether there is anything to read: of most messages there is not."""
+    return FIELD_NAME in [field[0] for field in header.fields]
+
+
 def message_id_of(header: Header) -> str:
     """The first Message-ID as marks, queue and trace know it."""
     return header.get("Message-ID")[:MESSAGE_ID_CHARACTERS]
