@@ -231,20 +231,26 @@ class Session(asyncio.Protocol):
             event = connection.next_event()
             if event is None:
                 break
-            match event:
-                case StartTlsReceived():
-                    self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
-                    assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
-                    self._start_tls(self._tls_context)
-                case ConnectionEnded():
-                    self._write(connection.data_to_send())
-                    self._close()
-                case _:
-                    outcome = dialogue.handle(event)
-                    if outcome is not None:
-                        self._answer(outcome)
+            kind = type(event)
+            if kind is StartTlsReceived:
+                self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
+                assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
+                self._start_tls(self._tls_context)
+            elif kind is ConnectionEnded:
+                self._write(connection.data_to_send())
+                self._close()
+            else:
+                outcome = dialogue.handle(event)
+                if type(outcome) is Reply:
+                    connection.reply(outcome)
+                elif outcome is not None:
+                    self._answer(outcome)
         if self._phase is _DIALOGUE:
-            self._write(connection.data_to_send())
+            data = connection.data_to_send()
+            if self._tls is not None:
+                self._write(data)
+            elif data:
+                self._transport.write(data)
             if self._timer is not None and not connection.in_transfer:
                 return  # deadlines only move away, but for those of content
         self._arm()
