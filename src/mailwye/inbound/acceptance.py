@@ -15,7 +15,7 @@ from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_way
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
-from mailwye.message.headers import Field, Header, find_header_end, scan
+from mailwye.message.headers import Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
@@ -30,7 +30,7 @@ SUBJECT_CHARACTERS = 256
 MESSAGE_ID_CHARACTERS = 998
 """How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
 
-_NO_HEADER = Header(b"", [])
+_NO_HEADER = scan(b"")
 _NOTHING_FOUND = ContentEnded(0)
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
@@ -134,7 +134,7 @@ class Intake:
             return _NO_FIELD  # it would continue our own Received field
         if len(block) > limits.header_octets:
             return _header_too_large(limits.header_octets)
-        if len(header.fields) > limits.header_fields:
+        if len(header.names) > limits.header_fields:
             return Reply(554, "5.6.0", f"Message header has more than {limits.header_fields} fields")
         if header.count("Received") > limits.received_headers:
             return _LOOP  # RFC 5321 section 6.3
@@ -186,9 +186,8 @@ class Intake:
     def _message(self) -> NewMessage:
         transaction = self._transaction
         mail = transaction.mail
-        # One pass instead of one per name: the first field of each name, as Header.get finds it.
-        first = {field[0]: field for field in reversed(self._header.fields)}
-        message_id = _value(self._header, first, b"message-id")
+        header = self._header
+        message_id = header.get("Message-ID")
         if not message_id and transaction.facts.listener_kind != "mx":
             message_id = self._own_message_id()
         return NewMessage(
@@ -204,8 +203,8 @@ class Intake:
             ret=mail.ret,
             envid=mail.envid,
             message_id=message_id[:MESSAGE_ID_CHARACTERS],
-            subject=decode_words(_value(self._header, first, b"subject"), SUBJECT_CHARACTERS),
-            auto_submitted=is_auto_submitted(_value(self._header, first, b"auto-submitted")),
+            subject=decode_words(header.get("Subject"), SUBJECT_CHARACTERS),
+            auto_submitted=is_auto_submitted(header.get("Auto-Submitted")),
             requires_8bit=self._found.eight_bit,
             plain=self._found.plain,
         )
@@ -228,11 +227,6 @@ def _header_too_large(limit: int) -> Reply:
 def is_auto_submitted(value: str) -> bool:
     """True where the Auto-Submitted field says that a program sent the message (RFC 3834 section 5): it causes no DSN of ours."""
     return bool(value) and value.partition(";")[0].strip().lower() != "no"
-
-
-def _value(header: Header, first: dict[bytes, Field], name: bytes) -> str:
-    field = first.get(name)
-    return header.value(field) if field is not None else ""
 
 
 def _is_trusted(transaction: Transaction) -> bool:
