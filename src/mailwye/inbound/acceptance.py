@@ -12,7 +12,7 @@ from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
-from mailwye.inbound.recording import record_expansion, record_receipt, record_way
+from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Header, find_header_end, scan
@@ -194,7 +194,7 @@ class Intake:
             id=self.id,
             received_at=self.at,
             sender=mail.sender,
-            deliveries=tuple(copy.delivery for copy in transaction.copies.values()),
+            deliveries=tuple([copy.delivery for copy in transaction.copies.values()]),
             content=self._writer.finish(),
             origin=transaction.origin,
             config_version=transaction.snapshot.version,
@@ -216,8 +216,7 @@ class Intake:
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)
-        for copy in transaction.copies.values():
-            record_way(self._context, message, copy.delivery.recipient, copy.connector, copy.reasons, copy.data)
+        record_ways(self._context, message, [copy.way for copy in transaction.copies.values()])
 
 
 def _header_too_large(limit: int) -> Reply:

@@ -11,7 +11,7 @@ from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, decide_recipient, decide_sender
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.recording import record_refusal
+from mailwye.inbound.recording import Way, record_refusal
 from mailwye.message.envelope import Notify
 from mailwye.message.facts import SessionFacts
 from mailwye.queue.item import NewDelivery, Origin
@@ -36,18 +36,18 @@ class FinalCopy:
 
     key: str
     delivery: NewDelivery
-    connector: str
-    reasons: tuple[str, ...]
-    data: dict[str, str]
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRecipient:
-    """What was decided about one forward-path. `key` of its address; `copies` without DSN options."""
+    """What was decided about one forward-path. `key` of its address; `copies` without DSN options; `accepted`: `reply` is 250."""
 
     key: str
     decision: RecipientDecision
     copies: tuple[FinalCopy, ...]
+    reply: Reply
+    accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,41 +78,40 @@ class Transaction:
 
     def add(self, event: RcptReceived, context: InboundContext) -> Reply:
         """Decide on one recipient. A repeated one is accepted again and taken once."""
-        recipient = self._postmaster(event.recipient, context.hostname)
-        again = self.accepted.get(recipient.key)
-        if again is not None:
-            return again.decision.reply
+        recipient = event.recipient
+        if recipient.domain == context.hostname:
+            recipient = self._postmaster(recipient, context.hostname)
         known = self._memory.recipient(self, recipient)
-        decision = known.decision
-        reply = decision.reply
-        if reply.is_success and not known.copies:
-            reply = _NO_MEMBERS
-        if not reply.is_success:
-            self.refused(context, reply, decision.reasons, recipient=str(event.recipient))
-            return reply
+        again = self.accepted.get(known.key)
+        if again is not None:
+            return again.reply
+        if not known.accepted:
+            self.refused(context, known.reply, known.decision.reasons, recipient=str(event.recipient))
+            return known.reply
         self.accepted[known.key] = known
-        self._add_copies(event, known)
-        return reply
+        if event.notify or event.orcpt:
+            self._add_copies_with_options(event, known)
+        else:
+            for copy in known.copies:
+                self.copies.setdefault(copy.key, copy)
+        return known.reply
 
     def _postmaster(self, recipient: Address, hostname: str) -> Address:
         """`<Postmaster>` came as the postmaster at our host name, which need not be an accepted domain: his mail goes to the one of the
         default domain (RFC 5321 section 4.5.1).
         """
         directory = self.snapshot.directory
-        if recipient.domain != hostname or recipient.local.lower() != "postmaster" or directory.accepted_domain(hostname) is not None:
+        if recipient.local.lower() != "postmaster" or directory.accepted_domain(hostname) is not None:
             return recipient
         return Address("postmaster", directory.default_domain) if directory.default_domain else recipient
 
-    def _add_copies(self, event: RcptReceived, known: KnownRecipient) -> None:
+    def _add_copies_with_options(self, event: RcptReceived, known: KnownRecipient) -> None:
         # RFC 3461 section 5.2.7: ORCPT and NOTIFY go along to what an alias stands for. A final recipient that is reached twice
         # gets one copy, with the options of the first way to him.
-        optioned = event.notify or event.orcpt
         for copy in known.copies:
-            if copy.key in self.copies:
-                continue
-            if optioned:
-                copy = replace(copy, delivery=replace(copy.delivery, notify=_notify(event.notify), orcpt=event.orcpt))
-            self.copies[copy.key] = copy
+            if copy.key not in self.copies:
+                delivery = replace(copy.delivery, notify=_notify(event.notify), orcpt=event.orcpt)
+                self.copies[copy.key] = replace(copy, delivery=delivery)
 
     def refused(
         self, context: InboundContext, reply: Reply | None, reasons: tuple[str, ...], *, recipient: str = "", message: str = ""
@@ -134,7 +133,7 @@ class DecisionMemory:
         self._snapshot: Snapshot | None = None
         self._sender: Address | None = None
         self._known: KnownSender | None = None
-        self._recipients: dict[Address, KnownRecipient] = {}
+        self._recipients: dict[tuple[str, str], KnownRecipient] = {}  # hashed without a call into Python, which an Address is not
 
     def sender(self, snapshot: Snapshot, facts: SessionFacts, sender: Address | None) -> KnownSender:
         """`decide_sender`, asked once."""
@@ -148,15 +147,20 @@ class DecisionMemory:
 
     def recipient(self, transaction: Transaction, recipient: Address) -> KnownRecipient:
         """`decide_recipient`, asked once. `transaction` was opened with this memory's last sender."""
-        known = self._recipients.get(recipient)
+        parts = (recipient.local, recipient.domain)
+        known = self._recipients.get(parts)
         if known is None:
             snapshot = transaction.snapshot
             decision = decide_recipient(
                 snapshot.directory, snapshot.connectors, transaction.facts, transaction.caller, transaction.mail.sender, recipient
             )
-            known = KnownRecipient(recipient.key, decision, _copies(recipient, decision))
+            copies = _copies(recipient, decision)
+            reply = decision.reply
+            if reply.is_success and not copies:
+                reply = _NO_MEMBERS
+            known = KnownRecipient(recipient.key, decision, copies, reply, reply.is_success)
             if len(self._recipients) < REMEMBERED_RECIPIENTS and len(known.copies) <= REMEMBERED_RECIPIENTS:  # no large groups
-                self._recipients[recipient] = known
+                self._recipients[parts] = known
         return known
 
 
@@ -183,12 +187,17 @@ def _copies(recipient: Address, decision: RecipientDecision) -> tuple[FinalCopy,
     return tuple(
         FinalCopy(
             resolved.address.key,
-            NewDelivery(resolved.address, recipient, route.next_hop),
-            route.connector,
-            tuple(dict.fromkeys((*decision.reasons, *route.reasons))),  # both know what the recipient is: say it once
-            {"original": original, "next_hop": route.next_hop},
+            NewDelivery(resolved.address, recipient, next_hop),
+            Way(
+                str(resolved.address),
+                route.connector,
+                tuple(dict.fromkeys((*decision.reasons, *route.reasons))),  # both know what the recipient is: say it once
+                {"original": original, "next_hop": next_hop},
+            ),
         )
-        for resolved, route in zip(decision.resolution.recipients, decision.routes, strict=True)
+        for resolved, route, next_hop in zip(
+            decision.resolution.recipients, decision.routes, [route.next_hop for route in decision.routes], strict=True
+        )
     )
 
 
