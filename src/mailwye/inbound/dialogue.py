@@ -14,7 +14,7 @@ from typing import Any
 from mailwye.inbound.acceptance import Intake, accepted, go_ahead, not_accepted
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.recipients import DecisionMemory, Transaction, open_transaction
+from mailwye.inbound.recipients import LastSender, Transaction, open_transaction
 from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewMessage, Receipt
@@ -58,11 +58,11 @@ Outcome = Reply | Wait | None
 class Dialogue:
     """The state of one session above the protocol: who the peer is, the transaction under way and its content."""
 
-    __slots__ = ("_context", "_intake", "_memory", "_transaction", "facts")
+    __slots__ = ("_context", "_intake", "_last", "_transaction", "facts")
 
     def __init__(self, context: InboundContext, facts: SessionFacts) -> None:
         self._context = context
-        self._memory = DecisionMemory()
+        self._last = LastSender()
         self._transaction: Transaction | None = None
         self._intake: Intake | None = None
         self.facts = facts
@@ -86,7 +86,7 @@ class Dialogue:
         self._transaction = None
 
     def _mail(self, event: MailReceived) -> Reply:
-        self._transaction, reply = open_transaction(self._context, self.facts, event, self._memory)
+        self._transaction, reply = open_transaction(self._context, self.facts, event, self._last)
         return reply
 
     def _rcpt(self, event: RcptReceived) -> Reply:

@@ -10,24 +10,14 @@ from collections.abc import Iterable
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
+from mailwye.inbound.decisions import Way
 from mailwye.message.facts import SessionFacts
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
-from mailwye.value import dataclass
 
 _ROUTE = EventKind.ROUTE  # bound once, see inbound/session.py
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What the trace tells about the way of one final recipient. `data`: facts by name; nobody changes them."""
-
-    recipient: str
-    connector: str
-    reasons: tuple[str, ...]
-    data: dict[str, str]
 
 
 def record_refusal(

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from mailwye.connectors.matching import canonical_address
@@ -28,6 +28,7 @@ CLOSING_TIME = 10.0
 
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
 
+_canonical = lru_cache(maxsize=4096)(canonical_address)  # the same few servers connect again and again
 _SUBMISSION_KINDS = frozenset({"submission", "submissions"})
 
 
@@ -98,7 +99,7 @@ class Session(asyncio.Protocol):
             self._phase = Phase.CLOSING
             self._transport.abort()
         else:
-            self.begin(self._transport, canonical_address(peer[0]), peer[1], proxied=False)
+            self.begin(self._transport, _canonical(peer[0]), peer[1], proxied=False)
 
     def begin(self, transport: asyncio.Transport, address: str, port: int, *, proxied: bool) -> None:
         """The peer's canonical address is known, from the connection or from a PROXY header: admit him or not, and greet."""
