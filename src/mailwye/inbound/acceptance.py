@@ -30,6 +30,7 @@ SUBJECT_CHARACTERS = 256
 MESSAGE_ID_CHARACTERS = 998
 """How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
 
+_BODIES = {body.value: body for body in BodyType}
 _NO_HEADER = scan(b"")
 _NOTHING_FOUND = ContentEnded(0)
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
@@ -112,14 +113,14 @@ class Intake:
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
-        only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
+        only = next(iter(transaction.accepted.values())).resolved if len(transaction.accepted) == 1 else ""
         received = received_field(
             transaction.facts,
             hostname=self._context.hostname,
             queue_id=self.id,
             at=self.at,
             # Several: naming one would tell the others of him. Beyond ASCII: a hop without SMTPUTF8 could not take our own line.
-            recipient=str(only) if only is not None and only.is_ascii else "",
+            recipient=only if only.isascii() else "",
             smtputf8=transaction.mail.smtputf8,
         )
         return self._writer.write(b"".join((received, self._missing_fields(header), filtered, body)))
@@ -198,7 +199,7 @@ class Intake:
             content=self._writer.finish(),
             origin=transaction.origin,
             config_version=transaction.snapshot.version,
-            body=BodyType(mail.body),
+            body=_BODIES[mail.body],
             smtputf8=mail.smtputf8,
             ret=mail.ret,
             envid=mail.envid,
@@ -235,8 +236,8 @@ def _is_trusted(transaction: Transaction) -> bool:
     caller = transaction.caller
     connector = caller.connector
     return (
-        caller.kind is CallerKind.CONNECTOR
-        and connector is not None
+        connector is not None
+        and caller.kind is CallerKind.CONNECTOR
         and connector.connector_type is ConnectorType.ON_PREMISES
         and connector.cloud_services_mail_enabled
         and transaction.facts.tls is not None

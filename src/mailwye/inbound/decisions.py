@@ -47,9 +47,12 @@ class FinalCopy:
 
 @dataclass(frozen=True, slots=True)
 class KnownRecipient:
-    """What was decided about one forward-path. `key` of its address; `copies` without DSN options; `accepted`: `reply` is 250."""
+    """What was decided about one forward-path. `key` of its address; `resolved`: the address that it stands for; `copies` without DSN
+    options; `accepted`: `reply` is 250.
+    """
 
     key: str
+    resolved: str
     decision: RecipientDecision
     copies: tuple[FinalCopy, ...]
     reply: Reply
@@ -80,7 +83,7 @@ class KnownSender:
         reply = decision.reply
         if reply.is_success and not copies:
             reply = _NO_MEMBERS
-        known = KnownRecipient(recipient.key, decision, copies, reply, reply.is_success)
+        known = KnownRecipient(recipient.key, str(decision.resolution.address), decision, copies, reply, reply.is_success)
         if len(copies) <= LARGEST_GROUP:
             if len(self._recipients) >= REMEMBERED_RECIPIENTS:
                 self._recipients.clear()

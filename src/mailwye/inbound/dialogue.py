@@ -99,7 +99,7 @@ class Dialogue:
 
     def _hello(self, event: HelloReceived) -> None:
         if event.name != self.facts.hello or event.esmtp != self.facts.esmtp:
-            self.facts = replace(self.facts, hello=event.name, esmtp=event.esmtp)
+            self.facts = self.facts.greeted(event.name, esmtp=event.esmtp)
 
     def _start_content(self, event: DataStarted) -> Reply:
         assert self._transaction is not None, "the machine takes content only after an accepted recipient"

@@ -107,10 +107,11 @@ class Session(asyncio.Protocol):
         self._address = address
         self._settings.opened(self)
         context, listener = self._context, self._settings.listener
+        implicit_tls = self._settings.implicit_tls
         self._tls_context = context.tls.current
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
-        self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
+        self._connection = ServerConnection(config, now=now, tls_active=implicit_tls)
         self._session_id = context.new_id()
         facts = SessionFacts(
             session_id=self._session_id,
@@ -122,7 +123,7 @@ class Session(asyncio.Protocol):
         )
         self._dialogue = Dialogue(context, facts)
         refusal = self._refusal(now)
-        if self._settings.implicit_tls:
+        if implicit_tls:
             if refusal is not None or self._tls_context is None:
                 self._close()  # nothing can be said before the handshake
             else:
@@ -259,7 +260,8 @@ class Session(asyncio.Protocol):
     def _answer(self, outcome: Reply | Wait | None, now: float | None = None) -> None:
         """Give the machine its answer, or begin to wait for it. `now`: the time where that has moved on since the octets came."""
         while isinstance(outcome, Wait):
-            future = asyncio.ensure_future(outcome.awaitable)
+            awaitable = outcome.awaitable
+            future = awaitable if isinstance(awaitable, asyncio.Future) else asyncio.ensure_future(awaitable)
             if not future.done():
                 self._waiting = future
                 future.add_done_callback(partial(self._resume, outcome.then))

@@ -57,6 +57,12 @@ def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool)
 
 
 @lru_cache(maxsize=64)
+def greeting(hostname: str) -> bytes:
+    """The octets of the 220 greeting (RFC 5321 section 4.2)."""
+    return f"220 {hostname} ESMTP Mailwye\r\n".encode("ascii")
+
+
+@lru_cache(maxsize=64)
 def helo_reply(hostname: str) -> bytes:
     """The octets of the reply to HELO."""
     return Reply(250, "", hostname).encode()
