@@ -107,23 +107,15 @@ class Session(asyncio.Protocol):
         self._address = address
         self._settings.opened(self)
         context, listener = self._context, self._settings.listener
-        implicit_tls = self._settings.implicit_tls
         self._tls_context = context.tls.current
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
-        self._connection = ServerConnection(config, now=now, tls_active=implicit_tls)
+        self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
         self._session_id = context.new_id()
-        facts = SessionFacts(
-            session_id=self._session_id,
-            listener=listener.name,
-            listener_kind=listener.kind,
-            peer_address=self._address,
-            peer_port=port,
-            proxied=proxied,
-        )
+        facts = SessionFacts(self._session_id, listener.name, listener.kind, address, port, proxied=proxied)
         self._dialogue = Dialogue(context, facts)
         refusal = self._refusal(now)
-        if implicit_tls:
+        if self._settings.implicit_tls:
             if refusal is not None or self._tls_context is None:
                 self._close()  # nothing can be said before the handshake
             else:
