@@ -67,6 +67,7 @@ class SmtpSession(asyncio.Protocol):
         self._client = ClientConnection(settings.client, now=clock.monotonic(), peer=self.host_text)
         self._transport: asyncio.Transport | None = None
         self._tls: TlsLayer | None = None
+        self._offered = Extensions()
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
         self._timer: asyncio.TimerHandle | None = None
@@ -129,7 +130,7 @@ class SmtpSession(asyncio.Protocol):
         ticket.session = self
         self._tickets.append(ticket)
         work = ticket.work
-        message, content, offered = work.lease.message, work.lease.content.inline, self._client.extensions
+        message, content, offered = work.lease.message, work.lease.content.inline, self._offered
         try:
             plain = fits_as_it_is(message, content, offered) if content is not None else None
             if plain is not None and not 0 < offered.size < message.size:
@@ -197,6 +198,7 @@ class SmtpSession(asyncio.Protocol):
             self._become_usable()
 
     def _become_usable(self) -> None:
+        self._offered = self._client.extensions
         self._idle_since = self._clock.monotonic()
         if not self.opened.done():
             self.opened.set_result(None)
@@ -248,7 +250,7 @@ class SmtpSession(asyncio.Protocol):
             self._return(ticket)
             return
         if not ticket.done():  # not cancelled meanwhile
-            ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._client.extensions.dsn)
+            ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._offered.dsn)
         self._idle_since = self._clock.monotonic()
         self._owner.session_free(self)
 
@@ -265,7 +267,7 @@ class SmtpSession(asyncio.Protocol):
     async def _deliver_with_care(self, ticket: Ticket) -> None:
         """For content that is streamed or re-encoded, and for what this hop cannot take at all."""
         try:
-            prepared = await prepare(ticket.work, self._client.extensions, self.host_text)
+            prepared = await prepare(ticket.work, self._offered, self.host_text)
         except (QueueError, OSError) as error:
             self._turn_away(ticket, Stage.MAIL, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), ())
             return
