@@ -162,13 +162,14 @@ class SmtpSession(asyncio.Protocol):
 
     def _handle_events(self) -> None:
         while (event := self._client.next_event()) is not None:
-            self._handle(event)
+            if isinstance(event, TransactionEnded):  # almost all of them
+                self._finish_ticket(event)
+            else:
+                self._handle(event)
         self._flush()
 
     def _handle(self, event: ClientEvent) -> None:
         match event:
-            case TransactionEnded():
-                self._finish_ticket(event)
             case ContentRequested():
                 self._content_wanted.set()
             case ServerReady(extensions):

@@ -47,12 +47,14 @@ class Transaction:
 
     def decide(self, awaited: Awaited, reply: Reply) -> None:
         """`reply` decides every recipient that is still open."""
-        outcome = RecipientOutcome(awaited, reply)
-        self.outcomes = [known or outcome for known in self.outcomes]
+        outcome, outcomes = RecipientOutcome(awaited, reply), self.outcomes
+        for index, known in enumerate(outcomes):
+            if known is None:
+                outcomes[index] = outcome
 
     def ended(self) -> TransactionEnded:
         """The event; every recipient is decided."""
-        return TransactionEnded(tuple([outcome for outcome in self.outcomes if outcome is not None]), self.replied)
+        return TransactionEnded(tuple(filter(None, self.outcomes)), self.replied)
 
 
 class Channel:
@@ -101,8 +103,7 @@ class Transactions:
         transaction = Transaction(request, chunking=chunking, complete=burst, hurried=hurried)
         commands = [mail_command(request, offered)]
         if offered.pipelining:
-            for recipient in request.recipients:
-                commands.append(rcpt_command(recipient, offered))
+            commands += [rcpt_command(recipient, offered) for recipient in request.recipients]
             if not chunking:
                 commands.append("DATA")
         encoded = encode_commands("\r\n".join(commands) + "\r\n", len(commands))
