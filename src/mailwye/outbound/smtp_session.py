@@ -245,8 +245,7 @@ class SmtpSession(asyncio.Protocol):
         ticket.session = None
         reused = self.messages > 0
         self.messages += 1
-        first = event.outcomes[0].reply
-        if not event.replied and reused and not ticket.retried and not ticket.done() and first.enhanced != "4.4.315":
+        if not event.replied and reused and not ticket.retried and not ticket.done() and event.outcomes[0].reply.enhanced != "4.4.315":
             # The kept connection had ended (idle limit or message limit of the peer) before anything was said about this message.
             self._return(ticket)
             return
@@ -325,8 +324,7 @@ class SmtpSession(asyncio.Protocol):
     def _start_handshake(self) -> None:
         context = self._settings.tls_context
         assert context is not None
-        name = self._host.name
-        self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
+        self._tls = TlsLayer(context, server_name="" if self._host.name == self._host.address else self._host.name)
         self._tls.start()
         self._send_encrypted(self._tls)
 
