@@ -85,7 +85,7 @@ class Committer:
         order: Sequence[str],
         closing: Callable[[], Statement | None],
         failed: Callable[[Exception], None],
-        checkpoint_pages: int,
+        checkpoint_pages: Callable[[], int],
         runner: Callable[[], CommitRunner] = CommitThread,
     ) -> None:
         self._connect = connect
@@ -230,7 +230,7 @@ class Committer:
             for part in (lasting, tentative):
                 for operation in part.operations:
                     operation.committed()
-            if self._written_pages() >= self._checkpoint_pages:
+            if self._written_pages() >= self._checkpoint_pages():
                 self._under_way = (_Part(), _Part())
                 self._runner.submit(self._checkpoint)
         else:
