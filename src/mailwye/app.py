@@ -13,6 +13,7 @@ from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.context import ActiveTls, InboundContext
+from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
 from mailwye.message.ids import queue_id
@@ -151,7 +152,7 @@ class Worker:
             new_id=new_id,
             admission=admission,
             marks=self._marks,
-            rewriting=self._rewriting,
+            decisions=Decisions(lambda address: self._rewriting.unwrap(address, self.clock.now())),
             tls=self.tls,
             authenticator=self._login,
         )

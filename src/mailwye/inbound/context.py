@@ -9,8 +9,8 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
+from mailwye.inbound.decisions import Decisions
 from mailwye.message.path_mark import PathMarks
-from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import ServerTlsContext
@@ -27,7 +27,7 @@ class ActiveTls:
 @dataclass(frozen=True, slots=True)
 class InboundContext:
     """Collaborators of all listeners of one worker. `new_id` makes queue ids and session ids (message/ids.py); `marks` reads the path marks
-    of this installation, `rewriting` knows the senders that it rewrote.
+    of this installation.
     """
 
     hostname: str
@@ -39,6 +39,6 @@ class InboundContext:
     new_id: Callable[[], str]
     admission: Admission
     marks: PathMarks
-    rewriting: SenderRewriting
     tls: ActiveTls = field(default_factory=ActiveTls)
     authenticator: Authenticator | None = None
+    decisions: Decisions = field(default_factory=Decisions)

@@ -42,7 +42,9 @@ def filter_header(
     """
     if trusted:
         return block, ()
-    doomed = [field for field in header.fields if field[0].startswith(_SUSPECTS) and _is_forbidden(field, header, hostname)]
+    if not [name for name in header.names if name.startswith(_SUSPECTS)]:
+        return block, ()
+    doomed = [field for field in header.fields if _is_forbidden(field, header, hostname)]
     if kept:
         doomed = [field for field in doomed if field.start not in kept]
     if not doomed:
@@ -98,7 +100,7 @@ def _written(block: bytes, fields: list[Field]) -> str:
 
 
 def _cross(block: bytes, header: Header, source: bytes, target: bytes, written: bytes) -> bytes:
-    crossing = {field.name[len(source) :] for field in header.fields if field.name.startswith(source)}
+    crossing = {name[len(source) :] for name in header.names if name.startswith(source)}
     if not crossing:
         return block
 

@@ -99,9 +99,9 @@ class PathMarks:
 
     def read(self, header: Header) -> tuple[Mark, ...]:
         """The authentic marks of a header section, topmost (newest) first. Forged ones, and those of other messages, are nothing."""
-        fields = [field for field in header.fields if field[0] == FIELD_NAME]
-        if not fields:
+        if not has_mark(header):
             return ()
+        fields = [field for field in header.fields if field[0] == FIELD_NAME]
         message_id = message_id_of(header)
         resent = next((field.start for field in header.fields if field[0].startswith(b"resent-")), len(header.block))
         found = (self._read(header, field, message_id, resent) for field in fields[:MARKS_READ])
@@ -151,7 +151,7 @@ def _parse(header: Header, field: Field) -> re.Match[str] | None:
 
 def has_mark(header: Header) -> bool:
     """Whether there is anything to read: of most messages there is not."""
-    return FIELD_NAME in [field[0] for field in header.fields]
+    return FIELD_NAME in header.names
 
 
 def message_id_of(header: Header) -> str:

@@ -27,7 +27,7 @@ def without_internal_hops(
     Our own line, the first one, stays too, so that a message can be traced back to the queue, but does not name the own host before us.
     `is_own`: does this canonical address belong to the own network? `came_from_inside`: a connector or a login says that our peer was own.
     """
-    lines = [field for field in header.fields if field[0] == b"received"]
+    lines = [field for field in header.fields if field.name == b"received"]
     if not lines or not (came_from_inside or _is_internal(header.value(lines[0]), is_own)):
         return block, 0, ()
     doomed: list[Field] = []
@@ -38,7 +38,7 @@ def without_internal_hops(
     ours = _OWN_LINE.match(header.raw(lines[0]))
 
     def rewrite(field: Field) -> bytes | None:
-        if ours is not None and field is lines[0]:
+        if ours is not None and field == lines[0]:
             return b"Received: by " + header.raw(field)[ours.end() :]
         return b"" if field in doomed else None
 

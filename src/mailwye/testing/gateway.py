@@ -21,6 +21,7 @@ from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
+from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import Listener
 from mailwye.message.ids import queue_id
 from mailwye.message.path_mark import PathMarks
@@ -97,7 +98,7 @@ class _Life:
             new_id=new_id,
             admission=Admission(settings.limits, lambda address: names_own_server(snapshot, address), gateway.alerts.append),
             marks=gateway.marks,
-            rewriting=gateway.rewriting,
+            decisions=Decisions(lambda address: gateway.rewriting.unwrap(address, clock.now())),
             tls=ActiveTls(settings.tls),
             authenticator=Passwords(settings.passwords),
         )

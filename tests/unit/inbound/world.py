@@ -18,6 +18,7 @@ from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, Recipien
 from mailwye.inbound.admission import Admission, names_own_server
 from mailwye.inbound.authenticator import Authenticator, Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
+from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import Listener
 from mailwye.message.path_mark import PathMarks
 from mailwye.message.sender_rewriting import SenderRewriting
@@ -240,7 +241,7 @@ class World:
             new_id=lambda: f"ID{next(numbers):06d}",
             admission=Admission(self.limits, partial(names_own_server, active), self.alerts.append),
             marks=MARKS,
-            rewriting=REWRITING,
+            decisions=Decisions(lambda address: REWRITING.unwrap(address, LoopClock().now())),
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
         )
