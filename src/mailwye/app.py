@@ -42,7 +42,10 @@ def server_tls(installation: Installation) -> ServerTlsContext | None:
     if tls.certificate is None or tls.private_key is None:
         return None
     return ServerTlsContext(
-        certificate=str(tls.certificate), private_key=str(tls.private_key), trusted_authorities=tuple(map(str, tls.trusted_authorities))
+        certificate=str(tls.certificate),
+        private_key=str(tls.private_key),
+        trusted_authorities=tuple(map(str, tls.trusted_authorities)),
+        authorities={name: tuple(map(str, files)) for name, files in tls.authorities.items()},
     )
 
 

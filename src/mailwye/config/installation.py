@@ -31,6 +31,7 @@ class TlsFileSettings:
     private_key: Path | None = None
     trusted_authorities: tuple[Path, ...] = ()
     client_certificates: dict[str, tuple[Path, Path]] = field(default_factory=dict)  # name → (certificate, key)
+    authorities: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # name → files; for connectors that name it
 
 
 @dataclass(frozen=True, slots=True)

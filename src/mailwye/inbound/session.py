@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import fields
 from enum import Enum
 from functools import partial
 from typing import Any, cast
@@ -17,8 +16,9 @@ from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
 from mailwye.inbound.recording import record_broken_session
 from mailwye.inbound.session_settings import SessionSettings
-from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
-from mailwye.runtime.tls import PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
+from mailwye.inbound.tls_facts import tls_facts
+from mailwye.message.facts import SessionFacts
+from mailwye.runtime.tls import ServerTlsContext, TlsError, TlsLayer
 from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.server import ServerConnection
@@ -205,7 +205,7 @@ class Session(asyncio.Protocol):
             return
         now = self._context.clock.monotonic()
         self._phase = Phase.DIALOGUE
-        dialogue.tls_established(_tls_facts(tls))
+        dialogue.tls_established(tls_facts(tls))
         if self._settings.implicit_tls:
             self._connection.greet()
         else:
@@ -388,12 +388,3 @@ class Session(asyncio.Protocol):
         if self._dialogue is not None:
             self._dialogue.abandon()
         self._settings.closed(self)
-
-
-def _tls_facts(tls: TlsLayer) -> TlsFacts:
-    presented = tls.peer_certificate
-    return TlsFacts(tls.version, tls.cipher, tls.bits, _peer_certificate(presented) if presented is not None else None)
-
-
-def _peer_certificate(presented: PresentedCertificate) -> PeerCertificate:
-    return PeerCertificate(**{field.name: getattr(presented, field.name) for field in fields(PeerCertificate)})

@@ -4,11 +4,14 @@ and the verdict on a presented chain in words.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -51,7 +54,9 @@ class TlsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PresentedCertificate:
-    """What the peer presented. Times in Unix seconds; `names` as message/facts.PeerCertificate has them."""
+    """What the peer presented, field by field as message/facts.PeerCertificate has it; `issuers` and `verdicts` are not among them
+    (TlsLayer.issuers and TlsLayer.judgements). Times in Unix seconds.
+    """
 
     subject: str
     issuer: str
@@ -61,6 +66,8 @@ class PresentedCertificate:
     fingerprint: str
     trusted: bool
     trust_reason: str
+    public_key: str = ""
+    path: tuple[str, ...] = ()
 
 
 class ChainVerdict:
@@ -81,7 +88,7 @@ class ChainVerdict:
             if depth > self._anchor_depth:
                 self._anchor, self._anchor_depth = certificate, depth
         elif not (error == INVALID_PURPOSE and _is_for_servers(certificate)):
-            self._add_fault(_fault_in_words(error, depth, certificate))
+            self._add_fault(fault_in_words(error, depth, certificate))
 
     def _add_fault(self, words: str) -> None:
         if words not in self._faults and len(self._faults) < CHAIN_ERRORS_LIMIT:
@@ -102,7 +109,8 @@ class ChainVerdict:
         return f"chain to the trusted authority {subject_text(self._anchor.subject)}"
 
 
-def _fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> str:
+def fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> str:
+    """OpenSSL's verification `error` at `depth` (0: the leaf), for people."""
     whose = "" if depth == 0 else f"authority {subject_text(certificate.subject)}: "
     match error:
         case 9:
@@ -130,8 +138,17 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
     return ExtendedKeyUsageOID.SERVER_AUTH in usage
 
 
-def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCertificate:
-    """The peer's leaf with the verdict on its chain."""
+def public_key_digest(certificate: x509.Certificate) -> str:
+    """SHA-256 of the public key (SubjectPublicKeyInfo) in hex: what a pin names, as in RFC 7469 section 2.4. "" where it is unreadable."""
+    try:
+        key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return ""  # a kind of key that nobody knows: no pin names it
+    return hashlib.sha256(key).hexdigest()
+
+
+def present(certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence[x509.Certificate] = ()) -> PresentedCertificate:
+    """The peer's leaf with the verdict on its chain. `path`: the verified one."""
     return PresentedCertificate(
         subject=subject_text(certificate.subject),
         issuer=subject_text(certificate.issuer),
@@ -141,6 +158,8 @@ def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCe
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         trusted=verdict.trusted,
         trust_reason=verdict.reason,
+        public_key=public_key_digest(certificate),
+        path=tuple(map(public_key_digest, path)) if verdict.trusted else (),
     )
 
 

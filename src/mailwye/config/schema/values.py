@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -115,6 +117,26 @@ def read_certificate_name(value: object) -> str:
     return pattern
 
 
+def read_certificate_pin(value: object) -> str:
+    """SHA-256 of a public key (SubjectPublicKeyInfo) → 64 hexadecimal digits. Taken as hex, with or without colons, or as base64 (44
+    characters, also as curl's `sha256//…`).
+    """
+    text = _text(value)
+    digits = text.replace(":", "").lower()
+    if re.fullmatch("[0-9a-f]{64}", digits):
+        return digits
+    try:
+        digest = base64.b64decode(re.sub("^sha256/{1,2}", "", text), validate=True)
+    except (binascii.Error, ValueError):
+        digest = b""
+    if len(digest) != 32:
+        raise fault(
+            f"{shown(text)} is no SHA-256 of a public key",
+            "Write 64 hexadecimal digits or 44 characters of base64; `mailwye certificates` and `mailwye trace show` print them",
+        )
+    return digest.hex()
+
+
 def _canonical(text: str) -> str:
     try:
         return parse_domain(text)
@@ -206,6 +228,9 @@ def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
 DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
+CertificatePin = Annotated[str, PlainValidator(read_certificate_pin), WithJsonSchema({"type": "string"})]
+CertificatePins = Annotated[tuple[CertificatePin, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
 MailAddresses = Annotated[
     tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, lambda address: address.key))
 ]
