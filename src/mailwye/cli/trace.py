@@ -126,7 +126,9 @@ def _print_event(event: dict[str, Any]) -> None:
         click.echo(escaped(f"    reply: {event['reply']}"))
     for reason in event["reasons"]:
         click.echo(escaped(f"    {reason}"))
+    from mailwye.trace.presented import FACTS
+
     for name, value in event["data"].items():
-        if value:
+        if value and name != FACTS:
             click.echo(escaped(f"    {name}: {value}"))
     click.echo(escaped(f"    session {event['session']}, configuration version {event['config_version']}"))

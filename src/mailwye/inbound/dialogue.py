@@ -15,6 +15,7 @@ from mailwye.inbound.acceptance import Intake, accepted, go_ahead, not_accepted
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import DecisionMemory, Transaction, open_transaction
+from mailwye.inbound.recording import record_certificate
 from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewMessage, Receipt
@@ -98,6 +99,7 @@ class Dialogue:
         """Everything that was learnt in the clear is forgotten (RFC 3207 section 4.2); the certificate is the new handshake's (C5)."""
         self.abandon()
         self.facts = replace(self.facts, tls=tls, hello="", esmtp=False, authenticated="")
+        record_certificate(self._context, self.facts)
 
     def abandon(self) -> None:
         """The transaction ended without acceptance. What was already handed to the queue goes on."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
-from mailwye.message.facts import SessionFacts
+from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
+from mailwye.trace.presented import certificate_data
 
 
 def record_refusal(
@@ -113,6 +114,33 @@ def record_broken_session(context: InboundContext, session: str, peer_address: s
     )
 
 
+def record_certificate(context: InboundContext, facts: SessionFacts) -> None:
+    """The peer presented a certificate: the whole chain with every verdict, once for the session, so that `explain --session` can think
+    its decisions through again.
+    """
+    if facts.tls is None or facts.tls.certificate is None:
+        return
+    data = {
+        "peer_address": facts.peer_address,
+        "listener": facts.listener,
+        "tls": _tls_text(facts.tls),
+        **certificate_data(facts.tls.certificate),
+    }
+    context.trace.record(
+        TraceEvent(
+            at=context.clock.now(),
+            kind=EventKind.CONNECT,
+            session=facts.session_id,
+            config_version=context.snapshot.current.version,
+            data=data,
+        )
+    )
+
+
+def _tls_text(tls: TlsFacts) -> str:
+    return f"{tls.version} with {tls.cipher}"
+
+
 def _sender_text(sender: Address | None) -> str:
     return str(sender) if sender is not None else "<>"
 
@@ -120,7 +148,7 @@ def _sender_text(sender: Address | None) -> str:
 def _session_data(facts: SessionFacts) -> dict[str, str]:
     data = {"peer_address": facts.peer_address, "hello": facts.hello, "listener": facts.listener}
     if facts.tls is not None:
-        data["tls"] = f"{facts.tls.version} with {facts.tls.cipher}"
+        data["tls"] = _tls_text(facts.tls)
         certificate = facts.tls.certificate
         if certificate is not None:
             data["certificate"] = certificate.subject
