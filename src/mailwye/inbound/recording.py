@@ -6,6 +6,7 @@ Nothing here decides: the reasons are those that the deciding functions returned
 from __future__ import annotations
 
 from mailwye.connectors.attribution import Caller
+from mailwye.connectors.enhanced_filtering import Source
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
 from mailwye.message.facts import SessionFacts, TlsFacts
@@ -46,16 +47,26 @@ def record_refusal(
 
 
 def record_receipt(
-    context: InboundContext, facts: SessionFacts, caller: Caller, message: NewMessage, removed_headers: tuple[str, ...]
+    context: InboundContext,
+    facts: SessionFacts,
+    caller: Caller,
+    message: NewMessage,
+    removed_headers: tuple[str, ...],
+    source: Source | None,
 ) -> None:
-    """A message became durable: where it came from and who that is."""
+    """A message became durable: where it came from and who that is. `source`: where a gateway was skipped."""
     data = _session_data(facts)
     data["size"] = str(message.content.size)
     data["message_id"] = message.message_id
     data["subject"] = message.subject
     if removed_headers:
         data["removed_headers"] = ", ".join(removed_headers)
-    _record_step(context, message, EventKind.RECEIVE, data, caller.reasons, connector=message.origin.connector)
+    reasons = caller.reasons
+    if source is not None:
+        data["source_address"] = source.address
+        data["skipped_addresses"] = ", ".join(source.skipped)
+        reasons = (*reasons, source.reason)
+    _record_step(context, message, EventKind.RECEIVE, data, reasons, connector=message.origin.connector)
 
 
 def record_expansion(context: InboundContext, message: NewMessage, decision: RecipientDecision) -> None:

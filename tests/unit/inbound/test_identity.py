@@ -196,3 +196,96 @@ async def test_a_record_that_nobody_understands_is_no_certificate(pki: Pki) -> N
     assert again.facts.tls is not None
     assert again.facts.tls.certificate is None
     assert any("no more of the certificate than its subject" in note for note in again.notes)
+
+
+async def test_the_source_behind_a_gateway_is_in_the_header_and_in_the_trace() -> None:
+    gateway = InboundConnector("Filter", ef_skip_ips=(f"{STRANGER}/32",))
+    for peer_address, forged, expected in (
+        (STRANGER, "192.0.2.1", "203.0.113.9"),
+        ("198.51.100.99", "192.0.2.1", ""),  # not the gateway: nothing is added, the forged field is gone
+    ):
+        world = World(contoso(gateway))
+        peer = world.greeted(peer_address)
+        peer.send("MAIL FROM:<sun@example.net>", "RCPT TO:<bob@contoso.com>", "DATA")
+        lines = ("Received: from mail.example.net (mail.example.net [203.0.113.9])", "\tby filter.example (Postfix) with ESMTP id 1")
+        peer.send(*lines, f"x-mailwye-source-address : {forged}", "Subject: x", "", "x", ".")
+        (row,) = await world.queued()
+        content = (await world.content(row)).lower()
+        assert (f"x-mailwye-source-address: {expected}\r\n".encode() in content) is bool(expected)
+        assert forged.encode() not in content
+        (event,) = world.trace.of(EventKind.RECEIVE)
+        assert event.data.get("source_address", "") == expected
+        assert any("EFSkipIPs of Filter skips" in reason for reason in event.reasons) is bool(expected)
+
+
+async def test_a_trusted_server_cannot_bring_two_source_addresses(pki: Pki) -> None:
+    own_server = InboundConnector(
+        "Own",
+        connector_type=ConnectorType.ON_PREMISES,
+        tls_sender_certificate_name="*.contoso.com",
+        cloud_services_mail_enabled=True,
+        ef_skip_last_ip=True,
+    )
+    world = World(contoso(own_server), tls=pki.server)
+    inside = pki.inside(world, issue("mail.contoso.com", issuer=pki.public, names=("mail.contoso.com",)))
+    for line in ("MAIL FROM:<sun@example.net>", "RCPT TO:<bob@contoso.com>", "DATA"):
+        inside.send(line)
+    received = "Received: from x (x [203.0.113.9]) by mail.contoso.com (Postfix) with ESMTP id 1"
+    inside.send(received, "X-Mailwye-Source-Address: 192.0.2.1", "Subject: x", "", "x", ".")
+    (row,) = await world.queued()
+    content = await world.content(row)
+    assert content.count(b"X-Mailwye-Source-Address:") == 1
+    assert b"X-Mailwye-Source-Address: 203.0.113.9\r\n" in content
+
+
+BY_ADDRESS = InboundConnector(
+    "By address", connector_type=ConnectorType.ON_PREMISES, sender_ip_addresses=("198.51.100.10/32", "10.0.0.1/32")
+)
+
+
+async def test_w24_xclient_is_believed_of_declared_front_ends_only() -> None:
+    for front_ends, code in ((("10.0.0.0/8",), "220"), ((), "500 5.5.1"), (("10.0.0.2/32",), "500 5.5.1")):
+        world = World(contoso(BY_ADDRESS), xclient=front_ends)
+        peer = world.connect("10.0.0.1")
+        assert peer.hello().endswith("XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT") is (code == "220")
+        assert peer.send("XCLIENT ADDR=203.0.113.5 PORT=4000").startswith(code)
+        peer.hello()
+        peer.send("MAIL FROM:<john@contoso.com>")
+        heard = peer.send(f"RCPT TO:<{OUTSIDE}>")
+        if code == "220":  # the front end's own address is an own server's, the client's is not
+            assert heard.startswith("550 5.7.64")
+            assert world.trace.of(EventKind.REJECT)[0].data["peer_address"] == "203.0.113.5"
+        else:
+            assert heard.startswith("250")
+
+
+async def test_w24_a_client_behind_a_front_end_may_be_an_own_server() -> None:
+    world = World(contoso(BY_ADDRESS), xclient=("10.0.0.9/32",))
+    peer = world.greeted("10.0.0.9")
+    peer.send("XCLIENT ADDR=198.51.100.10 HELO=mail.contoso.com")
+    peer.hello()
+    peer.send("MAIL FROM:<john@contoso.com>")
+    assert peer.send(f"RCPT TO:<{OUTSIDE}>").startswith("250")
+
+
+async def test_w24_the_front_ends_certificate_is_not_its_clients(pki: Pki) -> None:
+    """Before XCLIENT or after it: TLS is the front end's."""
+    certificate, key = issue("mail.contoso.com", issuer=pki.a, names=("mail.contoso.com",)).write(pki.directory, "front")
+    context = ClientTlsContext(certificate=certificate, private_key=key)
+    snapshot = contoso(own("A", "mail.contoso.com", "a"))
+    for before in (True, False):
+        world = World(snapshot, tls=pki.server, xclient=(f"{STRANGER}/32",))
+        peer = world.connect()
+        if not before:
+            peer.heard()
+            peer.hello()
+            assert peer.send("XCLIENT ADDR=203.0.113.5").startswith("220")
+        inside = secure(peer, context)
+        if before:
+            inside.send("EHLO proxy.example")
+            assert inside.send("XCLIENT ADDR=203.0.113.5").startswith("220")
+        inside.send("EHLO client.example")
+        inside.send("MAIL FROM:<john@contoso.com>")
+        assert inside.send(f"RCPT TO:<{OUTSIDE}>").startswith("550 5.7.64")
+        event = world.trace.of(EventKind.REJECT)[0]
+        assert (event.data["peer_address"], event.data.get("certificate")) == ("203.0.113.5", None)
