@@ -178,6 +178,7 @@ ListenerModel = _model(
     address=Annotated[str, PlainValidator(_ip_address)],
     port=_count(0, 65_535),  # 0: a free one, for tests
     proxies=tuple[_Network, ...],
+    xclient=tuple[_Network, ...],
 )
 DnsModel = _model(
     DnsSettings,

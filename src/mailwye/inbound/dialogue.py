@@ -21,6 +21,7 @@ from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewMessage, Receipt
 from mailwye.smtp.events import (
     AuthReceived,
+    ClientNamed,
     ContentEnded,
     ContentReceived,
     ContentRefused,
@@ -59,13 +60,14 @@ Outcome = Reply | Wait | None
 class Dialogue:
     """The state of one session above the protocol: who the peer is, the transaction under way and its content."""
 
-    __slots__ = ("_context", "_intake", "_memory", "_transaction", "facts")
+    __slots__ = ("_context", "_front_end", "_intake", "_memory", "_transaction", "facts")
 
     def __init__(self, context: InboundContext, facts: SessionFacts) -> None:
         self._context = context
         self._memory = DecisionMemory()
         self._transaction: Transaction | None = None
         self._intake: Intake | None = None
+        self._front_end = False  # the peer named the client for whom it speaks
         self.facts = facts
 
     def handle(self, event: Event) -> Outcome:
@@ -91,6 +93,8 @@ class Dialogue:
                 self.abandon()
             case AuthReceived():
                 return self._authenticate(event)
+            case ClientNamed():
+                self._client_named(event)
             case _:
                 pass  # CommandRefused is a notice; StartTlsReceived and ConnectionEnded are the driver's
         return None
@@ -98,6 +102,10 @@ class Dialogue:
     def tls_established(self, tls: TlsFacts) -> None:
         """Everything that was learnt in the clear is forgotten (RFC 3207 section 4.2); the certificate is the new handshake's (C5)."""
         self.abandon()
+        if self._front_end:
+            # This TLS is the front end's, and so is the certificate; a client behind it must not be taken for it.
+            self.facts = replace(self.facts, hello="", esmtp=False, authenticated="")
+            return
         self.facts = replace(self.facts, tls=tls, hello="", esmtp=False, authenticated="")
         record_certificate(self._context, self.facts)
 
@@ -111,6 +119,21 @@ class Dialogue:
     def _hello(self, event: HelloReceived) -> None:
         if event.name != self.facts.hello or event.esmtp != self.facts.esmtp:
             self.facts = replace(self.facts, hello=event.name, esmtp=event.esmtp)
+
+    def _client_named(self, event: ClientNamed) -> None:
+        """A declared front end speaks for somebody else: what it proved about itself proves nothing of him, TLS included."""
+        self.abandon()
+        self._front_end = True
+        self.facts = replace(
+            self.facts,
+            peer_address=event.address,
+            peer_port=event.port,
+            hello=event.hello,
+            esmtp=False,
+            tls=None,
+            authenticated="",
+            proxied=True,
+        )
 
     def _start_content(self, chunking: bool) -> Reply:
         assert self._transaction is not None, "the machine takes content only after an accepted recipient"

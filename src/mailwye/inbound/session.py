@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any, cast
 
-from mailwye.connectors.matching import canonical_address
+from mailwye.connectors.matching import canonical_address, longest_prefix
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
 from mailwye.inbound.recording import record_broken_session
@@ -109,6 +110,8 @@ class Session(asyncio.Protocol):
         self._tls_context = context.tls.current
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
+        if listener.xclient and longest_prefix(listener.xclient, address) >= 0:
+            config = replace(config, offer_xclient=True)
         self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
         self._session_id = context.new_id()
         facts = SessionFacts(
