@@ -50,10 +50,8 @@ def find_source(facts: SessionFacts, caller: Caller, table: ConnectorTable, rece
     connector = filtering_connector(facts, caller, table)
     if connector is None:
         return Source(facts.peer_address)
-    if connector.ef_skip_last_ip:
-        why, ranges = "EFSkipLastIP", ()
-    else:
-        why, ranges = "EFSkipIPs", connector.ef_skip_ips
+    why = "EFSkipLastIP" if connector.ef_skip_last_ip else "EFSkipIPs"
+    ranges = () if connector.ef_skip_last_ip else connector.ef_skip_ips
     skipped = [facts.peer_address]
     for hop, line in enumerate(received):
         if hop == HOPS_LIMIT:
