@@ -165,7 +165,13 @@ def _check_same_identification(organization: Organization, findings: Findings) -
     for connector in sorted(organization.inbound_connectors, key=lambda c: (c.identity, c.name)):
         if not connector.enabled or connector.connector_type is not ConnectorType.ON_PREMISES:
             continue
-        same = (connector.tls_sender_certificate_name, connector.sender_ip_addresses, connector.sender_domains)
+        same = (
+            connector.tls_sender_certificate_name,
+            connector.sender_ip_addresses,
+            connector.sender_domains,
+            connector.trusted_authorities,
+            connector.tls_sender_certificate_pins,
+        )
         winner = first.setdefault(same, connector)
         if winner is not connector and any(same[:2]):
             findings.warning(

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainVali
 
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import NAME_LIMIT, TEXT_LIMIT, fault
+from mailwye.connectors.matching import is_registry
 from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
 
 RANGE_LIMIT = 64  # networks that one written range "first-last" may become
@@ -105,14 +106,14 @@ def read_pattern(value: object) -> str:
 
 
 def read_certificate_name(value: object) -> str:
-    """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole top-level domain (RFC 9525 section 6.3)."""
+    """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole registry such as `*.com` or `*.co.uk` (RFC 9525)."""
     text = _text(value)
     if not text:
         return ""
     if text.startswith("<"):
         raise fault("names issuer and subject", "Write the domain name that the certificate carries, such as mail.contoso.com")
     pattern = read_pattern(text)
-    if pattern == "*" or (pattern.startswith("*.") and "." not in pattern[2:]):
+    if pattern == "*" or (pattern.startswith("*.") and is_registry(pattern[2:])):
         raise fault(f"{shown(text)} would accept anybody's certificate", "Name your own domain, such as *.contoso.com")
     return pattern
 
