@@ -85,8 +85,8 @@ def _accepted_for(directory: Directory, connector: InboundConnector, domain: str
 def near_miss(directory: Directory, table: ConnectorTable, facts: SessionFacts, sender: Address | None) -> str:
     """For a peer that no connector identifies: which one nearly does, and what is missing, as sentences for the reply.
 
-    Nearly: fewest conditions missing, among connectors of which the peer shows a part, or (for a peer that shows a certificate or
-    an own sender domain) the first ones by name.
+    Nearly: fewest conditions missing, then most conditions met, among connectors of which the peer shows a part, or (for a peer that
+    shows a certificate or an own sender domain) the first ones by name.
     """
     own = [i for i, c in enumerate(table.inbound[: 4 * NEAR_MISSES]) if c.connector_type is ConnectorType.ON_PREMISES]
     if not own and not any(c.connector_type is ConnectorType.ON_PREMISES for c in table.inbound):
@@ -115,14 +115,15 @@ def _untrusted(evidence: Evidence, facts: SessionFacts, table: ConnectorTable) -
 
 def _distance(
     table: ConnectorTable, index: int, evidence: Evidence, facts: SessionFacts, sender: Address | None
-) -> tuple[bool, int, int, str, str]:
+) -> tuple[bool, int, int, int, str, str]:
     """How far a connector is from identifying the peer (smaller is nearer), its name, and what is missing."""
     connector = table.inbound[index]
     missing = examine(connector, index, evidence, facts, sender).missing
     asked = bool(connector.tls_sender_certificate_name) + bool(connector.sender_ip_addresses)
     untried = bool(connector.tls_sender_certificate_name and certificate_missing(connector, facts))
-    return (not connector.enabled, len(missing), asked - (not untried), connector.name, "; ".join(missing))
+    proven = (index in evidence.by_certificate) + (index in evidence.by_address)
+    return (not connector.enabled, len(missing), -proven, asked - (not untried), connector.name, "; ".join(missing))
 
 
-def _sentence(nearest: tuple[bool, int, int, str, str]) -> str:
-    return f'Connector "{nearest[3]}" nearly matched: {nearest[4]}.'
+def _sentence(nearest: tuple[bool, int, int, int, str, str]) -> str:
+    return f'Connector "{nearest[4]}" nearly matched: {nearest[5]}.'

@@ -124,3 +124,10 @@ def test_a_partner_restricts_with_its_own_authorities_and_pins() -> None:
         reply = ask(presented(by=by), "x@y.example", "bob@contoso.com", table).reply
         assert (reply.code, reply.enhanced) == (550, "5.7.51")
     assert ask(presented(by="own"), "x@y.example", "sun@y.example", table).reply.enhanced == "5.7.64"  # it grants nothing
+
+
+def test_the_nearest_connector_is_the_one_of_which_something_was_proved() -> None:
+    wide = inbound("A", tls_sender_certificate_name="*.contoso.com")
+    both = inbound("B", tls_sender_certificate_name="mail.contoso.com", sender_ip_addresses=("192.0.2.7",), trusted_authorities=("own",))
+    reply = ask(presented(by="own"), "john@contoso.com", "x@y.example", ConnectorTable([wide, both])).reply
+    assert 'Connector "B" nearly matched: the address 203.0.113.5 is not in SenderIPAddresses.' in reply.text
