@@ -19,6 +19,10 @@ LOOK_SECONDS = 6 * 3600.0
 """How often dates are looked at."""
 
 
+FORGOTTEN_SECONDS = 45 * DAY
+"""A certificate that was not seen for so long is not warned of."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownCertificate:
     """`used_by`: "[tls] certificate", "[tls.authorities] own", 'connector "From our servers"'. `last_seen` 0: it is a file of ours,
@@ -55,11 +59,16 @@ def known_certificates(installation: Installation, sightings: Sequence[Sighting]
 def warn(certificates: Sequence[KnownCertificate], store: SightingStore, now: float, alert: Callable[[str], None]) -> None:
     """Alert for each certificate in use that has so few days left, once for each of EXPIRY_DAYS."""
     for one in certificates:
-        if one.problem or one.replaced:
+        if one.problem or one.replaced or is_forgotten(one, now):
             continue
         days = due_warning(one.not_after, now)
         if days is not None and store.warn_once(one.fingerprint, days):
             alert(warning_words(one, now))
+
+
+def is_forgotten(one: KnownCertificate, now: float) -> bool:
+    """True for what was seen on a connector once and not for long: nobody misses it."""
+    return bool(one.last_seen) and now - one.last_seen > FORGOTTEN_SECONDS
 
 
 def warning_words(one: KnownCertificate, now: float) -> str:

@@ -271,14 +271,14 @@ def status(config: Path, *, as_json: bool) -> None:
 
 def _expiring(installation: Installation) -> list[str]:
     """A sentence for each certificate in use that the service has warned of, or is about to."""
-    from mailwye.admin.certificates import warning_words
+    from mailwye.admin.certificates import is_forgotten, warning_words
     from mailwye.cli.certificates import known
     from mailwye.runtime.clock import SystemClock
     from mailwye.trace.sightings import due_warning
 
     now = SystemClock().now()
-    listed = [one for one in known(installation) if not (one.problem or one.replaced) and due_warning(one.not_after, now) is not None]
-    return [warning_words(one, now) for one in listed]
+    used = [one for one in known(installation) if not (one.problem or one.replaced or is_forgotten(one, now))]
+    return [warning_words(one, now) for one in used if due_warning(one.not_after, now) is not None]
 
 
 @click.command("reload")

@@ -101,13 +101,13 @@ def other_issuer_alert(known: Sequence[Sighting], seen: Sighting) -> str:
 
 
 def in_use(sightings: Sequence[Sighting]) -> list[Sighting]:
-    """The newest certificate for each connector and name: the one that has to be renewed."""
-    newest: dict[tuple[str, str], Sighting] = {}
+    """Those that were not replaced: not seen any more since another one of the same connector and name appeared. Several servers may
+    share a name and have a certificate each.
+    """
+    newest: dict[tuple[str, str], float] = {}
     for one in sightings:
-        before = newest.get((one.connector, one.name))
-        if before is None or (one.last_seen, one.not_after) > (before.last_seen, before.not_after):
-            newest[one.connector, one.name] = one
-    return list(newest.values())
+        newest[one.connector, one.name] = max(one.first_seen, newest.get((one.connector, one.name), 0.0))
+    return [one for one in sightings if newest[one.connector, one.name] <= one.last_seen]
 
 
 def due_warning(not_after: float, now: float) -> int | None:

@@ -30,7 +30,7 @@ def installation(directory: Path) -> Installation:
 
 
 def test_every_certificate_is_listed(tmp_path: Path) -> None:
-    renewed = replace(SEEN, fingerprint="f2", not_after=NOW + 90 * DAY, last_seen=NOW)
+    renewed = replace(SEEN, fingerprint="f2", not_after=NOW + 90 * DAY, first_seen=NOW, last_seen=NOW)
     found = known_certificates(installation(tmp_path), [SEEN, renewed])
     assert [(one.used_by, one.days_left(NOW) if not one.problem else None) for one in found] == [
         ("[tls] certificate", 20),
@@ -68,7 +68,8 @@ def test_warnings_come_at_30_14_7_and_1_days_once_each() -> None:
 def test_what_was_replaced_or_cannot_be_read_is_not_warned_of() -> None:
     alerts: list[str] = []
     replaced = KnownCertificate('connector "A"', "CN=a", not_after=NOW, fingerprint="f1", replaced=True)
-    warn([replaced, KnownCertificate("[tls]", problem="missing")], MemorySightings(), NOW, alerts.append)
+    unseen = KnownCertificate('connector "A"', "CN=a", not_after=NOW, fingerprint="f2", last_seen=NOW - 50 * DAY)
+    warn([replaced, unseen, KnownCertificate("[tls]", problem="missing")], MemorySightings(), NOW, alerts.append)
     assert alerts == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from mailwye.trace.sightings import DAY, News, Sighting, due_warning, in_use, issuing_organization, news_of, other_issuer_alert
 
 FIRST = Sighting("A", "mail.a.example", "CN=a", "CN=R10,O=Let's Encrypt,C=US", "chain to X", 1.0, 2e9, "f1", "k1", 100.0, 100.0)
-RENEWED = replace(FIRST, issuer="CN=R12,O=Let's Encrypt,C=US", fingerprint="f2", public_key="k2", last_seen=200.0)
+RENEWED = replace(FIRST, issuer="CN=R12,O=Let's Encrypt,C=US", fingerprint="f2", public_key="k2", first_seen=200.0, last_seen=200.0)
 OTHER = replace(FIRST, issuer="CN=G2,O=Somebody Else,C=US", fingerprint="f3", last_seen=300.0)
 
 
@@ -52,6 +52,9 @@ def test_the_alert_names_what_one_needs() -> None:
 def test_the_newest_of_a_name_is_in_use() -> None:
     elsewhere = replace(FIRST, connector="B")
     assert in_use([FIRST, RENEWED, elsewhere]) == [RENEWED, elsewhere]
+    beside = replace(FIRST, last_seen=250.0)  # another server of that name still shows the first one
+    assert in_use([beside, RENEWED]) == [beside, RENEWED]
+    assert in_use([beside, replace(RENEWED, last_seen=300.0)]) == [beside, replace(RENEWED, last_seen=300.0)]
 
 
 @pytest.mark.parametrize(
