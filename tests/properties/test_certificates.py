@@ -16,7 +16,7 @@ TIMES = st.floats(0, 4e9)
 
 
 def words(size: int = 40) -> st.SearchStrategy[str]:
-    return st.text(st.characters(exclude_categories=("Cs",)), max_size=size)
+    return st.text(st.characters(codec="utf-8"), max_size=size)
 
 
 @st.composite

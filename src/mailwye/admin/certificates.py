@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from mailwye.config.installation import Installation
-from mailwye.runtime.tls_certificates import TlsError, certificate_names, public_key_digest, read_chain, subject_text
+from mailwye.runtime.tls_certificates import TlsError, certificate_names, issuer_of, public_key_digest, read_chain, subject_of
 from mailwye.trace.sightings import DAY, Sighting, SightingStore, due_warning, in_use
 
 LOOK_SECONDS = 6 * 3600.0
@@ -136,8 +136,8 @@ def _of_file(used_by: str, file: Path, *, only_first: bool = False) -> Iterator[
 def _from(certificate: x509.Certificate, used_by: str, file: str) -> KnownCertificate:
     return KnownCertificate(
         used_by=used_by,
-        subject=subject_text(certificate.subject),
-        issuer=subject_text(certificate.issuer),
+        subject=subject_of(certificate),
+        issuer=issuer_of(certificate),
         names=certificate_names(certificate),
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),

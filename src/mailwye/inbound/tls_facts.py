@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes
 
 from mailwye.message.facts import AuthorityVerdict, ChainCertificate, PeerCertificate, TlsFacts
 from mailwye.runtime.tls import PresentedCertificate, TlsLayer
-from mailwye.runtime.tls_certificates import subject_text
+from mailwye.runtime.tls_certificates import issuer_of, subject_of
 
 
 def tls_facts(tls: TlsLayer) -> TlsFacts:
@@ -36,8 +36,8 @@ def _peer_certificate(tls: TlsLayer, presented: PresentedCertificate) -> PeerCer
 
 def _chain_certificate(certificate: x509.Certificate) -> ChainCertificate:
     return ChainCertificate(
-        subject=subject_text(certificate.subject),
-        issuer=subject_text(certificate.issuer),
+        subject=subject_of(certificate),
+        issuer=issuer_of(certificate),
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),

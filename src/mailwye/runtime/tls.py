@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, read_authorities
+from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, read_authorities
 from mailwye.runtime.tls_certificates import (
+    UNREADABLE,
     ChainVerdict,
     PresentedCertificate,
     TlsError,
@@ -123,7 +124,7 @@ def _continue(connection: SSL.Connection, certificate: crypto.X509, error: int, 
 def _readable(certificate: crypto.X509) -> x509.Certificate | None:
     try:
         return certificate.to_cryptography()
-    except ValueError:  # OpenSSL reads it, the stricter parser does not
+    except UNREADABLE:  # OpenSSL reads it, the stricter parser does not
         return None
 
 
@@ -280,7 +281,10 @@ class TlsLayer:
         """What each set of [tls.authorities] says of the peer's certificate with the presented `issuers`; none without a certificate."""
         own = self._connection.get_peer_certificate() if self._authorities else None
         leaf = _readable(own) if own is not None else None
-        return [one.judge(leaf, issuers) for one in self._authorities] if leaf is not None else []
+        if leaf is None:
+            return []
+        presented = Presented(leaf, issuers)
+        return [one.judge(presented) for one in self._authorities]
 
 
 def _openssl_words(error: SSL.Error) -> str:

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
-from mailwye.runtime.tls_certificates import INVALID_PURPOSE, fault_in_words, public_key_digest, read_chain, subject_text
+from mailwye.runtime.tls_certificates import (
+    INVALID_PURPOSE,
+    UNREADABLE,
+    fault_in_words,
+    issuer_of,
+    name_octets,
+    public_key_digest,
+    read_chain,
+    read_revocations,
+    subject_of,
+)
 
 ISSUERS_LIMIT = 10
 """How many certificates of a presented chain are looked at beside the peer's own."""
 
 _FOR_TLS = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH})
 _WEAK_DIGESTS = (hashes.MD5, hashes.SHA1)
+_REVOKED = 23  # X509_V_ERR_CERT_REVOKED (x509_vfy.h)
 _WEAK_KEY, _WEAK_AUTHORITY, _WEAK_DIGEST = 66, 67, 68  # X509_V_ERR_*_TOO_SMALL, _MD_TOO_WEAK (x509_vfy.h)
 
 
@@ -37,10 +48,25 @@ class Judgement:
     path: tuple[str, ...] = ()
 
 
-class AuthoritySet:
-    """The certificates of one [tls.authorities] entry. Each is trusted as it stands: a root, an intermediate, or a server's own."""
+class Presented:
+    """A presented chain, looked at once for all sets."""
 
-    __slots__ = ("_fingerprints", "_store", "_subjects", "name")
+    __slots__ = ("fingerprints", "issuers", "leaf", "names")
+
+    def __init__(self, leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> None:
+        self.leaf = leaf
+        self.issuers = issuers
+        everything = (leaf, *issuers)
+        self.names = frozenset(name_octets(one, "issuer") for one in everything) - {b""}
+        self.fingerprints = frozenset(one.fingerprint(hashes.SHA256()) for one in everything)
+
+
+class AuthoritySet:
+    """The certificates of one [tls.authorities] entry. Each is trusted as it stands: a root, an intermediate, or a server's own.
+    Certificate revocation lists (CRL) in the same files count, with the signature of the authority that they are of.
+    """
+
+    __slots__ = ("_fingerprints", "_revocations", "_store", "_subjects", "name")
 
     def __init__(self, name: str, files: Sequence[str]) -> None:
         """:raises TlsError: a file is missing, unreadable or no PEM; names file and remedy."""
@@ -50,39 +76,56 @@ class AuthoritySet:
         certificates = [certificate for file in files for certificate in read_chain(file)]
         for certificate in certificates:
             self._store.add_cert(crypto.X509.from_cryptography(certificate))
-        self._subjects = frozenset(certificate.subject.public_bytes() for certificate in certificates)
+        self._subjects = frozenset(name_octets(certificate, "subject") for certificate in certificates)
         self._fingerprints = frozenset(certificate.fingerprint(hashes.SHA256()) for certificate in certificates)
+        self._revocations = [revocations for file in files for revocations in read_revocations(file)]
 
-    def judge(self, leaf: x509.Certificate, issuers: Sequence[x509.Certificate]) -> Judgement:
-        """Does `leaf` with the presented `issuers` lead here, by this moment's date? Never raises."""
-        if not self._may_lead_here((leaf, *issuers)):
-            last = issuers[-1] if issuers else leaf
-            return Judgement(self.name, False, f"issued by an authority that is not among them: {subject_text(last.issuer)}")
+    def judge(self, presented: Presented) -> Judgement:
+        """Does the presented chain lead here, by this moment's date? Never raises."""
+        if self._subjects.isdisjoint(presented.names) and self._fingerprints.isdisjoint(presented.fingerprints):
+            last = presented.issuers[-1] if presented.issuers else presented.leaf  # spares most strangers' chains the signatures
+            return Judgement(self.name, False, f"issued by an authority that is not among them: {issuer_of(last)}")
         try:
-            untrusted = [crypto.X509.from_cryptography(issuer) for issuer in issuers]
-            context = crypto.X509StoreContext(self._store, crypto.X509.from_cryptography(leaf), untrusted)
-            path = [one.to_cryptography() for one in context.get_verified_chain()]
-            fault = _unfit(path)
+            path = self._verified(presented)
+            fault = _unfit(path) or self._revoked(path)
         except crypto.X509StoreContextError as error:
-            code, depth = int(error.errors[0]), int(error.errors[1])
-            return Judgement(self.name, False, fault_in_words(code, depth, error.certificate.to_cryptography()))
-        except (crypto.Error, ValueError, UnsupportedAlgorithm):
+            return Judgement(self.name, False, _words(error))
+        except (crypto.Error, *UNREADABLE):
             return Judgement(self.name, False, "a certificate of the chain is unreadable")
         if fault:
             return Judgement(self.name, False, fault)
-        reason = f"chain to the trusted authority {subject_text(path[-1].subject)} ([tls.authorities] {self.name})"
+        reason = f"chain to the trusted authority {subject_of(path[-1])} ([tls.authorities] {self.name})"
         return Judgement(self.name, True, reason, tuple(map(public_key_digest, path)))
 
-    def _may_lead_here(self, presented: Sequence[x509.Certificate]) -> bool:
-        """Spares most strangers' chains the signatures."""
-        return any(
-            one.issuer.public_bytes() in self._subjects or one.fingerprint(hashes.SHA256()) in self._fingerprints for one in presented
-        )
+    def _verified(self, presented: Presented) -> list[x509.Certificate]:
+        """The path, leaf first. :raises X509StoreContextError: there is no good one."""
+        untrusted = [crypto.X509.from_cryptography(issuer) for issuer in presented.issuers]
+        context = crypto.X509StoreContext(self._store, crypto.X509.from_cryptography(presented.leaf), untrusted)
+        return [one.to_cryptography() for one in context.get_verified_chain()]
+
+    def _revoked(self, path: Sequence[x509.Certificate]) -> str:
+        """A list beyond its nextUpdate still counts: what it revokes stays revoked (RFC 5280 section 5.1.2.5 lets us know no more)."""
+        for depth, (certificate, issuer) in enumerate(pairwise(path)):
+            for name, revocations in self._revocations:
+                if name != name_octets(certificate, "issuer"):
+                    continue
+                entry = revocations.get_revoked_certificate_by_serial_number(certificate.serial_number)
+                if entry is not None and revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # TypeError below
+                    return fault_in_words(_REVOKED, depth, certificate)
+        return ""
 
 
 def read_authorities(files: Mapping[str, Sequence[str]]) -> tuple[AuthoritySet, ...]:
     """All sets of the installation. :raises TlsError: names file and remedy."""
     return tuple(AuthoritySet(name, paths) for name, paths in files.items())
+
+
+def _words(error: crypto.X509StoreContextError) -> str:
+    code, depth = int(error.errors[0]), int(error.errors[1])
+    try:
+        return fault_in_words(code, depth, error.certificate.to_cryptography())
+    except UNREADABLE:
+        return "a certificate of the chain is unreadable"
 
 
 def _unfit(path: Sequence[x509.Certificate]) -> str:

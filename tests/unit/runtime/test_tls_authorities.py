@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
-from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement
+from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented
 from mailwye.runtime.tls_certificates import NAMES_LIMIT, public_key_digest
-from tests.unit.runtime.test_tls import shake
-from tests.unit.runtime.tls_pki import Issued, issue, trust
+from tests.unit.runtime.test_tls import shake, standard_library_handshake
+from tests.unit.runtime.tls_pki import Issued, issue, malformed, trust
 
 PAST = datetime.datetime(2020, 2, 3, tzinfo=datetime.UTC)
 FUTURE = datetime.datetime(2090, 2, 3, tzinfo=datetime.UTC)
@@ -143,10 +145,10 @@ def test_name_constraints_hold(pki: Pki) -> None:
 def test_weak_keys_identify_nobody(pki: Pki) -> None:
     authorities = AuthoritySet("own", [str(pki.directory / "own.pem")])
     weak = issue("weak.example", issuer=pki.own, key=rsa.generate_private_key(65537, 1024))
-    assert authorities.judge(weak.certificate, ()) == Judgement("own", False, "its key is too weak")
+    assert authorities.judge(Presented(weak.certificate, ())) == Judgement("own", False, "its key is too weak")
     weak_authority = issue("Weak authority", issuer=pki.own, authority=True, key=rsa.generate_private_key(65537, 1024))
     leaf = issue("a.example", issuer=weak_authority)
-    assert "the key of one of its authorities is too weak" in authorities.judge(leaf.certificate, leaf.issuers).reason
+    assert "the key of one of its authorities is too weak" in authorities.judge(Presented(leaf.certificate, leaf.issuers)).reason
 
 
 def test_very_many_names_and_issuers_cost_bounded_work(pki: Pki) -> None:
@@ -172,3 +174,63 @@ def test_a_bad_file_is_named(pki: Pki, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.pem")
     with pytest.raises(TlsError, match="does not exist"):
         AuthoritySet("own", [missing])
+
+
+def test_names_that_are_none_stop_no_session(pki: Pki) -> None:
+    """A stranger's certificate with unreadable names, alone or as an issuer: no identity, and the session goes on."""
+    for issuer in (None, pki.own):
+        issued = issue("qqqqqqqq", issuer=issuer, names=("mail.contoso.com",))
+        presented, found = pki.judged(Issued(malformed(issued), issued.key))
+        assert presented.subject == "(unreadable name)"
+        assert not presented.trusted
+        assert presented.trust_reason
+        assert not any(one.trusted for one in found.values())
+    authority = issue("qqqqqqqq", authority=True)
+    leaf = issue("mail.contoso.com", issuer=authority)
+    presented, found = pki.judged(Issued(leaf.certificate, leaf.key, (malformed(authority),)))
+    assert not presented.trusted
+    assert not any(one.trusted for one in found.values())
+
+
+def test_a_certificate_of_an_unknown_version_stops_no_session(pki: Pki) -> None:
+    issued = issue("mail.contoso.com", issuer=pki.own)
+    octets = issued.certificate.public_bytes(serialization.Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1)
+    certificate, key = issued.write(pki.directory, "version")
+    Path(certificate).write_text(ssl.DER_cert_to_PEM_cert(octets))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(certificate, key)
+    server = TlsLayer(pki.server)
+    standard_library_handshake(context, server)
+    assert server.peer_certificate is not None
+    assert (server.peer_certificate.trusted, server.peer_certificate.trust_reason) == (False, "unreadable certificate")
+    assert server.judgements(server.issuers()) == []
+
+
+def revocation_list(authority: Issued, signer: Issued, *serials: int) -> bytes:
+    """A list in the authority's name that `signer` signed; its nextUpdate is long past."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
+    builder = builder.last_update(PAST).next_update(PAST + DAY)
+    for serial in serials:
+        builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(PAST).build())
+    return builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_revocation_lists_beside_the_authority_count(pki: Pki, tmp_path: Path) -> None:
+    good, bad = issue("good.example", issuer=pki.own), issue("bad.example", issuer=pki.own)
+    file = tmp_path / "own.pem"
+    root = (pki.directory / "own.pem").read_bytes()
+
+    def reason(issued: Issued, lists: bytes) -> str:
+        file.write_bytes(root + lists)
+        found = AuthoritySet("own", [str(file)]).judge(Presented(issued.certificate, ()))
+        return "" if found.trusted else found.reason
+
+    lists = revocation_list(pki.own, pki.own, bad.certificate.serial_number)
+    assert reason(good, lists) == ""
+    assert reason(bad, lists) == "revoked"
+    assert reason(bad, revocation_list(pki.own, pki.other, bad.certificate.serial_number)) == ""  # not the authority's word
+    assert reason(bad, revocation_list(pki.other, pki.other, bad.certificate.serial_number)) == ""
+    file.write_bytes(root + b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+    with pytest.raises(TlsError, match="revocation list"):
+        AuthoritySet("own", [str(file)])
