@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mailwye.connectors.certificates import trust_in
 from mailwye.connectors.model import ConnectorType, InboundConnector
 from mailwye.message.facts import AuthorityVerdict, ChainCertificate, PeerCertificate
-from mailwye.trace.presented import certificate_data, recorded_certificate
+from mailwye.trace.presented import recorded_certificate, stored_certificate
 
 KEYS = st.sampled_from([digit * 64 for digit in "12345"])
 SETS = st.sampled_from(["a", "b", "c"])
@@ -67,6 +67,6 @@ def test_trust_is_what_the_definition_says(connector: InboundConnector, certific
 
 @given(connectors(), certificates())
 def test_the_trace_keeps_what_decides(connector: InboundConnector, certificate: PeerCertificate) -> None:
-    kept = recorded_certificate(certificate_data(certificate))
+    kept = recorded_certificate(stored_certificate(certificate))
     assert kept == certificate
     assert trust_in(connector, kept) == trust_in(connector, certificate)

@@ -16,7 +16,7 @@ from mailwye.connectors.mailflow import SenderDecision, decide_sender
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
 from mailwye.smtp.address import Address, parse_address
 from mailwye.trace.event import EventKind, TraceEvent
-from mailwye.trace.presented import FACTS, certificate_data, recorded_certificate
+from mailwye.trace.presented import certificate_data, recorded_certificate
 
 TRANSACTIONS_LIMIT = 100
 """How many pairs of sender and recipient of one session are thought through."""
@@ -214,7 +214,7 @@ def _certificate_lines(certificate: PeerCertificate) -> list[str]:
         "certificate_public_key_sha256": "public key, SHA-256",
     }
     data = certificate_data(certificate)
-    shown = [f"  {words.get(name, name.removeprefix('certificate_').replace('_', ' '))}: {data[name]}" for name in data if name != FACTS]
+    shown = [f"  {words.get(name, name.removeprefix('certificate_').replace('_', ' '))}: {data[name]}" for name in data]
     return ["The certificate that it presented, and the verdict of that moment:", *shown]
 
 

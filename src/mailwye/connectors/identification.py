@@ -36,13 +36,15 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Examination:
     """One OnPremises connector against one transaction. `missing`: what it asks for and did not get; empty: it identifies the peer.
-    `rank`: smaller is preferred; ends with the connector's number, so that there are no ties.
+    `rank`: smaller is preferred; ends with the connector's number, so that there are no ties. `authority`: why its certificate is
+    trusted, in words.
     """
 
     connector: InboundConnector
     missing: tuple[str, ...]
     rank: tuple[int, int, int, int]
     certificate_name: str = ""
+    authority: str = ""
 
     @property
     def proof(self) -> str:
@@ -60,7 +62,9 @@ class Examination:
         parts = []
         if self.certificate_name:
             pattern = self.connector.tls_sender_certificate_name
-            parts.append(f"the trusted certificate's name {self.certificate_name} matches TlsSenderCertificateName {pattern}")
+            parts.append(
+                f"the trusted certificate's name {self.certificate_name} matches TlsSenderCertificateName {pattern} ({self.authority})"
+            )
         if self.rank[2] <= 0:
             parts.append(f"the peer's address is in SenderIPAddresses (a /{-self.rank[2]})")
         return f'OnPremises connector "{self.connector.name}" identifies the peer: {" and ".join(parts)}'
@@ -113,7 +117,9 @@ def examine(connector: InboundConnector, index: int, evidence: Evidence, facts: 
         missing.append("the session has no TLS, and RequireTls is on")
     if not sender_matches(connector, sender):
         missing.append(f"SenderDomains {', '.join(connector.sender_domains)} do not hold {sender.domain if sender else 'the null sender'}")
-    return Examination(connector, tuple(missing), rank, name)
+    certificate = facts.tls.certificate if facts.tls is not None and name else None
+    authority = trust_in(connector, certificate).reason if certificate is not None else ""
+    return Examination(connector, tuple(missing), rank, name, authority)
 
 
 def sender_matches(connector: InboundConnector, sender: Address | None) -> bool:

@@ -32,11 +32,12 @@ class Listener:
             raise ListenerError(
                 f"listener {settings.name}: submissions is TLS from the first octet; set certificate and private_key in [tls]"
             )
-        try:
-            for addresses in (*settings.proxies, *settings.xclient):
-                parse_range(addresses)
-        except ValueError as error:
-            raise ListenerError(f"listener {settings.name}: proxies or xclient: {error}; use networks such as 192.0.2.0/24") from error
+        for key, networks in (("proxies", settings.proxies), ("xclient", settings.xclient)):
+            try:
+                for addresses in networks:
+                    parse_range(addresses)
+            except ValueError as error:
+                raise ListenerError(f"listener {settings.name}: {key}: {error}; use networks such as 192.0.2.0/24") from error
         self.settings = settings
         self._context = context
         self._network = network

@@ -14,7 +14,7 @@ from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
-from mailwye.trace.presented import certificate_data
+from mailwye.trace.presented import stored_certificate
 
 
 def record_refusal(
@@ -135,7 +135,7 @@ def record_certificate(context: InboundContext, facts: SessionFacts) -> None:
         "peer_address": facts.peer_address,
         "listener": facts.listener,
         "tls": _tls_text(facts.tls),
-        **certificate_data(facts.tls.certificate),
+        **stored_certificate(facts.tls.certificate),
     }
     context.trace.record(
         TraceEvent(

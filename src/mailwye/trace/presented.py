@@ -18,9 +18,24 @@ NAMES_CHARACTERS = 4_096  # of all names together: a stranger fills no disk with
 NAMES_SHOWN = 10
 
 
+def stored_certificate(certificate: PeerCertificate) -> dict[str, str]:
+    """The data of the event that tells of a certificate: short, since most mail servers present one in each session."""
+    return {
+        "certificate": certificate.subject,
+        "certificate_verdict": certificate.trust_reason,
+        FACTS: msgspec.json.encode(_bounded(certificate)).decode("utf-8", "replace"),
+    }
+
+
+def for_people(data: Mapping[str, str]) -> dict[str, str]:
+    """An event's data with a stored certificate told in words."""
+    certificate = recorded_certificate(data)
+    rest = {name: value for name, value in data.items() if name != FACTS}
+    return rest if certificate is None else {**rest, **certificate_data(certificate)}
+
+
 def certificate_data(certificate: PeerCertificate) -> dict[str, str]:
-    """The data of the event that tells of a certificate."""
-    kept = _bounded(certificate)
+    """A certificate in words, fact by fact."""
     data = {
         "certificate": certificate.subject,
         "certificate_issuer": certificate.issuer,
@@ -35,7 +50,6 @@ def certificate_data(certificate: PeerCertificate) -> dict[str, str]:
         data[f"certificate_chain_{number}"] = f"{one.subject}, issued by {one.issuer}, {valid}, SHA-256 {one.fingerprint}"
     for verdict in certificate.verdicts:
         data[f"certificate_authorities_{verdict.name}"] = verdict.reason
-    data[FACTS] = msgspec.json.encode(kept).decode("utf-8", "replace")
     return data
 
 
