@@ -22,20 +22,18 @@ REMEMBERED = 10_000
 class CertificateWatch:
     """One of a worker. `alert` takes a sentence. A store that fails is asked again later: mail does not wait for it."""
 
-    __slots__ = ("_alert", "_clock", "_last", "_store", "_told")
+    __slots__ = ("_alert", "_clock", "_store", "_told")
 
     def __init__(self, store: SightingStore, clock: Clock, alert: Callable[[str], None]) -> None:
         self._store = store
         self._clock = clock
         self._alert = alert
         self._told: dict[tuple[str, str], float] = {}  # (connector, fingerprint) → when
-        self._last: Caller | None = None
 
     def saw(self, facts: SessionFacts, caller: Caller, table: ConnectorTable) -> None:
         """A transaction of `caller` begins. Nothing happens where his certificate was told of within the day."""
-        if facts.tls is None or facts.tls.certificate is None or caller is self._last:
+        if facts.tls is None or facts.tls.certificate is None:
             return
-        self._last = caller  # a kept session asks for every message, with the same caller
         certificate = facts.tls.certificate
         for connector, name in _identified(caller, certificate, table):
             key = (connector.name, certificate.fingerprint)

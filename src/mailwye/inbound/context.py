@@ -10,6 +10,7 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
 from mailwye.inbound.certificate_watch import CertificateWatch
+from mailwye.inbound.decisions import Decisions
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import ServerTlsContext
@@ -38,3 +39,4 @@ class InboundContext:
     tls: ActiveTls = field(default_factory=ActiveTls)
     authenticator: Authenticator | None = None
     certificates: CertificateWatch | None = None
+    decisions: Decisions = field(default_factory=Decisions)
