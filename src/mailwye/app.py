@@ -12,6 +12,7 @@ from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
+from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
@@ -28,7 +29,17 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
+from mailwye.stores import (
+    STORE_ERRORS,
+    Alert,
+    compiled,
+    current_snapshot,
+    open_config_store,
+    open_queue,
+    open_sightings,
+    open_trace_recorder,
+)
+from mailwye.trace.sightings import MemorySightings, SightingStore
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -42,7 +53,10 @@ def server_tls(installation: Installation) -> ServerTlsContext | None:
     if tls.certificate is None or tls.private_key is None:
         return None
     return ServerTlsContext(
-        certificate=str(tls.certificate), private_key=str(tls.private_key), trusted_authorities=tuple(map(str, tls.trusted_authorities))
+        certificate=str(tls.certificate),
+        private_key=str(tls.private_key),
+        trusted_authorities=tuple(map(str, tls.trusted_authorities)),
+        authorities={name: tuple(map(str, files)) for name, files in tls.authorities.items()},
     )
 
 
@@ -84,6 +98,15 @@ def check_tls(installation: Installation) -> None:
 
 
 # --- one worker
+
+
+def sightings_of(installation: Installation, alert: Alert) -> SightingStore:
+    """The memory of certificates; where its file cannot be used, one that ends with the process: mail does not wait for it."""
+    try:
+        return open_sightings(installation)
+    except (*STORE_ERRORS, OSError) as error:
+        alert(f"the memory of certificates is lost at the next restart: {error}")
+        return MemorySightings()
 
 
 def id_factory(clock: Clock, number: int) -> Callable[[], str]:
@@ -129,6 +152,7 @@ class Worker:
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
+        self._certificates = CertificateWatch(sightings_of(installation, alert), self.clock, alert)
         self._login = MailboxLogin(self._store, self.snapshot)
         admission = Admission(installation.limits, lambda address: names_own_server(self.snapshot, address), alert)
         self.context = InboundContext(
@@ -142,6 +166,7 @@ class Worker:
             admission=admission,
             tls=self.tls,
             authenticator=self._login,
+            certificates=self._certificates,
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self._dns = dns_resolver(installation, self.clock)
@@ -225,6 +250,7 @@ class Worker:
         for engine in self.engines:
             await engine.close()
         await self.trace.close()
+        self._certificates.close()
         self._login.close()
         self._store.close()
 
