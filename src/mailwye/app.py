@@ -12,6 +12,7 @@ from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
+from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import KINDS, Listener
@@ -32,7 +33,18 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.stores import Alert, compiled, current_snapshot, installation_secret, open_config_store, open_queue, open_trace_recorder
+from mailwye.stores import (
+    STORE_ERRORS,
+    Alert,
+    compiled,
+    current_snapshot,
+    installation_secret,
+    open_config_store,
+    open_queue,
+    open_sightings,
+    open_trace_recorder,
+)
+from mailwye.trace.sightings import MemorySightings, SightingStore
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -46,7 +58,10 @@ def server_tls(installation: Installation) -> ServerTlsContext | None:
     if tls.certificate is None or tls.private_key is None:
         return None
     return ServerTlsContext(
-        certificate=str(tls.certificate), private_key=str(tls.private_key), trusted_authorities=tuple(map(str, tls.trusted_authorities))
+        certificate=str(tls.certificate),
+        private_key=str(tls.private_key),
+        trusted_authorities=tuple(map(str, tls.trusted_authorities)),
+        authorities={name: tuple(map(str, files)) for name, files in tls.authorities.items()},
     )
 
 
@@ -96,6 +111,15 @@ def own_signatures(installation: Installation) -> tuple[PathMarks, SenderRewriti
     return PathMarks(secret), SenderRewriting(secret, installation.limits.rewritten_sender_days)
 
 
+def sightings_of(installation: Installation, alert: Alert) -> SightingStore:
+    """The memory of certificates; where its file cannot be used, one that ends with the process: mail does not wait for it."""
+    try:
+        return open_sightings(installation)
+    except (*STORE_ERRORS, OSError) as error:
+        alert(f"the memory of certificates is lost at the next restart: {error}")
+        return MemorySightings()
+
+
 def id_factory(clock: Clock, number: int) -> Callable[[], str]:
     """Makes queue and session ids that never repeat in one worker: time that does not go back, and a counter."""
     last, counter = 0.0, 0
@@ -140,22 +164,9 @@ class Worker:
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
+        self._certificates = CertificateWatch(sightings_of(installation, alert), self.clock, alert)
         self._login = MailboxLogin(self._store, self.snapshot)
-        admission = Admission(installation.limits, lambda address: names_own_server(self.snapshot, address), alert)
-        self.context = InboundContext(
-            hostname=installation.hostname,
-            limits=installation.limits,
-            snapshot=self.snapshot,
-            queue=self.engines[0],
-            trace=self.trace,
-            clock=self.clock,
-            new_id=new_id,
-            admission=admission,
-            marks=self._marks,
-            decisions=Decisions(lambda address: self._rewriting.unwrap(address, self.clock.now())),
-            tls=self.tls,
-            authenticator=self._login,
-        )
+        self.context = self._make_context(new_id, alert)
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self._dns = dns_resolver(installation, self.clock)
         self.resolver = route_resolver(installation, self._dns, rng or system_random())
@@ -171,6 +182,24 @@ class Worker:
             hostname=installation.hostname,
             new_id=new_id,
             alert=alert,
+        )
+
+    def _make_context(self, new_id: Callable[[], str], alert: Alert) -> InboundContext:
+        admission = Admission(self.installation.limits, lambda address: names_own_server(self.snapshot, address), alert)
+        return InboundContext(
+            hostname=self.installation.hostname,
+            limits=self.installation.limits,
+            snapshot=self.snapshot,
+            queue=self.engines[0],
+            trace=self.trace,
+            clock=self.clock,
+            new_id=new_id,
+            admission=admission,
+            marks=self._marks,
+            decisions=Decisions(lambda address: self._rewriting.unwrap(address, self.clock.now())),
+            tls=self.tls,
+            authenticator=self._login,
+            certificates=self._certificates,
         )
 
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
@@ -239,6 +268,7 @@ class Worker:
         for engine in self.engines:
             await engine.close()
         await self.trace.close()
+        self._certificates.close()
         self._login.close()
         self._store.close()
 

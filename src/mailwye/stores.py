@@ -13,6 +13,7 @@ from mailwye.config.store import ConfigStore, ConfigStoreError, StoredVersion
 from mailwye.queue.engine import QueueError
 from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.trace.recorder import TraceSearch
+from mailwye.trace.sightings import SightingStore
 
 if TYPE_CHECKING:
     from mailwye.config.snapshot import Snapshot
@@ -85,6 +86,14 @@ def open_trace_recorder(installation: Installation, number: int, alert: Alert) -
         free_space_minimum=installation.queue.free_space_minimum // 2,  # refusals for want of room are still told
         on_alert=alert,
     )
+
+
+def open_sightings(installation: Installation) -> SightingStore:
+    """The memory of certificates seen on connectors, shared by all workers. :raises DatabaseError: unreadable; says what to do."""
+    from mailwye.storage.sqlite.certificates.sighting_store import SqliteSightings
+
+    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return SqliteSightings(installation.data_directory / "certificates.sqlite")
 
 
 def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:

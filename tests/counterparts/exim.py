@@ -1,10 +1,11 @@
-"""Exim as a second own server: sales.contoso.com, identified by its address."""
+"""Exim as a second own server: sales.contoso.com, identified by its address, or by a certificate of its own authority too."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+from mailwye.testing.authority import KeyPair
 from tests.counterparts.process import Process, free_port, need_root, program
 
 CONFIGURATION = """\
@@ -85,7 +86,9 @@ class Exim:
         smart_host: tuple[str, int],
         domains: tuple[str, ...] = ("sales.contoso.com",),
         port: int = 0,
+        pair: KeyPair | None = None,
     ) -> None:
+        """`pair`: the certificate that it presents as a client."""
         need_root()
         program("exim4")
         self.address = address
@@ -106,6 +109,10 @@ class Exim:
         # $local_part is tainted data; sg{} of it stays tainted, a lookup of a fixed list does not.
         text = text.replace("${sg{$local_part}{/}{_}}", "${lookup{$local_part}lsearch*{" + str(directory / "users") + "}}")
         (directory / "users").write_text("".join(f"{user}: {user}\n" for user in ("john", "jane")) + "*: other\n")
+        if pair is not None:
+            shutil.chown(pair.private_key, "mail", "mail")
+            presents = f"  tls_certificate = {pair.certificate}\n  tls_privatekey = {pair.private_key}\n"
+            text = text.replace("  driver = smtp\n", f"  driver = smtp\n{presents}")
         self.configuration.write_text(text)
         directory.chmod(0o755)
         for name in ("spool", "mailboxes"):

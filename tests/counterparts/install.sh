@@ -23,6 +23,7 @@ need nsd nsd
 need unbound unbound
 need swaks swaks libnet-ssleay-perl
 need strace strace
+need nmap nmap
 need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs
 exim_missing=""

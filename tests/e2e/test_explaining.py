@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.installed import Installed
 from tests.e2e.test_scenarios import SCENARIOS
 
-DATA_ERROR, USAGE = 65, 64
+DATA_ERROR, NO_INPUT, USAGE = 65, 66, 64
 SUN, EVE = "sun@example.net", "eve@evil.example"
 
 
@@ -117,3 +117,12 @@ async def test_what_is_no_address_is_named(contoso: Installed, words: tuple[str,
 
 async def test_a_missing_option_is_named(contoso: Installed) -> None:
     assert "--to" in (await contoso.run("explain", "--from", SUN, code=USAGE)).err
+
+
+async def test_a_session_that_nobody_knows_is_named(contoso: Installed) -> None:
+    finished = await contoso.run("explain", "--session", "nothing", code=NO_INPUT)
+    assert "the trace knows no message or session 'nothing'" in finished.err
+
+
+async def test_a_session_and_a_message_exclude_one_another(contoso: Installed) -> None:
+    assert "--session takes everything from the trace" in (await contoso.run("explain", "--session", "x", "--from", SUN, code=USAGE)).err

@@ -81,7 +81,7 @@ def world(place: Place) -> Iterator[World]:
         )
         sun.start()
         running.callback(sun.stop)
-        sales = Exim(place.directory / "sales", address=place.sales, smart_host=(place.service, ports.mx))
+        sales = Exim(place.directory / "sales", address=place.sales, smart_host=(place.service, ports.mx), pair=certificates.sales)
         sales.start()
         running.callback(sales.stop)
 

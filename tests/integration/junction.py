@@ -52,11 +52,15 @@ class Certificates:
     expired: KeyPair
     self_signed: KeyPair
     strangers: KeyPair
+    sales_authority: Path
+    sales: KeyPair
 
 
 def issue_certificates(directory: Path, *, now: float, service_addresses: Sequence[str]) -> Certificates:
     """All of them, below `directory`, readable for the service's user."""
     authority = Authority(directory, now=now)
+    sales = Authority(directory / "sales", now=now, name="Authority of sales")  # trusted by one connector, not by the installation
+    (directory / "sales").chmod(0o755)
     made = Certificates(
         authority=authority.certificate,
         service=authority.issue("mx", [HOSTNAME, *service_addresses]),
@@ -66,6 +70,8 @@ def issue_certificates(directory: Path, *, now: float, service_addresses: Sequen
         expired=authority.issue("expired", ["mail.contoso.com"], starts_in_days=-20, ends_in_days=-2),
         self_signed=authority.issue("self-signed", ["mail.contoso.com"], self_signed=True),
         strangers=authority.issue("stranger", ["mail.contoso.com"], self_signed=True),
+        sales_authority=sales.certificate,
+        sales=sales.issue("sales", ["mail.sales.contoso.com"]),
     )
     directory.chmod(0o755)
     shutil.chown(made.service.private_key, USER, USER)
@@ -135,6 +141,7 @@ class Junction:
             f'hostname = "{HOSTNAME}"\ndata_directory = "{data}"\nuser = "{USER}"\nworkers = 0\nshutdown_timeout = 5\n{listeners}'
             f'[tls]\ncertificate = "{pair.certificate}"\nprivate_key = "{pair.private_key}"\n'
             f'trusted_authorities = ["{self.certificates.authority}"]\n'
+            f'[tls.authorities]\nsales = "{self.certificates.sales_authority}"\n'
             f'[dns]\nnameservers = ["{self.nameserver}"]\ntimeout = 1\ncache_ttl_negative_max = 1\n'
             f"[queue]\nretry_delays = [600]\n[delivery]\n{delivery}\n"  # long: a test says when, by `queue retry`
         )

@@ -62,6 +62,8 @@ InboundConnector:
     ConnectorType: OnPremises
     SenderDomains: ["*"]
     SenderIPAddresses: ["{place.sales}"]
+    TlsSenderCertificateName: mail.sales.contoso.com
+    TrustedAuthorities: [sales]
 OutboundConnector:
   - Name: Connector 1
     ConnectorType: OnPremises

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.attribution import Caller
 from mailwye.connectors.changes import changes
 from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_sender
 from mailwye.connectors.matching import canonical_address
 from mailwye.connectors.selection import Candidate, Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
-from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
+from mailwye.message.facts import AuthorityVerdict, PeerCertificate, SessionFacts, TlsFacts
 from mailwye.smtp.address import Address, parse_address, parse_domain
 from mailwye.smtp.reply import Reply
 
@@ -135,7 +136,19 @@ def explain(snapshot: Snapshot, question: Question, resolve: HostResolver | None
     """
     sender = None if question.sender.strip() in ("", "<>") else parse_address(question.sender)
     recipient = parse_address(question.recipient)
-    facts = _facts(snapshot, question)
+    return explain_facts(snapshot, question, _facts(snapshot, question), sender, recipient, resolve, unwrap)
+
+
+def explain_facts(
+    snapshot: Snapshot,
+    question: Question,
+    facts: SessionFacts,
+    sender: Address | None,
+    recipient: Address,
+    resolve: HostResolver | None = None,
+    unwrap: Unwrap | None = None,
+) -> Explanation:
+    """The same for a session whose facts are known; `question` is only told with the answer."""
     directory, table = snapshot.directory, snapshot.connectors
     at_mail = decide_sender(directory, table, facts, sender, explain=True)
     at_rcpt = decide_recipient(directory, table, facts, at_mail.caller, sender, recipient, explain=True, unwrap=unwrap)
@@ -155,9 +168,7 @@ def render(explanation: Explanation) -> str:
     lines = [
         f"{question.sender or '<>'} → {question.recipient}, with configuration version {explanation.config_version}",
         "",
-        "Who is calling?",
-        *_bullets(caller.reasons),
-        *_considered(caller.considered),
+        *render_caller(caller),
         "May he send there?",
         *_bullets((*decision.relay.reasons, *((decision.relay.near_miss,) if decision.relay.near_miss else ()))),
         "What is the recipient?",
@@ -175,6 +186,11 @@ def render(explanation: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_caller(caller: Caller) -> list[str]:
+    """The part about the caller, line by line."""
+    return ["Who is calling?", *_bullets(caller.reasons), *_considered(caller.considered)]
+
+
 _DIALLED = frozenset({RouteKind.CONNECTOR, RouteKind.MX})
 _LISTENERS = frozenset({"mx", "submission", "submissions"})
 
@@ -188,9 +204,7 @@ def _facts(snapshot: Snapshot, question: Question) -> SessionFacts:
     if question.certificate_name:
         name = question.certificate_name.lower()
         name = f"*.{parse_domain(name[2:])}" if name.startswith("*.") else parse_domain(name)
-        trusted = question.certificate_trusted
-        reason = "assumed by the question" if trusted else "assumed untrusted by the question"
-        certificate = PeerCertificate(f"CN={name}", "", (name,), 0.0, 0.0, "", trusted, reason)
+        certificate = _assumed(snapshot, name, trusted=question.certificate_trusted)
     secure = question.tls or certificate is not None or listener == "submissions"
     authenticated = question.auth
     if authenticated:
@@ -206,6 +220,16 @@ def _facts(snapshot: Snapshot, question: Question) -> SessionFacts:
         tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, certificate) if secure else None,
         authenticated=authenticated,
     )
+
+
+def _assumed(snapshot: Snapshot, name: str, *, trusted: bool) -> PeerCertificate:
+    """A certificate for `name` that every connector trusts, by its authorities and its pins, or that none does."""
+    reason = "assumed by the question" if trusted else "assumed untrusted by the question"
+    inbound = snapshot.connectors.inbound
+    path = tuple(dict.fromkeys(pin for connector in inbound for pin in connector.tls_sender_certificate_pins)) if trusted else ()
+    sets = dict.fromkeys(authorities for connector in inbound for authorities in connector.trusted_authorities)
+    verdicts = tuple(AuthorityVerdict(authorities, trusted, reason, path) for authorities in sets)
+    return PeerCertificate(f"CN={name}", "", (name,), 0.0, 0.0, "", trusted, reason, path=path, verdicts=verdicts)
 
 
 def _refused(recipient: Address, reply: Reply, table: ConnectorTable) -> Route:

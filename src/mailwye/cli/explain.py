@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import config_option, config_store, read, work_as_owner
+from mailwye.cli.installation import ask_service, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json
 from mailwye.runtime.printable import escaped
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@click.option("--from", "sender", required=True, help="MAIL FROM address, <> for the null sender.")
-@click.option("--to", "recipient", required=True, help="RCPT TO address.")
+@click.option("--from", "sender", default="", help="MAIL FROM address, <> for the null sender.")
+@click.option("--to", "recipient", default="", help="RCPT TO address.")
+@click.option("--session", "trace_id", default="", help="A session or queue ID of the trace: decide about it again, with today's settings.")
 @click.option("--ip", default="", help="The caller's address.")
 @click.option("--certificate-name", default="", help="The caller presents a trusted certificate for this name, over TLS.")
 @click.option("--auth", default="", help="The mailbox that the caller logged in as (submission).")
@@ -36,6 +37,7 @@ def explain(
     *,
     sender: str,
     recipient: str,
+    trace_id: str,
     ip: str,
     certificate_name: str,
     auth: str,
@@ -46,7 +48,16 @@ def explain(
 ) -> None:
     """Say what would happen to a message, and why: who the caller would be, whether he may send there, what the recipient is, which way
     out, and why every other connector lost. Nothing is sent. The answer comes from the functions that decide about real mail.
+    Ask with --from and --to, or with --session about mail that came.
     """
+    if trace_id:
+        if sender or recipient or ip or certificate_name or auth or helo or tls:
+            raise click.UsageError("--session takes everything from the trace: leave out what describes a message.")
+        _explain_session(config, trace_id, resolve=resolve, as_json=as_json)
+        return
+    for option, value in (("--from", sender), ("--to", recipient)):
+        if not value:
+            raise click.UsageError(f"Missing option '{option}' (or ask with --session ID).")
     from mailwye.admin.explain import Question, render
     from mailwye.admin.explain import explain as answer
     from mailwye.smtp.address import AddressError
@@ -79,6 +90,37 @@ def _unwrap(installation: Installation) -> Unwrap:
 
     rewriting = SenderRewriting(installation_secret(installation), installation.limits.rewritten_sender_days)
     return lambda address: rewriting.unwrap(address, SystemClock().now())
+
+
+def _explain_session(config: Path, trace_id: str, *, resolve: bool, as_json: bool) -> None:
+    from mailwye.admin.replay import render_replay, replay
+    from mailwye.stores import STORE_ERRORS, current_snapshot, open_trace
+
+    installation = read(config)
+    work_as_owner(installation)
+    ask_service(installation, "flush")
+    try:
+        events = open_trace(installation).events(trace_id)
+        if events and events[0].session not in ("", trace_id):  # a queue ID: the session that brought it knows the certificate
+            events = open_trace(installation).events(events[0].session)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    if not events:
+        fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)
+    with config_store(installation) as store:
+        snapshot = current_snapshot(store)
+    kinds = {listener.name: listener.kind for listener in installation.listeners}
+    try:
+        asked = (lambda route: _resolve(installation, route)) if resolve else None
+        wrapped = any(event.recipient[:3].lower() == "srs" or event.data.get("original", "")[:3].lower() == "srs" for event in events)
+        again = replay(snapshot, events, kinds, asked, _unwrap(installation) if wrapped else None)
+    except ValueError as error:
+        fail(str(error), exit_codes.DATA_ERROR)
+    if as_json:
+        print_json(again.to_dict())
+    else:
+        for line in render_replay(again).splitlines():
+            click.echo(escaped(line))
 
 
 def _resolve(installation: Installation, route: Route) -> Resolved:

@@ -92,6 +92,7 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     import msgspec
 
     from mailwye.stores import STORE_ERRORS, open_trace
+    from mailwye.trace.presented import for_people
 
     source = ctx.get_parameter_source("config")
     installation = read(ctx.obj if source is not None and source.name == "DEFAULT" and ctx.obj else config)
@@ -106,6 +107,7 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     plain = [msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=_plain) for event in events]
     for fields in plain:
         del fields["also"]  # a search gives each recipient an event of his own
+        fields["data"] = for_people(fields["data"])
     if as_json:
         print_json(plain)
         return

@@ -60,14 +60,21 @@ def _check_certificates(
         yield from _check_pair(parsed, ("tls",), tls.certificate, tls.private_key, now, read_pair)
     for name, (certificate, key) in tls.client_certificates.items():
         yield from _check_pair(parsed, ("tls", "client_certificates", name), certificate, key, now, read_pair)
-    for index, authority in enumerate(tls.trusted_authorities):
-        missing = list(_missing(parsed, ("tls", "trusted_authorities", index), authority))
-        yield from missing
-        if not missing:
-            try:
-                read_chain(str(authority))
-            except TlsError as error:
-                yield _found(parsed, ("tls", "trusted_authorities", index), str(error))
+    for index, file in enumerate(tls.trusted_authorities):
+        yield from _check_authority(parsed, ("tls", "trusted_authorities", index), file)
+    for name, files in tls.authorities.items():
+        for file in files:
+            yield from _check_authority(parsed, ("tls", "authorities", name), file)
+
+
+def _check_authority(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Path) -> Iterator[Problem]:
+    missing = list(_missing(parsed, path, file))
+    yield from missing
+    if not missing:
+        try:
+            read_chain(str(file))
+        except TlsError as error:
+            yield _found(parsed, path, str(error))
 
 
 def _missing(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Path) -> Iterator[Problem]:

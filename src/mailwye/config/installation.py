@@ -14,13 +14,16 @@ DEFAULT_WORKERS = 0
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin". `proxies`: CIDRs whose PROXY protocol header is believed."""
+    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin". `proxies`: CIDRs whose PROXY protocol header is believed,
+    `xclient`: CIDRs whose XCLIENT command is.
+    """
 
     name: str
     kind: str
     address: str
     port: int
     proxies: tuple[str, ...] = ()
+    xclient: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class TlsFileSettings:
     private_key: Path | None = None
     trusted_authorities: tuple[Path, ...] = ()
     client_certificates: dict[str, tuple[Path, Path]] = field(default_factory=dict)  # name → (certificate, key)
+    authorities: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # name → files; for connectors that name it
 
 
 @dataclass(frozen=True, slots=True)

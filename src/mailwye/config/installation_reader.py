@@ -69,6 +69,7 @@ class InstallationReader:
             client_certificates={
                 name: (self._path(pair.certificate), self._path(pair.private_key)) for name, pair in checked.client_certificates.items()
             },
+            authorities={name: tuple(map(self._path, files)) for name, files in checked.authorities.items()},
         )
 
     def _delivery(self, settings: DeliverySettings) -> DeliverySettings:
@@ -166,6 +167,8 @@ def _object_and_field(location: tuple[str | int, ...], data: dict[str, Any]) -> 
             return label, str(rest[0]) if rest else ""
         case ("tls", "client_certificates", name, *rest):
             return f"[tls.client_certificates.{name}]", str(rest[0]) if rest else ""
+        case ("tls", "authorities", name, *_):
+            return "[tls.authorities]", cut(str(name))
         case (table, field, *_) if isinstance(field, str):
             return f"[{table}]", cut(field)
         case (field, *_):

@@ -22,12 +22,13 @@ from mailwye.config.installation import (
 )
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import fault
-from mailwye.config.schema.values import Name, Text, read_networks
+from mailwye.config.schema.values import Name, Text, as_list, read_networks
 from mailwye.smtp.address import AddressError, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin")
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
+AUTHORITIES_LIMIT = 50  # entries of [tls.authorities]
 NUMBER_LIMIT = 2**53
 DNS_PORT = 53
 
@@ -126,6 +127,7 @@ _OptionalIpAddress = Annotated[str, PlainValidator(_optional_ip_address)]
 _Network = Annotated[str, PlainValidator(_network)]
 _NameServer = Annotated[str, PlainValidator(_name_server)]
 _FilePath = Annotated[str, BeforeValidator(_string), BeforeValidator(_not_empty)]
+_FilePaths = Annotated[tuple[_FilePath, ...], BeforeValidator(as_list), BeforeValidator(_not_empty)]
 _Port = _count(1, 65_535)
 _Delay: Any = _seconds()
 
@@ -152,6 +154,12 @@ class ClientCertificateModel(BaseModel):
     private_key: _FilePath
 
 
+def _few_authorities(value: object) -> object:
+    if isinstance(value, dict) and len(value) > AUTHORITIES_LIMIT:
+        raise fault(f"has {len(value)} entries", f"Keep it to {AUTHORITIES_LIMIT}: each is asked about every certificate")
+    return value
+
+
 class TlsModel(BaseModel):
     """[tls]."""
 
@@ -160,6 +168,7 @@ class TlsModel(BaseModel):
     private_key: _FilePath | None = None
     trusted_authorities: tuple[_FilePath, ...] = ()
     client_certificates: dict[Name, ClientCertificateModel] = {}
+    authorities: Annotated[dict[Name, _FilePaths], BeforeValidator(_few_authorities)] = {}
 
 
 ListenerModel = _model(
@@ -169,6 +178,7 @@ ListenerModel = _model(
     address=Annotated[str, PlainValidator(_ip_address)],
     port=_count(0, 65_535),  # 0: a free one, for tests
     proxies=tuple[_Network, ...],
+    xclient=tuple[_Network, ...],
 )
 DnsModel = _model(
     DnsSettings,

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailwye.connectors.certificates import certificate_missing, trust_in
 from mailwye.connectors.matching import pattern_matches, specificity
 from mailwye.connectors.model import InboundConnector
-from mailwye.connectors.partner import certificate_missing
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
@@ -19,7 +19,7 @@ class Evidence:
     """What the session shows, looked up in the indexes: numbers of OnPremises connectors (in `ConnectorTable.inbound`).
 
     `by_address`: whose SenderIPAddresses hold the peer, with the longest prefix. `by_certificate`: whose TlsSenderCertificateName
-    matches a name of its trusted certificate, with that name. `untrusted`: why a presented certificate is not trusted, or "".
+    matches a name of its certificate and who trusts it, with that name. `untrusted`: why nobody trusts a presented certificate, or "".
     """
 
     by_address: dict[int, int]
@@ -36,13 +36,15 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Examination:
     """One OnPremises connector against one transaction. `missing`: what it asks for and did not get; empty: it identifies the peer.
-    `rank`: smaller is preferred; ends with the connector's number, so that there are no ties.
+    `rank`: smaller is preferred; ends with the connector's number, so that there are no ties. `authority`: why its certificate is
+    trusted, in words.
     """
 
     connector: InboundConnector
     missing: tuple[str, ...]
     rank: tuple[int, int, int, int]
     certificate_name: str = ""
+    authority: str = ""
 
     @property
     def proof(self) -> str:
@@ -60,7 +62,9 @@ class Examination:
         parts = []
         if self.certificate_name:
             pattern = self.connector.tls_sender_certificate_name
-            parts.append(f"the trusted certificate's name {self.certificate_name} matches TlsSenderCertificateName {pattern}")
+            parts.append(
+                f"the trusted certificate's name {self.certificate_name} matches TlsSenderCertificateName {pattern} ({self.authority})"
+            )
         if self.rank[2] <= 0:
             parts.append(f"the peer's address is in SenderIPAddresses (a /{-self.rank[2]})")
         return f'OnPremises connector "{self.connector.name}" identifies the peer: {" and ".join(parts)}'
@@ -82,9 +86,10 @@ def evidence_of(facts: SessionFacts, table: ConnectorTable) -> Evidence:
     certificate = facts.tls.certificate if facts.tls is not None else None
     if certificate is None:
         return Evidence(by_address, {})
-    if not certificate.trusted:
-        return Evidence(by_address, {}, certificate.trust_reason or "no reason given")
-    return Evidence(by_address, table.certificates.find(certificate.names))
+    named = table.certificates.find(certificate.names)
+    by_certificate = {index: name for index, name in named.items() if trust_in(table.inbound[index], certificate).trusted}
+    untrusted = "" if certificate.trusted or by_certificate else certificate.trust_reason or "no reason given"
+    return Evidence(by_address, by_certificate, untrusted)
 
 
 def examine(connector: InboundConnector, index: int, evidence: Evidence, facts: SessionFacts, sender: Address | None) -> Examination:
@@ -103,7 +108,7 @@ def examine(connector: InboundConnector, index: int, evidence: Evidence, facts: 
         missing.append("it names neither TlsSenderCertificateName nor SenderIPAddresses, so it can identify nobody")
     if connector.tls_sender_certificate_name and not name:
         missing.append(
-            certificate_missing(connector.tls_sender_certificate_name, facts)
+            certificate_missing(connector, facts)
             or f"TlsSenderCertificateName {connector.tls_sender_certificate_name} is too wide to identify anybody"
         )
     if connector.sender_ip_addresses and index not in evidence.by_address:
@@ -112,7 +117,9 @@ def examine(connector: InboundConnector, index: int, evidence: Evidence, facts: 
         missing.append("the session has no TLS, and RequireTls is on")
     if not sender_matches(connector, sender):
         missing.append(f"SenderDomains {', '.join(connector.sender_domains)} do not hold {sender.domain if sender else 'the null sender'}")
-    return Examination(connector, tuple(missing), rank, name)
+    certificate = facts.tls.certificate if facts.tls is not None and name else None
+    authority = trust_in(connector, certificate).reason if certificate is not None else ""
+    return Examination(connector, tuple(missing), rank, name, authority)
 
 
 def sender_matches(connector: InboundConnector, sender: Address | None) -> bool:

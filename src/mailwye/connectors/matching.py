@@ -48,12 +48,24 @@ def is_domain_name(name: str) -> bool:
     return _DOMAIN_NAME.match(name) is not None
 
 
+# The second-level labels under which country registries give names to everybody: contoso.co.uk, contoso.com.br.
+_REGISTRY_LABELS = frozenset(
+    ("ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch")
+)
+
+
+def is_registry(domain: str) -> bool:
+    """True for a domain below which anybody can have a name: a top-level domain, and by their form co.uk, com.br and the like."""
+    label, dot, top = domain.partition(".")
+    return not dot or (len(top) == 2 and label in _REGISTRY_LABELS)
+
+
 def is_presentable(presented: str) -> bool:
     """True where a certificate's name may identify anybody: a domain name, or one with `*` as its whole leftmost label (RFC 9525
-    section 6.3) above at least two labels: `*` and `*.com` speak for too many.
+    section 6.3) below something that belongs to one: `*`, `*.com` and `*.co.uk` speak for too many.
     """
     if presented.startswith("*."):
-        return "." in presented[2:] and is_domain_name(presented[2:])
+        return not is_registry(presented[2:]) and is_domain_name(presented[2:])
     return is_domain_name(presented)
 
 

@@ -46,7 +46,11 @@ class SmartHost:
 
 @dataclass(frozen=True, slots=True)
 class InboundConnector:
-    """Mail from one of the organization's servers or a partner. Patterns are canonical text: "*", "contoso.com", "*.contoso.com"."""
+    """Mail from one of the organization's servers or a partner. Patterns are canonical text: "*", "contoso.com", "*.contoso.com".
+
+    `trusted_authorities`: names of [tls.authorities], trusted for this connector beside those that are trusted for everybody.
+    `tls_sender_certificate_pins`: SHA-256 of public keys in hex; one of them must be on the verified path of the certificate.
+    """
 
     name: str
     enabled: bool = True
@@ -54,6 +58,8 @@ class InboundConnector:
     sender_domains: tuple[str, ...] = ("*",)
     sender_ip_addresses: tuple[str, ...] = ()  # canonical CIDR: "192.0.2.0/24", "2001:db8::/32"
     tls_sender_certificate_name: str = ""
+    trusted_authorities: tuple[str, ...] = ()
+    tls_sender_certificate_pins: tuple[str, ...] = ()
     require_tls: bool = False
     restrict_domains_to_ip_addresses: bool = False
     restrict_domains_to_certificate: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailwye.connectors.matching import longest_prefix, sender_certificate_matches
+from mailwye.connectors.certificates import certificate_missing
+from mailwye.connectors.matching import longest_prefix
 from mailwye.connectors.model import InboundConnector
-from mailwye.connectors.table import CERTIFICATE_NAMES
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.reply import Reply
 
@@ -25,33 +25,10 @@ def restrict(connector: InboundConnector, facts: SessionFacts) -> tuple[Reply | 
     if facts.tls is None and connector.require_tls:
         return _TLS_MISSING, f"{name} requires TLS (RequireTls), and the session has none"
     if connector.restrict_domains_to_certificate:
-        missing = certificate_missing(connector.tls_sender_certificate_name, facts)
+        missing = certificate_missing(connector, facts)
         if missing:
             return _refusal(f"{name} takes mail from its SenderDomains with a certificate only (RestrictDomainsToCertificate): {missing}")
     return None, f"{name} matches the sender's domain, and its conditions are met"
-
-
-def certificate_missing(pattern: str, facts: SessionFacts) -> str:
-    """What is missing for a trusted certificate with a name that matches TlsSenderCertificateName `pattern`; "" where nothing is."""
-    if facts.tls is None:
-        return f"the session has no TLS, so the client presented no certificate for TlsSenderCertificateName {pattern}"
-    certificate = facts.tls.certificate
-    if certificate is None:
-        return f"the client presented no certificate for TlsSenderCertificateName {pattern}"
-    if not any(sender_certificate_matches(presented, pattern) for presented in certificate.names[:CERTIFICATE_NAMES]):
-        return f"the certificate's names {shown_names(certificate.names)} do not match TlsSenderCertificateName {pattern}"
-    if not certificate.trusted:
-        reason = certificate.trust_reason or "no reason given"
-        return f"the certificate for {shown_names(certificate.names)} is not trusted ({reason})"
-    return ""
-
-
-def shown_names(names: tuple[str, ...], limit: int = 3) -> str:
-    """Names of a certificate for a sentence. They are foreign text: printable ASCII only, cut, and not all of many."""
-    if not names:
-        return "(none)"
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(ascii(name)[1:-1][:80] for name in names[:limit]) + more
 
 
 def _refusal(reason: str) -> tuple[Reply, str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailwye.connectors.attribution import Caller, CallerKind
+from mailwye.connectors.certificates import certificate_missing
 from mailwye.connectors.identification import Evidence, evidence_of, examine
 from mailwye.connectors.matching import parents
 from mailwye.connectors.model import ConnectorType, InboundConnector
-from mailwye.connectors.partner import certificate_missing
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain
@@ -85,8 +85,8 @@ def _accepted_for(directory: Directory, connector: InboundConnector, domain: str
 def near_miss(directory: Directory, table: ConnectorTable, facts: SessionFacts, sender: Address | None) -> str:
     """For a peer that no connector identifies: which one nearly does, and what is missing, as sentences for the reply.
 
-    Nearly: fewest conditions missing, among connectors of which the peer shows a part, or (for a peer that shows a certificate or
-    an own sender domain) the first ones by name.
+    Nearly: fewest conditions missing, then most conditions met, among connectors of which the peer shows a part, or (for a peer that
+    shows a certificate or an own sender domain) the first ones by name.
     """
     own = [i for i, c in enumerate(table.inbound[: 4 * NEAR_MISSES]) if c.connector_type is ConnectorType.ON_PREMISES]
     if not own and not any(c.connector_type is ConnectorType.ON_PREMISES for c in table.inbound):
@@ -97,7 +97,7 @@ def near_miss(directory: Directory, table: ConnectorTable, facts: SessionFacts, 
     evidence = evidence_of(facts, table)
     certificate = facts.tls.certificate if facts.tls is not None else None
     shown = certificate is not None or (sender is not None and directory.accepted_domain(sender.domain) is not None)
-    partial = evidence.candidates() + _untrusted(facts, table)
+    partial = evidence.candidates() + _untrusted(evidence, facts, table)
     indexes = partial[:NEAR_MISSES] or (own[:NEAR_MISSES] if shown else [])
     if not indexes:
         tls = "presented no certificate" if facts.tls is not None else "used no TLS"
@@ -105,24 +105,25 @@ def near_miss(directory: Directory, table: ConnectorTable, facts: SessionFacts, 
     return _sentence(min(_distance(table, index, evidence, facts, sender) for index in indexes))
 
 
-def _untrusted(facts: SessionFacts, table: ConnectorTable) -> list[int]:
-    """Connectors whose name the certificate bears, though its chain is not trusted."""
+def _untrusted(evidence: Evidence, facts: SessionFacts, table: ConnectorTable) -> list[int]:
+    """Connectors whose name the certificate bears, though they do not trust it."""
     certificate = facts.tls.certificate if facts.tls is not None else None
-    if certificate is None or certificate.trusted:
+    if certificate is None:
         return []
-    return sorted(table.certificates.find(certificate.names))
+    return sorted(table.certificates.find(certificate.names).keys() - evidence.by_certificate.keys() - evidence.by_address.keys())
 
 
 def _distance(
     table: ConnectorTable, index: int, evidence: Evidence, facts: SessionFacts, sender: Address | None
-) -> tuple[bool, int, int, str, str]:
+) -> tuple[bool, int, int, int, str, str]:
     """How far a connector is from identifying the peer (smaller is nearer), its name, and what is missing."""
     connector = table.inbound[index]
     missing = examine(connector, index, evidence, facts, sender).missing
     asked = bool(connector.tls_sender_certificate_name) + bool(connector.sender_ip_addresses)
-    untried = bool(connector.tls_sender_certificate_name and certificate_missing(connector.tls_sender_certificate_name, facts))
-    return (not connector.enabled, len(missing), asked - (not untried), connector.name, "; ".join(missing))
+    untried = bool(connector.tls_sender_certificate_name and certificate_missing(connector, facts))
+    proven = (index in evidence.by_certificate) + (index in evidence.by_address)
+    return (not connector.enabled, len(missing), -proven, asked - (not untried), connector.name, "; ".join(missing))
 
 
-def _sentence(nearest: tuple[bool, int, int, str, str]) -> str:
-    return f'Connector "{nearest[3]}" nearly matched: {nearest[4]}.'
+def _sentence(nearest: tuple[bool, int, int, int, str, str]) -> str:
+    return f'Connector "{nearest[4]}" nearly matched: {nearest[5]}.'

@@ -162,6 +162,7 @@ class ConnectorTable:
         "certificates",
         "direct",
         "inbound",
+        "inbound_by_name",
         "inside",
         "outbound",
         "outbound_by_name",
@@ -184,6 +185,7 @@ class ConnectorTable:
         self._index_outbound()
 
     def _index_inbound(self) -> None:
+        self.inbound_by_name = {c.name: c for c in self.inbound}
         own = [(c, i) for i, c in enumerate(self.inbound) if c.enabled and c.connector_type is ConnectorType.ON_PREMISES]
         self.addresses = AddressIndex((text, i) for c, i in own for text in c.sender_ip_addresses)
         self.certificates = CertificateIndex((c.tls_sender_certificate_name.lower(), i) for c, i in own if c.tls_sender_certificate_name)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from mailwye.connectors.attribution import CallerKind
+from mailwye.connectors.enhanced_filtering import Source, find_source
 from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
 from mailwye.message.envelope import BodyType
-from mailwye.message.firewall import filter_header, promote
+from mailwye.message.firewall import filter_header, promote, source_field, without_source
 from mailwye.message.headers import Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
 from mailwye.message.path_mark import (
@@ -68,7 +69,7 @@ class Intake:
     """
 
     __slots__ = (
-        *("_context", "_found", "_header", "_kept", "_marks", "_removed", "_start", "_streaming", "_transaction", "_writer"),
+        *("_context", "_found", "_header", "_kept", "_marks", "_removed", "_source", "_start", "_streaming", "_transaction", "_writer"),
         *("at", "id", "refusal"),
     )
 
@@ -84,6 +85,7 @@ class Intake:
         self._marks: tuple[Mark, ...] = ()
         self._kept: tuple[int, ...] = ()  # fields of marks that the firewall lets pass
         self._removed: tuple[str, ...] = ()
+        self._source: Source | None = None  # where a gateway was skipped
         self.id = context.new_id()
         self.at = context.clock.now()
         self.refusal: Reply | None = None
@@ -135,7 +137,19 @@ class Intake:
             recipient=only if only.isascii() else "",
             smtputf8=transaction.mail.smtputf8,
         )
-        return self._writer.write(b"".join((received, self._missing_fields(header), filtered, body)))
+        return self._writer.write(b"".join((received, self._missing_fields(header), *self._with_source(header, filtered), body)))
+
+    def _with_source(self, header: Header, filtered: bytes) -> tuple[bytes, ...]:
+        """The header section, and before it the source address where the message came through a gateway that is skipped."""
+        transaction = self._transaction
+        caller = transaction.caller
+        if caller.connector is None and not caller.partners:
+            return (filtered,)
+        source = find_source(transaction.facts, caller, transaction.snapshot.connectors, header.get_all("Received"))
+        if not source.connector:
+            return (filtered,)
+        self._source = source
+        return (source_field(source.address) if source.address else b"", without_source(filtered))
 
     def _check(self, block: bytes, header: Header) -> Reply | None:
         limits = self._context.limits
@@ -246,7 +260,7 @@ class Intake:
     def record(self, message: NewMessage) -> None:
         """Tell the trace what was accepted and why it goes where it goes: after the commit, so never of mail that is not there."""
         transaction = self._transaction
-        record_receipt(self._context, transaction.facts, transaction.caller, message, self._removed)
+        record_receipt(self._context, transaction.facts, transaction.caller, message, self._removed, self._source)
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)

@@ -9,6 +9,7 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
+from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.decisions import Decisions
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
@@ -41,4 +42,5 @@ class InboundContext:
     marks: PathMarks
     tls: ActiveTls = field(default_factory=ActiveTls)
     authenticator: Authenticator | None = None
+    certificates: CertificateWatch | None = None
     decisions: Decisions = field(default_factory=Decisions)

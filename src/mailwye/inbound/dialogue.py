@@ -15,11 +15,13 @@ from mailwye.inbound.acceptance import Intake, accepted, go_ahead, not_accepted
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import LastSender, Transaction, open_transaction
+from mailwye.inbound.recording import record_certificate
 from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewMessage, Receipt
 from mailwye.smtp.events import (
     AuthReceived,
+    ClientNamed,
     ContentEnded,
     ContentReceived,
     ContentRefused,
@@ -58,13 +60,14 @@ Outcome = Reply | Wait | None
 class Dialogue:
     """The state of one session above the protocol: who the peer is, the transaction under way and its content."""
 
-    __slots__ = ("_context", "_intake", "_last", "_transaction", "facts")
+    __slots__ = ("_context", "_front_end", "_intake", "_last", "_transaction", "facts")
 
     def __init__(self, context: InboundContext, facts: SessionFacts) -> None:
         self._context = context
         self._last = LastSender()
         self._transaction: Transaction | None = None
         self._intake: Intake | None = None
+        self._front_end = False  # the peer named the client for whom it speaks
         self.facts = facts
 
     def handle(self, event: Event) -> Outcome:
@@ -76,7 +79,12 @@ class Dialogue:
     def tls_established(self, tls: TlsFacts) -> None:
         """Everything that was learnt in the clear is forgotten (RFC 3207 section 4.2); the certificate is the new handshake's (C5)."""
         self.abandon()
+        if self._front_end:
+            # This TLS is the front end's, and so is the certificate; a client behind it must not be taken for it.
+            self.facts = replace(self.facts, hello="", esmtp=False, authenticated="")
+            return
         self.facts = replace(self.facts, tls=tls, hello="", esmtp=False, authenticated="")
+        record_certificate(self._context, self.facts)
 
     def abandon(self) -> None:
         """The transaction ended without acceptance. What was already handed to the queue goes on."""
@@ -100,6 +108,21 @@ class Dialogue:
     def _hello(self, event: HelloReceived) -> None:
         if event.name != self.facts.hello or event.esmtp != self.facts.esmtp:
             self.facts = self.facts.greeted(event.name, esmtp=event.esmtp)
+
+    def _client_named(self, event: ClientNamed) -> None:
+        """A declared front end speaks for somebody else: what it proved about itself proves nothing of him, TLS included."""
+        self.abandon()
+        self._front_end = True
+        self.facts = replace(
+            self.facts,
+            peer_address=event.address,
+            peer_port=event.port,
+            hello=event.hello,
+            esmtp=False,
+            tls=None,
+            authenticated="",
+            proxied=True,
+        )
 
     def _start_content(self, event: DataStarted) -> Reply:
         assert self._transaction is not None, "the machine takes content only after an accepted recipient"
@@ -186,6 +209,7 @@ _HANDLERS: dict[type[Event], Callable[[Dialogue, Any], Outcome]] = {
     ContentRefused: Dialogue._refused,
     TransactionReset: Dialogue._reset,
     AuthReceived: Dialogue._authenticate,
+    ClientNamed: Dialogue._client_named,
 }
 
 

@@ -25,18 +25,19 @@ class Listener:
     """One address and port. Kinds: "mx" (port 25), "submission" (587, STARTTLS), "submissions" (465, TLS from the first octet)."""
 
     def __init__(self, context: InboundContext, settings: ListenerSettings, network: Network) -> None:
-        """:raises ListenerError: an unknown kind, a proxy that is no network, or TLS from the start without a certificate."""
+        """:raises ListenerError: an unknown kind, a proxy or front end that is no network, or TLS from the start without a certificate."""
         if settings.kind not in KINDS:
             raise ListenerError(f"listener {settings.name}: kind {settings.kind!r} takes no mail; use one of {', '.join(KINDS)}")
         if settings.kind == "submissions" and context.tls.current is None:
             raise ListenerError(
                 f"listener {settings.name}: submissions is TLS from the first octet; set certificate and private_key in [tls]"
             )
-        try:
-            for addresses in settings.proxies:
-                parse_range(addresses)
-        except ValueError as error:
-            raise ListenerError(f"listener {settings.name}: proxies: {error}; use networks such as 192.0.2.0/24") from error
+        for key, networks in (("proxies", settings.proxies), ("xclient", settings.xclient)):
+            try:
+                for addresses in networks:
+                    parse_range(addresses)
+            except ValueError as error:
+                raise ListenerError(f"listener {settings.name}: {key}: {error}; use networks such as 192.0.2.0/24") from error
         self.settings = settings
         self._context = context
         self._network = network

@@ -123,6 +123,8 @@ def open_transaction(
     if not reply.is_success:
         record_refusal(context, facts, mail.sender, reply, known.decision.caller.reasons, config_version=snapshot.version)
         return None, reply
+    if context.certificates is not None and facts.tls is not None:
+        context.certificates.saw(facts, known.decision.caller, snapshot.connectors)
     if why := context.queue.why_no_room(mail.size):
         record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)
         return None, NO_ROOM

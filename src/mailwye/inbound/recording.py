@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailwye.connectors.attribution import Caller
+from mailwye.connectors.enhanced_filtering import Source
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.decisions import Way
-from mailwye.message.facts import SessionFacts
+from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
+from mailwye.trace.presented import stored_certificate
 
 _ROUTE = EventKind.ROUTE  # bound once, see inbound/session.py
 
@@ -50,16 +52,26 @@ def record_refusal(
 
 
 def record_receipt(
-    context: InboundContext, facts: SessionFacts, caller: Caller, message: NewMessage, removed_headers: tuple[str, ...]
+    context: InboundContext,
+    facts: SessionFacts,
+    caller: Caller,
+    message: NewMessage,
+    removed_headers: tuple[str, ...],
+    source: Source | None,
 ) -> None:
-    """A message became durable: where it came from and who that is."""
+    """A message became durable: where it came from and who that is. `source`: where a gateway was skipped."""
     data = _session_data(facts)
     data["size"] = str(message.content.size)
     data["message_id"] = message.message_id
     data["subject"] = message.subject
     if removed_headers:
         data["removed_headers"] = ", ".join(removed_headers)
-    _record_step(context, message, EventKind.RECEIVE, data, caller.reasons, connector=message.origin.connector)
+    reasons = caller.reasons
+    if source is not None:
+        data["source_address"] = source.address
+        data["skipped_addresses"] = ", ".join(source.skipped)
+        reasons = (*reasons, source.reason)
+    _record_step(context, message, EventKind.RECEIVE, data, reasons, connector=message.origin.connector)
 
 
 def record_expansion(context: InboundContext, message: NewMessage, decision: RecipientDecision) -> None:
@@ -133,6 +145,33 @@ def record_broken_session(context: InboundContext, session: str, peer_address: s
     )
 
 
+def record_certificate(context: InboundContext, facts: SessionFacts) -> None:
+    """The peer presented a certificate: the whole chain with every verdict, once for the session, so that `explain --session` can think
+    its decisions through again.
+    """
+    if facts.tls is None or facts.tls.certificate is None:
+        return
+    data = {
+        "peer_address": facts.peer_address,
+        "listener": facts.listener,
+        "tls": _tls_text(facts.tls),
+        **stored_certificate(facts.tls.certificate),
+    }
+    context.trace.record(
+        TraceEvent(
+            at=context.clock.now(),
+            kind=EventKind.CONNECT,
+            session=facts.session_id,
+            config_version=context.snapshot.current.version,
+            data=data,
+        )
+    )
+
+
+def _tls_text(tls: TlsFacts) -> str:
+    return f"{tls.version} with {tls.cipher}"
+
+
 def _sender_text(sender: Address | None) -> str:
     return str(sender) if sender is not None else "<>"
 
@@ -140,7 +179,7 @@ def _sender_text(sender: Address | None) -> str:
 def _session_data(facts: SessionFacts) -> dict[str, str]:
     data = {"peer_address": facts.peer_address, "hello": facts.hello, "listener": facts.listener}
     if facts.tls is not None:
-        data["tls"] = f"{facts.tls.version} with {facts.tls.cipher}"
+        data["tls"] = _tls_text(facts.tls)
         certificate = facts.tls.certificate
         if certificate is not None:
             data["certificate"] = certificate.subject

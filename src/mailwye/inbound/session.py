@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, cast
 
-from mailwye.connectors.matching import canonical_address
+from mailwye.connectors.matching import canonical_address, longest_prefix
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
 from mailwye.inbound.recording import record_broken_session
 from mailwye.inbound.session_settings import SessionSettings
-from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
-from mailwye.runtime.tls import PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
+from mailwye.inbound.tls_facts import tls_facts
+from mailwye.message.facts import SessionFacts
+from mailwye.runtime.tls import ServerTlsContext, TlsError, TlsLayer
 from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.server import ServerConnection
@@ -110,6 +111,8 @@ class Session(asyncio.Protocol):
         self._tls_context = context.tls.current
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
+        if listener.xclient and longest_prefix(listener.xclient, address) >= 0:
+            config = replace(config, offer_xclient=True)
         self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
         self._session_id = context.new_id()
         facts = SessionFacts(self._session_id, listener.name, listener.kind, address, port, proxied=proxied)
@@ -199,7 +202,7 @@ class Session(asyncio.Protocol):
             return
         now = self._context.clock.monotonic()
         self._phase = Phase.DIALOGUE
-        dialogue.tls_established(_tls_facts(tls))
+        dialogue.tls_established(tls_facts(tls))
         if self._settings.implicit_tls:
             self._connection.greet()
         else:
@@ -389,12 +392,3 @@ class Session(asyncio.Protocol):
         if self._dialogue is not None:
             self._dialogue.abandon()
         self._settings.closed(self)
-
-
-def _tls_facts(tls: TlsLayer) -> TlsFacts:
-    presented = tls.peer_certificate
-    return TlsFacts(tls.version, tls.cipher, tls.bits, _peer_certificate(presented) if presented is not None else None)
-
-
-def _peer_certificate(presented: PresentedCertificate) -> PeerCertificate:
-    return PeerCertificate(**{field.name: getattr(presented, field.name) for field in fields(PeerCertificate)})

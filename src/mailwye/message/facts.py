@@ -6,12 +6,39 @@ from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class ChainCertificate:
+    """One of the certificates that the peer sent behind its own. Times are Unix seconds; `fingerprint`: SHA-256 in hex."""
+
+    subject: str
+    issuer: str
+    not_before: float
+    not_after: float
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityVerdict:
+    """Does the presented chain lead to the authorities that [tls.authorities] calls `name`? `reason` as PeerCertificate.trust_reason,
+    `path` as PeerCertificate.path.
+    """
+
+    name: str
+    trusted: bool
+    reason: str
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PeerCertificate:
     """The certificate that a TLS peer presented.
 
     `names`: the dNSName entries of subjectAltName, lower-case A-labels; the subject's CN only where there is no SAN
-    (RFC 9525 section 2). `trusted` says whether the presented chain leads to a trusted authority and is in date;
-    `trust_reason` says why in words (for a trusted one: by which authority). Times are Unix seconds.
+    (RFC 9525 section 2). `trusted` says whether the presented chain leads to an authority that the system or the installation
+    trusts for everybody, and is in date; `trust_reason` says why in words (for a trusted one: by which authority). `verdicts`: the
+    same question for each set of [tls.authorities], which is trusted only by the connectors that name it. Times are Unix seconds.
+
+    `public_key`: SHA-256 of the public key (SubjectPublicKeyInfo), in hex. `path`: the same of every certificate of the verified
+    path, this one first; empty where it is not trusted. `issuers`: what was presented behind it, verified or not.
     """
 
     subject: str
@@ -22,6 +49,10 @@ class PeerCertificate:
     fingerprint: str
     trusted: bool
     trust_reason: str
+    public_key: str = ""
+    path: tuple[str, ...] = ()
+    issuers: tuple[ChainCertificate, ...] = ()
+    verdicts: tuple[AuthorityVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,24 @@ def filter_header(
     return _without(block, doomed), names
 
 
+SOURCE_ADDRESS = "X-Mailwye-Source-Address"
+"""Where a message came from before it passed a gateway (connectors/enhanced_filtering.py). Ours: from anybody else it is removed."""
+
+
+def source_field(address: str) -> bytes:
+    """The field that tells the source address, with its CRLF."""
+    return f"{SOURCE_ADDRESS}: {address}\r\n".encode("ascii")
+
+
+def without_source(block: bytes) -> bytes:
+    """The block without source fields of others, for messages that the firewall lets pass unchanged and that get one of ours."""
+    if SOURCE_ADDRESS.lower().encode("ascii") not in block.lower():
+        return block
+    header = scan(block)
+    name = SOURCE_ADDRESS.lower().encode("ascii")
+    return _without(block, [field for field in header.fields if field.name == name])
+
+
 def promote(block: bytes, header: Header) -> bytes:
     """From a trusted other side: `X-MS-Exchange-CrossPremises-X` becomes `X-MS-Exchange-Organization-X`.
 

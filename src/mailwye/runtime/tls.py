@@ -9,11 +9,14 @@ TLS 1.2 is the floor, renegotiation is refused, and there are no sessions to res
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
+from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, read_authorities
 from mailwye.runtime.tls_certificates import (
+    UNREADABLE,
     ChainVerdict,
     PresentedCertificate,
     TlsError,
@@ -72,7 +75,7 @@ class ServerTlsContext(_Context):
     `PresentedCertificate.trusted` says what to think of it. Immutable: a changed file means a new context.
     """
 
-    __slots__ = ()
+    __slots__ = ("authorities",)
 
     def __init__(
         self,
@@ -80,13 +83,16 @@ class ServerTlsContext(_Context):
         certificate: str,
         private_key: str,
         trusted_authorities: tuple[str, ...] = (),
+        authorities: Mapping[str, Sequence[str]] | None = None,
         request_client_certificate: bool = True,
     ) -> None:
-        """Paths of PEM files. The system's authorities are always trusted too.
+        """Paths of PEM files. The system's authorities are always trusted too. `authorities`: name → files of the sets that only
+        connectors trust; the handshake does not know them, `TlsLayer.judgements` asks them.
 
         :raises TlsError: a file is missing, unreadable or no PEM, or key and certificate do not fit; names file and remedy.
         """
         super().__init__(SSL.TLS_SERVER_METHOD, trusted_authorities)
+        self.authorities = read_authorities(authorities or {})
         self._use_pair(certificate, private_key)
         # OpenSSL wants a session id context where it asks for certificates; a random one keeps listeners apart whatever happens.
         self.openssl.set_session_id(secrets.token_bytes(16))
@@ -118,14 +124,14 @@ def _continue(connection: SSL.Connection, certificate: crypto.X509, error: int, 
 def _readable(certificate: crypto.X509) -> x509.Certificate | None:
     try:
         return certificate.to_cryptography()
-    except ValueError:  # OpenSSL reads it, the stricter parser does not
+    except UNREADABLE:  # OpenSSL reads it, the stricter parser does not
         return None
 
 
 class TlsLayer:
     """One TLS session between an asyncio transport and an application protocol; no I/O of its own."""
 
-    __slots__ = ("_certificate", "_certificate_read", "_connection", "_handshaken", "_peer_closed", "_verdict")
+    __slots__ = ("_authorities", "_certificate", "_certificate_read", "_connection", "_handshaken", "_peer_closed", "_verdict")
 
     def __init__(self, context: ServerTlsContext | ClientTlsContext, *, server_name: str = "") -> None:
         """`server_name`: SNI to send (client side only)."""
@@ -136,7 +142,9 @@ class TlsLayer:
         self._peer_closed = False
         self._certificate: PresentedCertificate | None = None
         self._certificate_read = False
+        self._authorities: tuple[AuthoritySet, ...] = ()
         if isinstance(context, ServerTlsContext):
+            self._authorities = context.authorities
             self._connection.set_accept_state()
         else:
             self._connection.set_connect_state()
@@ -255,11 +263,28 @@ class TlsLayer:
             return None
         certificate = _readable(leaf)
         if certificate is not None:
-            return present(certificate, self._verdict)
+            path = self._connection.get_verified_chain(as_cryptography=True) if self._verdict.trusted else None
+            return present(certificate, self._verdict, path or ())
         digest = leaf.digest("sha256").decode("ascii").replace(":", "").lower()
         return PresentedCertificate(
             "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate"
         )
+
+    def issuers(self) -> list[x509.Certificate]:
+        """What the peer presented behind its own certificate, unverified, at most ISSUERS_LIMIT; unreadable ones are left out."""
+        chain = self._connection.get_peer_cert_chain() or []
+        own = self._connection.get_peer_certificate()
+        others = chain[1:] if own is not None and chain and chain[0].digest("sha256") == own.digest("sha256") else chain
+        return [readable for one in others[:ISSUERS_LIMIT] if (readable := _readable(one)) is not None]
+
+    def judgements(self, issuers: Sequence[x509.Certificate]) -> list[Judgement]:
+        """What each set of [tls.authorities] says of the peer's certificate with the presented `issuers`; none without a certificate."""
+        own = self._connection.get_peer_certificate() if self._authorities else None
+        leaf = _readable(own) if own is not None else None
+        if leaf is None:
+            return []
+        presented = Presented(leaf, issuers)
+        return [one.judge(presented) for one in self._authorities]
 
 
 def _openssl_words(error: SSL.Error) -> str:

@@ -4,11 +4,14 @@ and the verdict on a presented chain in words.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,6 +25,8 @@ CHAIN_ERRORS_LIMIT = 4
 # A dNSName as RFC 9525 section 6.3 lets it match: whole LDH labels in lower case, "*" as the whole leftmost label only, no trailing
 # dot, and no number as the last label (that would be an IP address in the wrong place). NUL and control characters never match.
 _DNS_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+_REVOCATION_BLOCK = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h) are part of its stable interface; pyOpenSSL names only some of them.
 INVALID_PURPOSE = 26
@@ -45,13 +50,19 @@ _ERRORS = {
 }
 
 
+UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+"""What the strict parser raises for certificates that OpenSSL reads."""
+
+
 class TlsError(Exception):
     """The handshake or the stream failed, or a certificate file cannot be used; the text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedCertificate:
-    """What the peer presented. Times in Unix seconds; `names` as message/facts.PeerCertificate has them."""
+    """What the peer presented, field by field as message/facts.PeerCertificate has it; `issuers` and `verdicts` are not among them
+    (TlsLayer.issuers and TlsLayer.judgements). Times in Unix seconds.
+    """
 
     subject: str
     issuer: str
@@ -61,6 +72,8 @@ class PresentedCertificate:
     fingerprint: str
     trusted: bool
     trust_reason: str
+    public_key: str = ""
+    path: tuple[str, ...] = ()
 
 
 class ChainVerdict:
@@ -81,7 +94,7 @@ class ChainVerdict:
             if depth > self._anchor_depth:
                 self._anchor, self._anchor_depth = certificate, depth
         elif not (error == INVALID_PURPOSE and _is_for_servers(certificate)):
-            self._add_fault(_fault_in_words(error, depth, certificate))
+            self._add_fault(fault_in_words(error, depth, certificate))
 
     def _add_fault(self, words: str) -> None:
         if words not in self._faults and len(self._faults) < CHAIN_ERRORS_LIMIT:
@@ -99,11 +112,12 @@ class ChainVerdict:
             return "; ".join(self._faults)
         if self._anchor is None:
             return "the chain was not verified"
-        return f"chain to the trusted authority {subject_text(self._anchor.subject)}"
+        return f"chain to the trusted authority {subject_of(self._anchor)}"
 
 
-def _fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> str:
-    whose = "" if depth == 0 else f"authority {subject_text(certificate.subject)}: "
+def fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> str:
+    """OpenSSL's verification `error` at `depth` (0: the leaf), for people."""
+    whose = "" if depth == 0 else f"authority {subject_of(certificate)}: "
     match error:
         case 9:
             return f"{whose}not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
@@ -112,9 +126,9 @@ def _fault_in_words(error: int, depth: int, certificate: x509.Certificate) -> st
         case 18:
             return "self-signed certificate"
         case 19:
-            return f"issued by an authority that is not trusted: {subject_text(certificate.subject)}"
+            return f"issued by an authority that is not trusted: {subject_of(certificate)}"
         case 2 | 20 | 21:
-            issuer = subject_text(certificate.issuer)
+            issuer = issuer_of(certificate)
             return f"issued by an authority that is not trusted: {issuer}, or the peer left out an intermediate certificate"
     return f"{whose}{_ERRORS.get(error, f'not accepted (OpenSSL verification error {error})')}"
 
@@ -130,17 +144,28 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
     return ExtendedKeyUsageOID.SERVER_AUTH in usage
 
 
-def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCertificate:
-    """The peer's leaf with the verdict on its chain."""
+def public_key_digest(certificate: x509.Certificate) -> str:
+    """SHA-256 of the public key (SubjectPublicKeyInfo) in hex: what a pin names, as in RFC 7469 section 2.4. "" where it is unreadable."""
+    try:
+        key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return ""  # a kind of key that nobody knows: no pin names it
+    return hashlib.sha256(key).hexdigest()
+
+
+def present(certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence[x509.Certificate] = ()) -> PresentedCertificate:
+    """The peer's leaf with the verdict on its chain. `path`: the verified one."""
     return PresentedCertificate(
-        subject=subject_text(certificate.subject),
-        issuer=subject_text(certificate.issuer),
+        subject=subject_of(certificate),
+        issuer=issuer_of(certificate),
         names=certificate_names(certificate),
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         trusted=verdict.trusted,
         trust_reason=verdict.reason,
+        public_key=public_key_digest(certificate),
+        path=tuple(map(public_key_digest, path)) if verdict.trusted else (),
     )
 
 
@@ -151,20 +176,45 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
-        found = [str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        found = _common_names(certificate)
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()  # unreadable extensions prove nothing
     names = (name.lower() for name in found[:NAMES_LIMIT])
     return tuple(dict.fromkeys(name for name in names if len(name) <= 253 and _DNS_NAME.fullmatch(name)))
 
 
-def subject_text(name: x509.Name) -> str:
-    """A distinguished name for people, one line, at most 256 characters, without control characters."""
+def _common_names(certificate: x509.Certificate) -> list[str]:
     try:
-        text = name.rfc4514_string()
+        return [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except ValueError:
+        return []
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """The subject's distinguished name for people: one line, at most 256 characters, without control characters."""
+    return _name_text(certificate, "subject")
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """The issuer's, likewise."""
+    return _name_text(certificate, "issuer")
+
+
+def _name_text(certificate: x509.Certificate, which: str) -> str:
+    try:
+        text: str = getattr(certificate, which).rfc4514_string()  # names are read when they are asked for, and may turn out to be none
     except ValueError:
         return "(unreadable name)"
     return "".join(c if c.isprintable() else "?" for c in text)[:256] or "(empty name)"
+
+
+def name_octets(certificate: x509.Certificate, which: str) -> bytes:
+    """The name of the "subject" or "issuer" in DER; b"" for an unreadable one."""
+    try:
+        octets: bytes = getattr(certificate, which).public_bytes()
+    except ValueError:
+        return b""
+    return octets
 
 
 def read_chain(path: str) -> list[x509.Certificate]:
@@ -179,6 +229,18 @@ def read_chain(path: str) -> list[x509.Certificate]:
         raise TlsError(
             f"{path}: no certificate in PEM form ({error}); it must hold -----BEGIN CERTIFICATE----- blocks, leaf first"
         ) from error
+
+
+def read_revocations(path: str) -> list[tuple[bytes, x509.CertificateRevocationList]]:
+    """The revocation lists among the blocks of a PEM file, each with its issuer's name in DER; mostly none.
+
+    :raises TlsError: the file cannot be read, or one of them is none.
+    """
+    try:
+        lists = [x509.load_pem_x509_crl(block) for block in _REVOCATION_BLOCK.findall(_read(path, "certificate"))]
+        return [(one.issuer.public_bytes(), one) for one in lists]
+    except ValueError as error:
+        raise TlsError(f"{path}: it holds a revocation list (X509 CRL) that is none ({error}); write it anew") from error
 
 
 def read_key(path: str) -> PrivateKeyTypes:

@@ -94,6 +94,17 @@ class AuthReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientNamed:
+    """XCLIENT from a declared front end was taken and answered: the session is that of the client at `address` (canonical) now, and
+    begins anew. `hello` "": the front end did not say it.
+    """
+
+    address: str
+    port: int = 0
+    hello: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StartTlsReceived:
     """STARTTLS was answered with 220 (in `data_to_send`). The driver sends that, starts the handshake as server, and calls
     `tls_started` when it succeeded. Plaintext that arrived after the command was refused already (RFC 3207 section 6).
@@ -127,6 +138,7 @@ Event = (
     | TransactionReset
     | AuthReceived
     | StartTlsReceived
+    | ClientNamed
     | CommandRefused
     | ConnectionEnded
 )

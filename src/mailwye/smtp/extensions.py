@@ -36,7 +36,7 @@ def syntax_error(text: str) -> CommandError:
 
 
 @lru_cache(maxsize=64)
-def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool) -> bytes:
+def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool, xclient: bool = False) -> bytes:
     """The octets of the reply to EHLO (RFC 5321 section 4.1.1.1)."""
     lines = [
         hostname,
@@ -53,6 +53,8 @@ def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool)
         lines.append("STARTTLS")
     if auth:
         lines.append(f"AUTH {' '.join(MECHANISMS)}")
+    if xclient:
+        lines.append("XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT")
     return Reply(250, "", "\n".join(lines)).encode()
 
 

@@ -16,6 +16,7 @@ from mailwye.smtp.sasl import SaslExchange, split_auth
 from mailwye.smtp.server_content import bdat, data, swallow_chunk
 from mailwye.smtp.server_session import ServerSession
 from mailwye.smtp.server_table import REMEDY, TRANSITIONS, Input, State
+from mailwye.smtp.xclient import parse_xclient
 
 
 def run_command(session: ServerSession, text: str) -> None:
@@ -23,8 +24,10 @@ def run_command(session: ServerSession, text: str) -> None:
     word, _, argument = text.partition(" ")
     known = _COMMANDS.get(word) or _COMMANDS.get(word.upper())
     if known is None:
-        _unknown(session, text)
-        return
+        known = _of_front_ends(session, word)
+        if known is None:
+            _unknown(session, text)
+            return
     verb, run = known
     if session.input.left and (verb in _LAST_IN_GROUP or not session.esmtp) and _breaks_synchronization(session, verb):
         return
@@ -136,6 +139,7 @@ def _ehlo(session: ServerSession, argument: str) -> None:
         config.message_size,
         starttls=config.offer_starttls and not session.tls,
         auth=config.offer_auth and session.tls,
+        xclient=config.offer_xclient,
     )
 
 
@@ -225,6 +229,23 @@ def _starttls(session: ServerSession, argument: str) -> None:
     session.move(Input.STARTTLS)
     session.out += say.TLS_READY.encode()
     session.events.append(StartTlsReceived())
+
+
+def _of_front_ends(session: ServerSession, word: str) -> tuple[Input, Callable[[ServerSession, str], None]] | None:
+    """XCLIENT, where the peer may say it (W24)."""
+    return (Input.XCLIENT, _xclient) if session.config.offer_xclient and word.upper() == Input.XCLIENT else None
+
+
+def _xclient(session: ServerSession, argument: str) -> None:
+    """Postfix's XCLIENT_README: 220, and the session begins anew as that of another client."""
+    client = parse_xclient(argument)
+    if not session.count_idle():
+        return
+    session.move(Input.XCLIENT)
+    session.esmtp = False
+    session.authenticated = False
+    session.out += f"220 {session.config.hostname} ESMTP Mailwye\r\n".encode("ascii")
+    session.events.append(client)
 
 
 def _auth(session: ServerSession, argument: str) -> None:

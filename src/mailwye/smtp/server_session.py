@@ -29,6 +29,7 @@ class ServerConfig:
     offer_starttls: bool = False
     offer_auth: bool = False  # offered only under TLS (RFC 4954 section 4)
     require_auth: bool = False  # submission: MAIL before AUTH is answered 530 5.7.0
+    offer_xclient: bool = False  # the peer is a declared front end and may name the client; from anyone else it is an unknown command
     require_pipelining_sync: bool = True  # talking before the greeting or past a synchronization point ends the connection (W9, W10)
     bare_line_end: str = "reject"  # "reject" | "normalise" (W1, W2)
     command_line: int = 2048

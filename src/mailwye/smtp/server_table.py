@@ -41,6 +41,7 @@ class Input(StrEnum):
     HELP = "HELP"
     STARTTLS = "STARTTLS"
     AUTH = "AUTH"
+    XCLIENT = "XCLIENT"
     QUIT = "QUIT"
     GREETED = "(greeted)"
     CONTENT_ENDED = "(content ended)"
@@ -65,12 +66,19 @@ def _within_transaction(state: State) -> dict[Input, State]:
 
 TRANSITIONS: dict[State, dict[Input, State]] = {
     State.GREETING: {Input.GREETED: State.HELLO},
-    State.HELLO: {**_always(State.HELLO), Input.RSET: State.HELLO, Input.EHLO: State.READY, Input.HELO: State.READY},
+    State.HELLO: {
+        **_always(State.HELLO),
+        Input.RSET: State.HELLO,
+        Input.EHLO: State.READY,
+        Input.HELO: State.READY,
+        Input.XCLIENT: State.HELLO,
+    },
     State.READY: {
         **_within_transaction(State.READY),
         Input.MAIL: State.MAIL,
         Input.STARTTLS: State.HANDSHAKE,
         Input.AUTH: State.AUTH,
+        Input.XCLIENT: State.HELLO,
         Input.AUTH_ENDED: State.READY,
     },
     State.MAIL: {**_within_transaction(State.MAIL), Input.RCPT: State.RCPT},

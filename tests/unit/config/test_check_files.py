@@ -104,6 +104,16 @@ def test_faults_of_files(folder: Path) -> None:
     )
 
 
+def test_authorities_of_connectors_are_read_too(folder: Path) -> None:
+    path = folder / "mailwye.toml"
+    (folder / "garbage.pem").write_text("nothing")
+    path.write_text(TEXT + '[tls.authorities]\nown = ["ca.pem", "missing.pem", "garbage.pem"]\n')
+    found = check_files(path, now=NOW, read_pair=lambda _certificate, _key: (NOW - 1, NOW + 10 * EXPIRES_SOON))
+    assert [(problem.severity, problem.line) for problem in found] == [(Severity.WARNING, 13), (Severity.ERROR, 13)]
+    assert "missing.pem is not on this machine" in str(found[0])
+    assert "garbage.pem: no certificate in PEM form" in str(found[1])
+
+
 def test_the_data_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "data").touch()
     assert check(folder) == ["error mailwye.toml:2: data_directory: data is no directory. Name a directory."]

@@ -22,7 +22,10 @@ INSTALLATION = Installation(
         ListenerSettings("all", "mx", "0.0.0.0", 25),
         ListenerSettings("admin", "admin", "127.0.0.2", 8443),
     ),
-    tls=TlsFileSettings(client_certificates={"partner": (Path("p.pem"), Path("p.key"))}),
+    tls=TlsFileSettings(
+        client_certificates={"partner": (Path("p.pem"), Path("p.key"))},
+        authorities={"own": (Path("own.pem"),)},
+    ),
 )
 
 
@@ -55,6 +58,13 @@ INBOUND = [
         "excludes CloudServicesMailEnabled",
     ),
     (f"{OWN}, AssociatedAcceptedDomains: other.com", "AssociatedAcceptedDomains", "other.com is not an accepted domain"),
+    (f"{OWN}, TrustedAuthorities: own", "TrustedAuthorities", "has no effect without TlsSenderCertificateName"),
+    (f"{OWN}, TlsSenderCertificatePins: {'ab' * 32}", "TlsSenderCertificatePins", "has no effect without TlsSenderCertificateName"),
+    (
+        "Name: x, ConnectorType: OnPremises, TlsSenderCertificateName: a.contoso.com, TrustedAuthorities: [own, other]",
+        "TrustedAuthorities",
+        "no [tls.authorities] of the name other",
+    ),
     ("Name: x, ConnectorType: OnPremises, SenderIPAddresses: '::/0'", "SenderIPAddresses", "the whole Internet could relay"),
 ]
 INBOUND_WARNINGS = [
@@ -74,6 +84,7 @@ INBOUND_WARNINGS = [
     ("Name: x, ConnectorType: OnPremises, SenderIPAddresses: 10.0.0.0/8", "SenderIPAddresses", "wide range"),
     (f"{OWN}, CloudServicesMailEnabled: true", "CloudServicesMailEnabled", "has no effect"),
     (f"{OWN}, EFSkipLastIP: true, EFSkipIPs: 10.0.0.1", "EFSkipIPs", "is ignored"),
+    ("Name: x, RequireTls: true, EFSkipLastIP: true", "EFSkipLastIP", "nothing proves that the last hop is the gateway"),
 ]
 OUTBOUND = [
     ("RecipientDomains: a.com, UseMXRecord: false", "SmartHosts", "there is no way out"),
@@ -179,7 +190,7 @@ def only(found: list[tuple[Severity, str, str, str]], severity: Severity, field:
 
 @pytest.mark.parametrize(("text", "field", "message"), INBOUND)
 def test_errors_of_inbound_connectors(text: str, field: str, message: str) -> None:
-    found = [entry for entry in findings(f"InboundConnector: {{{text}}}") if entry[0] is Severity.ERROR]
+    found = [entry for entry in findings(f"InboundConnector: {{{text}}}", INSTALLATION) if entry[0] is Severity.ERROR]
     assert only(found, Severity.ERROR, field, message), found
 
 
@@ -407,3 +418,9 @@ def test_senders_are_rewritten_to_the_default_domain(default: str, warned: list[
     assert parsed.value is not None
     found = check_organization(parsed.value, source=parsed)
     assert sorted(problem.object for problem in found if problem.field == "SenderRewritingEnabled") == sorted(warned)
+
+
+def test_connectors_that_trust_different_authorities_identify_different_servers() -> None:
+    both = "ConnectorType: OnPremises, TlsSenderCertificateName: '*.contoso.com'"
+    text = f"InboundConnector: [{{Name: a, {both}}}, {{Name: b, {both}, TrustedAuthorities: own}}]\n"
+    assert findings(text, INSTALLATION) == []

@@ -170,15 +170,34 @@ source_address = "::ffff:0:1"
 [tls.client_certificates.partner]
 certificate = "p.pem"
 private_key = "/etc/p.key"
+[tls.authorities]
+own = "own.pem"
+partners = ["a.pem", "/etc/b.pem"]
 """
-    parsed = read(tmp_path, MINIMUM.replace("port = 25", 'port = 25\nproxies = ["10.0.0.1/8", "::1"]') + more)
+    parsed = read(tmp_path, MINIMUM.replace("port = 25", 'port = 25\nproxies = ["10.0.0.1/8", "::1"]\nxclient = ["10.0.0.9"]') + more)
     assert parsed.problems == ()
     assert parsed.value is not None
     assert parsed.value.dns.nameservers == ("192.0.2.1:53", "192.0.2.2:5353", "[2001:db8::1]:53", "[2001:db8::2]:54")
     assert parsed.value.delivery.lmtp == str(tmp_path / "run/lmtp")
     assert parsed.value.delivery.hello_name == "out.contoso.com"
     assert parsed.value.listeners[0].proxies == ("10.0.0.0/8", "::1/128")
+    assert parsed.value.listeners[0].xclient == ("10.0.0.9/32",)
+    assert parsed.value.tls.authorities == {"own": (tmp_path / "own.pem",), "partners": (tmp_path / "a.pem", Path("/etc/b.pem"))}
     assert parsed.value.tls.client_certificates == {"partner": (tmp_path / "p.pem", Path("/etc/p.key"))}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("[tls.authorities]\nown = []\n", "[tls.authorities]: own: is empty"),
+        ("[tls.authorities]\nown = 1\n", "[tls.authorities]: own: must be text"),
+        ("[tls.authorities]\n" + "".join(f'a{n} = "a.pem"\n' for n in range(51)), "[tls]: authorities: has 51 entries"),
+    ],
+)
+def test_authorities_that_are_refused(tmp_path: Path, more: str, expected: str) -> None:
+    found = problems(tmp_path, MINIMUM + more)
+    assert len(found) == 1
+    assert expected in found[0]
 
 
 def test_every_dataclass_field_can_be_set_in_the_file() -> None:

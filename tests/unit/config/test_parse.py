@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,10 @@ def test_all_errors_are_told_at_once_each_with_line_object_field_and_remedy() ->
         ("InboundConnector: {Name: a, SenderIPAddresses: fe80::1%eth0}", "is neither an IP address nor an address range"),
         ("InboundConnector: {Name: a, TlsSenderCertificateName: '*'}", "would accept anybody's certificate"),
         ("InboundConnector: {Name: a, TlsSenderCertificateName: '*.com'}", "would accept anybody's certificate"),
+        ("InboundConnector: {Name: a, TlsSenderCertificateName: '*.co.uk'}", "would accept anybody's certificate"),
+        ("InboundConnector: {Name: a, TlsSenderCertificatePins: abcd}", "is no SHA-256 of a public key"),
+        ("InboundConnector: {Name: a, TlsSenderCertificatePins: [" + "ab" * 31 + "]}", "is no SHA-256 of a public key"),
+        ("InboundConnector: {Name: a, TrustedAuthorities: ['']}", "TrustedAuthorities"),
         ("InboundConnector: {Name: a, TlsSenderCertificateName: '<I>CN=x<S>CN=y'}", "names issuer and subject"),
         ("OutboundConnector: {Name: a, RecipientDomains: 'mail.*.com'}", "wildcard in the wrong place"),
         ("OutboundConnector: {Name: a, RecipientDomains: '*contoso.com'}", "wildcard in the wrong place"),
@@ -145,6 +150,17 @@ def test_foreign_text_cannot_draw_on_the_terminal() -> None:
     assert "\\x1b[2J\\u202e" in found
     assert len(problems(f"{'x' * 100_000}: 1")[0]) < 500
     assert len(problems(f"OutboundConnector: {{Name: a, {'x' * 100_000}: {'y' * 100_000}}}")[0]) < 1000
+
+
+def test_pins_have_one_form() -> None:
+    digest = bytes(range(32))
+    coded = base64.b64encode(digest).decode()
+    colons = digest.hex(":").upper()
+    text = f"InboundConnector: {{Name: a, TlsSenderCertificatePins: [{coded}, 'sha256//{coded}', '{colons}', {'ff' * 32}]}}"
+    parsed = read_organization(text)
+    assert parsed.problems == ()
+    assert parsed.value is not None
+    assert parsed.value.inbound_connectors[0].tls_sender_certificate_pins == (digest.hex(), "ff" * 32)
 
 
 def test_null_is_the_default_and_a_scalar_is_a_list_of_one() -> None:

@@ -222,6 +222,7 @@ class World:
     limits: InboundLimits = field(default_factory=InboundLimits)
     kind: str = "mx"
     proxies: tuple[str, ...] = ()
+    xclient: tuple[str, ...] = ()
     queue: QueueEngine = field(default_factory=MemoryQueueEngine)
     tls: ServerTlsContext | None = None
     authenticator: Authenticator | None = field(default_factory=Passwords)
@@ -245,7 +246,9 @@ class World:
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
         )
-        self.listener = Listener(self.context, ListenerSettings("test", self.kind, "127.0.0.1", 0, self.proxies), SystemNetwork())
+        self.listener = Listener(
+            self.context, ListenerSettings("test", self.kind, "127.0.0.1", 0, self.proxies, self.xclient), SystemNetwork()
+        )
 
     def connect(self, address: str = STRANGER, *, stuck: bool = False) -> Peer:
         """A new connection; its greeting is not read yet."""

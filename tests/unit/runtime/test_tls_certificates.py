@@ -7,8 +7,8 @@ import time
 import pytest
 from cryptography import x509
 
-from mailwye.runtime.tls_certificates import NAMES_LIMIT, certificate_names, subject_text
-from tests.unit.runtime.tls_pki import issue
+from mailwye.runtime.tls_certificates import NAMES_LIMIT, certificate_names, issuer_of, name_octets, subject_of
+from tests.unit.runtime.tls_pki import issue, malformed
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,13 @@ def test_number_of_names_is_bounded() -> None:
 
 
 def test_subject_is_printable_and_bounded() -> None:
-    text = subject_text(issue("a\x1b[2J\r\nb\u202e").certificate.subject)
+    text = subject_of(issue("a\x1b[2J\r\nb\u202e").certificate)
     assert text.isprintable()
-    assert len(subject_text(issue("a" * 64).certificate.subject)) <= 256
+    assert len(subject_of(issue("a" * 64).certificate)) <= 256
+
+
+def test_a_name_that_is_none_is_said() -> None:
+    certificate = malformed(issue("qqqqqqqq"))
+    assert (subject_of(certificate), issuer_of(certificate)) == ("(unreadable name)", "(unreadable name)")
+    assert name_octets(certificate, "subject") == b""
+    assert certificate_names(certificate) == ()

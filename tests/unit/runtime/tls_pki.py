@@ -74,6 +74,14 @@ def issue(
     return Issued(certificate, key, issuers)
 
 
+def malformed(issued: Issued) -> x509.Certificate:
+    """The certificate of common name `qqqqqqqq` with a T61String that is none in its place: OpenSSL reads it, the strict parser does
+    when it is asked for the name. Its signature is broken too.
+    """
+    octets = issued.certificate.public_bytes(serialization.Encoding.DER)
+    return x509.load_der_x509_certificate(octets.replace(b"\x0c\x08qqqqqqqq", b"\x14\x08" + b"\xff" * 8))
+
+
 def trust(directory: Path, *roots: Issued) -> tuple[str, ...]:
     """A file of trusted authorities."""
     path = directory / "trusted.pem"

@@ -38,6 +38,7 @@ COMMANDS = {
     Input.HELP: "HELP",
     Input.STARTTLS: "STARTTLS",
     Input.AUTH: "AUTH PLAIN",
+    Input.XCLIENT: "XCLIENT ADDR=192.0.2.1",
     Input.QUIT: "QUIT",
 }
 WAYS = {
@@ -54,7 +55,7 @@ WAYS = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_state_and_every_verb(state: State, verb: Input) -> None:
     """A verb that the table names moves the machine as it says; any other is 503 and moves nothing."""
-    config = ServerConfig("mx.test", offer_starttls=True, offer_auth=True)
+    config = ServerConfig("mx.test", offer_starttls=True, offer_auth=True, offer_xclient=True)
     driver = Driver(config, tls=verb is not Input.STARTTLS).greet()
     driver.replies()
     for line in WAYS[state]:

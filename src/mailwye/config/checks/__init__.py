@@ -33,7 +33,7 @@ def check_organization(
     check_domains(organization, findings)
     check_recipients(organization, snapshot.directory, findings)
     check_groups(organization, snapshot.directory, findings)
-    check_inbound(organization, snapshot.directory, findings)
+    check_inbound(organization, snapshot.directory, installation, findings)
     check_outbound(organization, snapshot.directory, installation, findings)
     check_loops(organization, snapshot, installation, findings)
     check_scopes(organization, snapshot, findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from mailwye.config.checks.findings import Findings
+from mailwye.config.installation import Installation
 from mailwye.config.schema import InboundConnector, Organization
 from mailwye.connectors.model import ConnectorType
 from mailwye.directory.lookup import Directory
@@ -13,14 +14,15 @@ NARROWEST_WARNING = {4: 24, 6: 48}
 """Wider ranges than these on an OnPremises connector get a warning; Exchange refuses IPv4 ranges wider than /24."""
 
 
-def check_inbound(organization: Organization, directory: Directory, findings: Findings) -> None:
-    """Each connector by itself and against the accepted domains, then the connectors against one another."""
+def check_inbound(organization: Organization, directory: Directory, installation: Installation | None, findings: Findings) -> None:
+    """Each connector by itself, against the accepted domains and the installation's authorities, then the connectors together."""
     for connector in organization.inbound_connectors:
         if connector.connector_type is ConnectorType.ON_PREMISES:
             _check_on_premises(connector, directory, findings)
         else:
             _check_partner(connector, findings)
         _check_both(connector, directory, findings)
+        _check_certificate(connector, installation, findings)
     _check_same_identification(organization, findings)
 
 
@@ -129,8 +131,32 @@ def _check_both(connector: InboundConnector, directory: Directory, findings: Fin
             findings.error(
                 connector, "AssociatedAcceptedDomains", f"{domain} is not an accepted domain", "Add the accepted domain, or remove it here"
             )
+    unrestricted = not (connector.restrict_domains_to_ip_addresses or connector.restrict_domains_to_certificate)
+    if connector.ef_skip_last_ip and connector.connector_type is ConnectorType.PARTNER and unrestricted:
+        findings.warning(
+            connector,
+            "EFSkipLastIP",
+            "has no effect: nothing proves that the last hop is the gateway, so anybody could write the address behind it",
+            "Set RestrictDomainsToIPAddresses or RestrictDomainsToCertificate, or list the gateway in EFSkipIPs",
+        )
     if connector.ef_skip_last_ip and connector.ef_skip_ips:
         findings.warning(connector, "EFSkipIPs", "is ignored while EFSkipLastIP is true", "Use one of them")
+
+
+def _check_certificate(connector: InboundConnector, installation: Installation | None, findings: Findings) -> None:
+    """What is asked of the certificate beside its name."""
+    for field, value in (
+        ("TrustedAuthorities", connector.trusted_authorities),
+        ("TlsSenderCertificatePins", connector.tls_sender_certificate_pins),
+    ):
+        if value and not connector.tls_sender_certificate_name:
+            remedy = "Set TlsSenderCertificateName, or remove it"
+            findings.error(connector, field, "has no effect without TlsSenderCertificateName", remedy)
+    known = installation.tls.authorities if installation is not None else None
+    for name in connector.trusted_authorities:
+        if known is not None and name not in known:
+            listed = f"It has: {', '.join(sorted(known))}" if known else f'Add {name} = "authority.pem" below [tls.authorities]'
+            findings.error(connector, "TrustedAuthorities", f"the installation has no [tls.authorities] of the name {name}", listed)
 
 
 def _check_same_identification(organization: Organization, findings: Findings) -> None:
@@ -139,7 +165,13 @@ def _check_same_identification(organization: Organization, findings: Findings) -
     for connector in sorted(organization.inbound_connectors, key=lambda c: (c.identity, c.name)):
         if not connector.enabled or connector.connector_type is not ConnectorType.ON_PREMISES:
             continue
-        same = (connector.tls_sender_certificate_name, connector.sender_ip_addresses, connector.sender_domains)
+        same = (
+            connector.tls_sender_certificate_name,
+            connector.sender_ip_addresses,
+            connector.sender_domains,
+            connector.trusted_authorities,
+            connector.tls_sender_certificate_pins,
+        )
         winner = first.setdefault(same, connector)
         if winner is not connector and any(same[:2]):
             findings.warning(

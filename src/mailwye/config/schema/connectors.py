@@ -8,7 +8,19 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.smart_host import SmartHosts
-from mailwye.config.schema.values import CertificateName, DomainNames, DomainPatterns, Flag, MailAddresses, Name, Networks, Text, choice
+from mailwye.config.schema.values import (
+    CertificateName,
+    CertificatePins,
+    DomainNames,
+    DomainPatterns,
+    Flag,
+    MailAddresses,
+    Name,
+    Names,
+    Networks,
+    Text,
+    choice,
+)
 from mailwye.connectors.model import ConnectorType, TlsSettings
 
 _choose_tls = choice(TlsSettings)
@@ -52,13 +64,17 @@ class _Connector(ConfigObject):
 
 
 class InboundConnector(_Connector):
-    """Mail from one of the own servers (OnPremises: grants) or from a partner (only restricts)."""
+    """Mail from one of the own servers (OnPremises: grants) or from a partner (only restricts). `trusted_authorities` names entries of
+    [tls.authorities] of the installation.
+    """
 
     kind: ClassVar[str] = "InboundConnector"
 
     sender_domains: DomainPatterns = ("*",)
     sender_ip_addresses: Networks = ()
     tls_sender_certificate_name: CertificateName = ""
+    trusted_authorities: Names = ()
+    tls_sender_certificate_pins: CertificatePins = ()
     require_tls: Flag = False
     restrict_domains_to_ip_addresses: Flag = False
     restrict_domains_to_certificate: Flag = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -12,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainVali
 
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import NAME_LIMIT, TEXT_LIMIT, fault
+from mailwye.connectors.matching import is_registry
 from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
 
 RANGE_LIMIT = 64  # networks that one written range "first-last" may become
@@ -103,16 +106,36 @@ def read_pattern(value: object) -> str:
 
 
 def read_certificate_name(value: object) -> str:
-    """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole top-level domain (RFC 9525 section 6.3)."""
+    """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole registry such as `*.com` or `*.co.uk` (RFC 9525)."""
     text = _text(value)
     if not text:
         return ""
     if text.startswith("<"):
         raise fault("names issuer and subject", "Write the domain name that the certificate carries, such as mail.contoso.com")
     pattern = read_pattern(text)
-    if pattern == "*" or (pattern.startswith("*.") and "." not in pattern[2:]):
+    if pattern == "*" or (pattern.startswith("*.") and is_registry(pattern[2:])):
         raise fault(f"{shown(text)} would accept anybody's certificate", "Name your own domain, such as *.contoso.com")
     return pattern
+
+
+def read_certificate_pin(value: object) -> str:
+    """SHA-256 of a public key (SubjectPublicKeyInfo) → 64 hexadecimal digits. Taken as hex, with or without colons, or as base64 (44
+    characters, also as curl's `sha256//…`).
+    """
+    text = _text(value)
+    digits = text.replace(":", "").lower()
+    if re.fullmatch("[0-9a-f]{64}", digits):
+        return digits
+    try:
+        digest = base64.b64decode(re.sub("^sha256/{1,2}", "", text), validate=True)
+    except (binascii.Error, ValueError):
+        digest = b""
+    if len(digest) != 32:
+        raise fault(
+            f"{shown(text)} is no SHA-256 of a public key",
+            "Write 64 hexadecimal digits or 44 characters of base64; `mailwye certificates` and `mailwye trace show` print them",
+        )
+    return digest.hex()
 
 
 def _canonical(text: str) -> str:
@@ -206,6 +229,9 @@ def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
 DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
+CertificatePin = Annotated[str, PlainValidator(read_certificate_pin), WithJsonSchema({"type": "string"})]
+CertificatePins = Annotated[tuple[CertificatePin, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
 MailAddresses = Annotated[
     tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, lambda address: address.key))
 ]

@@ -1,0 +1,1 @@
+"""What the installation remembers of certificates."""

@@ -1,0 +1,149 @@
+"""Which certificates identified callers, and what is new about one: the memory behind the alert for another issuer, and behind the
+warnings before a certificate expires. Values and pure functions, the port, and its implementation in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+SIGHTINGS_LIMIT = 10_000
+"""Certificates that a store keeps; above it those seen longest ago are forgotten."""
+
+EXPIRY_DAYS = (30, 14, 7, 1, 0)
+"""A certificate is warned of once for each: so many days before it expires, 0 when it has."""
+
+DAY = 86_400.0
+
+# The organization in a distinguished name of RFC 4514: authorities change the rest when they renew an intermediate certificate.
+_ORGANIZATION = re.compile(r"(?:\A|(?<!\\)[,+])O=((?:\\.|[^,+\\])+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A certificate that identified a caller for a connector, under the presented `name` that matched. `authority`: the verdict in words.
+    Times are Unix seconds; `fingerprint` and `public_key` SHA-256 in hex.
+    """
+
+    connector: str
+    name: str
+    subject: str
+    issuer: str
+    authority: str
+    not_before: float
+    not_after: float
+    fingerprint: str
+    public_key: str
+    first_seen: float
+    last_seen: float
+
+
+class News(Enum):
+    """What a sighting means beside those before it."""
+
+    FIRST = "the first certificate on this connector"
+    KNOWN = "seen before"
+    RENEWED = "another certificate, by an issuer seen before"
+    OTHER_ISSUER = "another certificate, by an issuer never seen here"
+
+
+class SightingStore(Protocol):
+    """Keeps sightings. Losing the latest at a power cut is no harm: they are made again."""
+
+    def of(self, connector: str) -> Sequence[Sighting]:
+        """All of one connector."""
+        ...
+
+    def all(self) -> Sequence[Sighting]:
+        """All, by connector and name."""
+        ...
+
+    def saw(self, sighting: Sighting) -> None:
+        """Keep it; of one that is known by connector and fingerprint only `last_seen` moves on."""
+        ...
+
+    def warn_once(self, fingerprint: str, days: int) -> bool:
+        """True the first time that somebody asks for this certificate and this number of days."""
+        ...
+
+    def close(self) -> None:
+        """No more calls follow."""
+        ...
+
+
+def issuing_organization(issuer: str) -> str:
+    """Whom one expects behind a certificate: the O of its issuer's name (RFC 4514 form), else the whole name; lower case."""
+    found = _ORGANIZATION.search(issuer)
+    return found[1].strip().lower() if found is not None else issuer.lower()
+
+
+def news_of(known: Sequence[Sighting], seen: Sighting) -> News:
+    """`known`: what was seen on the same connector before."""
+    if not known:
+        return News.FIRST
+    if any(one.fingerprint == seen.fingerprint for one in known):
+        return News.KNOWN
+    issuer = issuing_organization(seen.issuer)
+    return News.RENEWED if any(issuing_organization(one.issuer) == issuer for one in known) else News.OTHER_ISSUER
+
+
+def other_issuer_alert(known: Sequence[Sighting], seen: Sighting) -> str:
+    """The alert for a certificate by an issuer that was never seen on the connector: it is accepted all the same."""
+    last = max(known, key=lambda one: one.last_seen)
+    return (
+        f"connector {seen.connector}: {seen.name} presented a certificate by {seen.issuer}, never seen here before (last: {last.issuer}). "
+        f"It is accepted ({seen.authority}). Where you expected no change, ask whoever runs that server, and set TlsSenderCertificatePins; "
+        f"SHA-256 {seen.fingerprint}"
+    )
+
+
+def in_use(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Those that were not replaced: not seen any more since another one of the same connector and name appeared. Several servers may
+    share a name and have a certificate each.
+    """
+    newest: dict[tuple[str, str], float] = {}
+    for one in sightings:
+        newest[one.connector, one.name] = max(one.first_seen, newest.get((one.connector, one.name), 0.0))
+    return [one for one in sightings if newest[one.connector, one.name] <= one.last_seen]
+
+
+def due_warning(not_after: float, now: float) -> int | None:
+    """The smallest of EXPIRY_DAYS that has come for a certificate that is good until `not_after`; None: there is time."""
+    left = (not_after - now) / DAY
+    return min((days for days in EXPIRY_DAYS if left <= days), default=None)
+
+
+class MemorySightings:
+    """A SightingStore in memory, for tests and simulations."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Sighting] = {}
+        self._warned: set[tuple[str, int]] = set()
+
+    def of(self, connector: str) -> Sequence[Sighting]:
+        """See SightingStore."""
+        return [one for one in self.all() if one.connector == connector]
+
+    def all(self) -> Sequence[Sighting]:
+        """See SightingStore."""
+        return sorted(self._kept.values(), key=lambda one: (one.connector, one.name, one.first_seen))
+
+    def saw(self, sighting: Sighting) -> None:
+        """See SightingStore."""
+        key = (sighting.connector, sighting.fingerprint)
+        known = self._kept.get(key)
+        self._kept[key] = sighting if known is None else replace(known, last_seen=max(known.last_seen, sighting.last_seen))
+        if len(self._kept) > SIGHTINGS_LIMIT:
+            del self._kept[min(self._kept, key=lambda one: self._kept[one].last_seen)]
+
+    def warn_once(self, fingerprint: str, days: int) -> bool:
+        """See SightingStore."""
+        new = (fingerprint, days) not in self._warned
+        self._warned.add((fingerprint, days))
+        return new
+
+    def close(self) -> None:
+        """Nothing is open."""
