@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from mailwye.connectors.attribution import CallerKind
-from mailwye.connectors.model import ConnectorType
+from mailwye.connectors.attribution import keeps_headers
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_way
+from mailwye.inbound.ruling import NO_RULING, apply_rules
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Field, Header, find_header_end, scan
@@ -59,7 +59,20 @@ class Intake:
     else is the ContentWriter's. After a refusal the rest is read and dropped.
     """
 
-    __slots__ = ("_context", "_found", "_header", "_removed", "_start", "_streaming", "_transaction", "_writer", "at", "id", "refusal")
+    __slots__ = (
+        "_context",
+        "_found",
+        "_header",
+        "_removed",
+        "_ruling",
+        "_start",
+        "_streaming",
+        "_transaction",
+        "_writer",
+        "at",
+        "id",
+        "refusal",
+    )
 
     def __init__(self, context: InboundContext, transaction: Transaction) -> None:
         """:raises QueueError: the engine takes nothing."""
@@ -71,6 +84,7 @@ class Intake:
         self._found = _NOTHING_FOUND  # what the protocol machine found out about the content
         self._header = _NO_HEADER
         self._removed: tuple[str, ...] = ()
+        self._ruling = NO_RULING
         self.id = context.new_id()
         self.at = context.clock.now()
         self.refusal: Reply | None = None
@@ -108,10 +122,15 @@ class Intake:
             self._refuse(refusal)
             return None
         transaction = self._transaction
-        if _is_trusted(transaction):
+        if keeps_headers(transaction.caller, transaction.facts):
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
+        if transaction.snapshot.rules.active:
+            self._ruling = apply_rules(transaction, filtered)
+            if self._ruling.refusal is not None:
+                self._refuse(self._ruling.refusal)
+                return None
         only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
         received = received_field(
             transaction.facts,
@@ -217,6 +236,7 @@ class Intake:
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)
+        self._ruling.record(self._context, message)
         for copy in transaction.copies.values():
             record_way(self._context, message, copy.delivery.recipient, copy.connector, copy.reasons, copy.data)
 
@@ -233,19 +253,3 @@ def is_auto_submitted(value: str) -> bool:
 def _value(header: Header, first: dict[bytes, Field], name: bytes) -> str:
     field = first.get(name)
     return header.value(field) if field is not None else ""
-
-
-def _is_trusted(transaction: Transaction) -> bool:
-    """May the organization's own header fields pass? Only from a trusted OnPremises connector: TLS, certificate, and
-    CloudServicesMailEnabled (SEMANTICS section 9).
-    """
-    caller = transaction.caller
-    connector = caller.connector
-    return (
-        caller.kind is CallerKind.CONNECTOR
-        and connector is not None
-        and connector.connector_type is ConnectorType.ON_PREMISES
-        and connector.cloud_services_mail_enabled
-        and transaction.facts.tls is not None
-        and "certificate" in caller.proof
-    )

@@ -5,15 +5,19 @@ The decisions themselves are connectors/mailflow.py's; here they are asked once,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, decide_recipient, decide_sender
+from mailwye.directory.lookup import ResolvedRecipient
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recording import record_refusal
 from mailwye.message.envelope import Notify
 from mailwye.message.facts import SessionFacts
+from mailwye.policy.rules.decide import may_route
+from mailwye.policy.rules.matching import message_facts
 from mailwye.queue.item import NewDelivery, Origin
 from mailwye.smtp.address import Address
 from mailwye.smtp.events import MailReceived, RcptReceived
@@ -151,8 +155,15 @@ class DecisionMemory:
         known = self._recipients.get(recipient)
         if known is None:
             snapshot = transaction.snapshot
+            sender = transaction.mail.sender
             decision = decide_recipient(
-                snapshot.directory, snapshot.connectors, transaction.facts, transaction.caller, transaction.mail.sender, recipient
+                snapshot.directory,
+                snapshot.connectors,
+                transaction.facts,
+                transaction.caller,
+                sender,
+                recipient,
+                may_have_way=_may_have_way(snapshot, transaction.origin, sender) if snapshot.rules.active else None,
             )
             known = KnownRecipient(recipient.key, decision, _copies(recipient, decision))
             if len(self._recipients) < REMEMBERED_RECIPIENTS and len(known.copies) <= REMEMBERED_RECIPIENTS:  # no large groups
@@ -174,6 +185,11 @@ def open_transaction(
         record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)
         return None, NO_ROOM
     return Transaction(snapshot, facts, mail, memory, known), reply
+
+
+def _may_have_way(snapshot: Snapshot, origin: Origin, sender: Address | None) -> Callable[[ResolvedRecipient], bool]:
+    """Mail flow rules are asked when the header is there; at RCPT only where a recipient has no other way."""
+    return may_route(snapshot.rules, message_facts(snapshot.directory, origin.caller_kind, sender, None))
 
 
 def _copies(recipient: Address, decision: RecipientDecision) -> tuple[FinalCopy, ...]:

@@ -9,10 +9,14 @@ from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
 from mailwye.message.facts import SessionFacts
+from mailwye.policy.rules.decide import RuleHit
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
+
+RECIPIENTS_PER_EVENT = 100
+"""Of how many recipients one event tells at most."""
 
 
 def record_refusal(
@@ -64,6 +68,14 @@ def record_expansion(context: InboundContext, message: NewMessage, decision: Rec
     _record_step(context, message, EventKind.EXPAND, data, decision.reasons, recipient=str(resolution.address), status="Expanded")
 
 
+def record_rule(context: InboundContext, message: NewMessage, hit: RuleHit, recipients: tuple[str, ...]) -> None:
+    """A mail flow rule matched for these final recipients: what it did, or in an audit mode would have done."""
+    data = {"rule": hit.rule, "mode": hit.mode, "action": hit.action}
+    for at in range(0, len(recipients), RECIPIENTS_PER_EVENT):
+        first, *others = recipients[at : at + RECIPIENTS_PER_EVENT]
+        _record_step(context, message, EventKind.RULE, data, hit.reasons, recipient=first, also=tuple(others))
+
+
 def record_way(
     context: InboundContext, message: NewMessage, recipient: Address, connector: str, reasons: tuple[str, ...], data: dict[str, str]
 ) -> None:
@@ -81,6 +93,7 @@ def _record_step(
     recipient: str = "",
     connector: str = "",
     status: str = "",
+    also: tuple[str, ...] = (),
 ) -> None:
     context.trace.record(
         TraceEvent(
@@ -95,6 +108,7 @@ def _record_step(
             reasons=reasons,
             config_version=message.config_version,
             data=data,
+            also=also,
         )
     )
 

@@ -34,13 +34,13 @@ class Splitter:
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
-        self._known: dict[tuple[str, str], dict[tuple[str, str], Route]] = {}  # (caller, next hop) → (local part, domain) → route
+        self._known: dict[str, dict[tuple[str, str], Route]] = {}  # kind of caller → (local part, domain) → route
         self._count = 0
 
     def split(self, snapshot: Snapshot, lease: Lease) -> Parts:
         """By `snapshot`, which is the one of the moment."""
         deliveries, message = lease.deliveries, lease.message
-        known = self._known_of(snapshot, message.origin.caller_kind, deliveries[0].next_hop)
+        known = self._known_of(snapshot, message.origin.caller_kind)
         if len(deliveries) == 1:
             route = self._route(known, message, deliveries[0])
             if route.kind is RouteKind.NONE:
@@ -59,16 +59,18 @@ class Splitter:
         )
         return Parts(works, tuple(without_way))
 
-    def _known_of(self, snapshot: Snapshot, caller_kind: str, next_hop: str) -> dict[tuple[str, str], Route]:
+    def _known_of(self, snapshot: Snapshot, caller_kind: str) -> dict[tuple[str, str], Route]:
         if snapshot is not self._snapshot or self._count >= REMEMBERED_WAYS:
             self._snapshot, self._known, self._count = snapshot, {}, 0
-        asked = caller_kind, next_hop  # beside the recipient all that route_of looks at; deliveries of one lease share it
-        known = self._known.get(asked)
+        known = self._known.get(caller_kind)
         if known is None:
-            known = self._known[asked] = {}
+            known = self._known[caller_kind] = {}
         return known
 
     def _route(self, known: dict[tuple[str, str], Route], message: QueuedMessage, delivery: Delivery) -> Route:
+        if delivery.rule_connector:  # seldom, and cheaper to decide than to remember
+            assert self._snapshot is not None
+            return route_of(self._snapshot, message, delivery)
         recipient = delivery.recipient
         key = recipient.local, recipient.domain
         route = known.get(key)
@@ -94,16 +96,6 @@ def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> 
         from_on_premises=kind == "connector",
         # Our own notices are for the mailbox itself, like mail between mailboxes: no detour over the own servers.
         from_mailbox=kind in ("mailbox", "internal"),
-        rule_connector=_rule_connector(snapshot, delivery),
+        # The rule is not asked again: what it chose is kept with the delivery, how that connector delivers is the settings of now.
+        rule_connector=delivery.rule_connector,
     )
-
-
-def _rule_connector(snapshot: Snapshot, delivery: Delivery) -> str:
-    """Only a rule can have chosen a connector that is scoped to rules, and the rule is not asked again: the way is kept."""
-    scheme, _, name = delivery.next_hop.partition(":")
-    if scheme != "connector":
-        return ""
-    connector = snapshot.connectors.outbound_by_name.get(name.lower())
-    if connector is None and ":" in name:  # "connector:NAME:DOMAIN" where it uses MX records
-        connector = snapshot.connectors.outbound_by_name.get(name.rpartition(":")[0].lower())
-    return connector.name if connector is not None and connector.is_transport_rule_scoped else ""

@@ -7,6 +7,7 @@ from mailwye.config.checks.groups import check_groups
 from mailwye.config.checks.inbound import check_inbound
 from mailwye.config.checks.outbound import check_outbound
 from mailwye.config.checks.recipients import check_domains, check_recipients
+from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.duplicates import find_duplicates
@@ -35,4 +36,5 @@ def check_organization(
     check_inbound(organization, snapshot.directory, findings)
     check_outbound(organization, snapshot.directory, installation, findings)
     check_scopes(organization, snapshot, findings)
+    check_rules(organization, snapshot, findings)
     return (*duplicates, *findings.all())

@@ -48,6 +48,7 @@ class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
     last_attempt_at: float = 0.0
     last_error: str = ""
     delay_notice_sent: bool = False
+    rule_connector: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -126,7 +127,13 @@ def pack_new_delivery(new: NewDelivery, number: int) -> bytes:
     :raises UnicodeEncodeError: a text holds lone surrogates.
     """
     recipient, original = new.recipient, new.original
-    detail = _Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify.value, new.orcpt)
+    detail = _Detail(
+        (recipient.local, recipient.domain),
+        (original.local, original.domain),
+        new.notify.value,
+        new.orcpt,
+        rule_connector=new.rule_connector,
+    )
     return _seal(_encode(detail), _place(number))
 
 
@@ -144,6 +151,7 @@ def pack_delivery(one: Delivery) -> bytes:
                 one.last_attempt_at,
                 one.last_error.encode("utf-8", "backslashreplace").decode("utf-8"),
                 one.delay_notice_sent,
+                one.rule_connector,
             )
         ),
         _place(one.id),
@@ -172,6 +180,7 @@ def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: flo
             detail.last_attempt_at,
             detail.last_error,
             detail.delay_notice_sent,
+            detail.rule_connector,
         )
     except ValueError as error:
         raise CorruptRow(f"delivery {number} of message {message_id}: {error}") from error
