@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
 from mailwye.connectors.selection import RouteKind
@@ -69,3 +70,30 @@ def test_what_is_remembered_is_bounded() -> None:
         assert asked.call_count == 12  # it was forgotten
         splitter.split(now, lease("user0@example.net", hop="mx:example.net"))
         assert asked.call_count == 12
+
+
+def ruled(one: Lease, connector: str) -> Lease:
+    """The lease with the connector that a mail flow rule chose for its first delivery."""
+    first, *others = one.deliveries
+    return replace(one, deliveries=(replace(first, rule_connector=connector), *others))
+
+
+def test_the_way_of_a_rule_is_kept_for_its_delivery_alone() -> None:
+    """Also where the same recipient is known with another way, and the other way round."""
+    splitter, now = Splitter(), snapshot()
+    for _ in range(2):
+        one = lease("john@contoso.com", "ann@example.net")
+        assert [work.route.next_hop for work in splitter.split(now, one).works] == ["connector:Own", "mx:example.net"]
+        works = splitter.split(now, ruled(lease("ann@example.net", "ann@example.net"), "OWN")).works
+        assert [(work.route.next_hop, len(work.lease.deliveries)) for work in works] == [("connector:Own", 1), ("mx:example.net", 1)]
+
+
+def test_the_settings_of_a_rules_connector_are_those_of_now() -> None:
+    splitter, one = Splitter(), ruled(lease("ann@example.net"), "Own")
+    (work,) = splitter.split(snapshot(1), one).works
+    assert work.route.smart_hosts
+    ((_, route),) = splitter.split(snapshot(2, enabled=False), one).without_way
+    assert (route.kind, route.failure_enhanced) == (RouteKind.NONE, "5.4.4")
+    assert 'through connector "Own", which is disabled' in route.failure
+    ((_, route),) = splitter.split(snapshot(3), ruled(lease("ann@example.net"), "Gone")).without_way
+    assert 'through connector "Gone", which does not exist' in route.failure
