@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailwye.policy.rules.decide import RuleTable, decide_rules
 from mailwye.policy.rules.matching import MessageFacts
 from mailwye.policy.rules.model import RuleMode, Scope, TransportRule
-from mailwye.policy.rules.words import WordSearch, one_line
+from mailwye.policy.rules.words import SearchedText, WordSearch, one_line
 from tests.unit.policy.rules.world import CONTOSO, finals, message, rule
 
 TO = finals("everybody@contoso.com") + finals("moon@example.org", "sun@contoso.com")
@@ -122,4 +122,4 @@ def test_words_are_whole(text: str, word: str) -> None:
         and not (at + len(wanted) < len(line) and is_word(wanted[-1]) and is_word(line[at + len(wanted)]))
         for at in places
     )
-    assert WordSearch([word]).is_in(text) is expected
+    assert WordSearch([word]).is_in(SearchedText(text)) is expected

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from mailwye.connectors.attribution import keeps_headers
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
-from mailwye.inbound.recording import record_expansion, record_receipt, record_way
+from mailwye.inbound.recording import record_expansion, record_receipt, record_rule, record_way
 from mailwye.inbound.ruling import NO_RULING, apply_rules
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
@@ -236,7 +236,8 @@ class Intake:
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)
-        self._ruling.record(self._context, message)
+        for hit, recipients in self._ruling.hits:
+            record_rule(self._context, message, hit, recipients)
         for copy in transaction.copies.values():
             record_way(self._context, message, copy.delivery.recipient, copy.connector, copy.reasons, copy.data)
 

@@ -1,6 +1,6 @@
 """Mail flow rules on the way in: asked once, when the header section is complete, for all copies of the message.
 
-The decision is policy/rules/decide.py's; here it is put into the copies, and told to the trace after acceptance.
+The decision is policy/rules/decide.py's; here it is put into the copies. The trace learns of it after acceptance.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from dataclasses import replace
 from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.mailflow import decide_route
 from mailwye.directory.lookup import ResolvedRecipient
-from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import FinalCopy, Transaction
-from mailwye.inbound.recording import record_rule
 from mailwye.message.headers import Header, scan
 from mailwye.policy.rules.decide import RuleDecision, RuleHit, decide_rules
 from mailwye.policy.rules.matching import message_facts
-from mailwye.queue.item import NewMessage
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
@@ -32,11 +29,6 @@ class Ruling:
 
     hits: tuple[tuple[RuleHit, tuple[str, ...]], ...] = ()
     refusal: Reply | None = None
-
-    def record(self, context: InboundContext, message: NewMessage) -> None:
-        """Tell the trace, after acceptance."""
-        for hit, recipients in self.hits:
-            record_rule(context, message, hit, recipients)
 
 
 NO_RULING = Ruling()

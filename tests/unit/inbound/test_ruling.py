@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.envelope import Notify
@@ -18,7 +20,7 @@ SITES = (outbound("West", is_transport_rule_scoped=True), outbound("East", is_tr
 OUR_SERVERS = inbound("From our servers", sender_ip_addresses=(f"{OWN_SERVER}/32",))
 WEST = rule("DL West", 0, connector="West", sent_to_member_of=["west@contoso.com"])
 EAST = rule("DL East", 1, connector="East", sent_to_member_of=["east@contoso.com"])
-X_SITE = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
+X_SITE: dict[str, Any] = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
 BY_HEADER = rule("By header", 0, connector="West", **X_SITE)
 
 

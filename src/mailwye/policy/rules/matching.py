@@ -6,7 +6,7 @@ too; only its name differs (ExceptIf…), and what the rule makes of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ from mailwye.directory.lookup import Directory, ResolvedRecipient
 from mailwye.message.headers import Header
 from mailwye.message.mime_words import decode_words
 from mailwye.policy.rules.model import Predicates, Scope
-from mailwye.policy.rules.words import WordSearch
+from mailwye.policy.rules.words import SearchedText, WordSearch
 from mailwye.smtp.address import Address
 from mailwye.value import dataclass
 
@@ -39,6 +39,25 @@ class Match(Enum):
     UNKNOWN = "unknown"
 
 
+class SearchedHeader:
+    """A header section whose fields are decoded when a rule looks at them, once for all rules."""
+
+    __slots__ = ("_header", "_known")
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._known: dict[bytes, tuple[SearchedText, ...]] = {}
+
+    def texts(self, name: bytes) -> tuple[SearchedText, ...]:
+        """The values of the fields with this lower-case name, cut to HEADER_CHARACTERS each and to HEADER_FIELDS."""
+        found = self._known.get(name)
+        if found is None:
+            fields = [field for field in self._header.fields if field.name == name][:HEADER_FIELDS]
+            decoded = (decode_words(self._header.value(field), HEADER_CHARACTERS) for field in fields)
+            found = self._known[name] = tuple(map(SearchedText, decoded))
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
     """What rules know of a message. `sender`: MAIL FROM. `header`: after the header firewall, None: not known yet.
@@ -48,7 +67,7 @@ class MessageFacts:
 
     sender: Address | None
     internal: bool
-    header: Header | None
+    header: SearchedHeader | None
 
 
 def message_facts(directory: Directory, caller_kind: str, sender: Address | None, header: Header | None) -> MessageFacts:
@@ -64,7 +83,7 @@ def message_facts(directory: Directory, caller_kind: str, sender: Address | None
             internal = sender is not None and directory.accepted_domain(sender.domain) is not None
         case _:
             internal = False
-    return MessageFacts(sender, internal, header)
+    return MessageFacts(sender, internal, None if header is None else SearchedHeader(header))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +155,14 @@ def _sender_domain_is(field: str, domains: tuple[str, ...]) -> Condition[Message
 def _header_contains_words(field: str, name: str, words: tuple[str, ...]) -> Condition[MessageFacts]:
     search, wanted = WordSearch(words), name.lower().encode("ascii")
 
-    def values(header: Header) -> Iterator[str]:
-        fields = [field for field in header.fields if field.name == wanted]
-        return (decode_words(header.value(one), HEADER_CHARACTERS) for one in fields[:HEADER_FIELDS])
-
     def holds(message: MessageFacts) -> Match:
         if message.header is None:
             return Match.UNKNOWN
-        return _answer(any(search.is_in(value) for value in values(message.header)))
+        return _answer(any(map(search.is_in, message.header.texts(wanted))))
 
     def observed(message: MessageFacts) -> str:
-        count = message.header.count(name) if message.header is not None else 0
-        return f"no field {name} has one of them" if count else f"the header has no field {name}"
+        found = message.header is not None and message.header.texts(wanted)
+        return f"no field {name} has one of them" if found else f"the header has no field {name}"
 
     return Condition(f"{field} {_listed(words)} in {name}", holds, observed)
 

@@ -1,6 +1,7 @@
 """Does a text contain one of these words? Whole words, without regard to case, as Exchange's conditions of the name ContainsWords mean it.
 
-The time is bounded: literals only, so no pattern can backtrack, and the text is cut before it is searched (matching.py).
+A text is taken apart once, however many rules look at it; a plain word is then a look-up, and a phrase a search for its octets. So the time
+grows with the text and with the words, and no sender can make it explode: there are no patterns. The text itself is cut (matching.py).
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_LETTER = re.compile(r"\w").match
+_WORDS = re.compile(r"\w+").findall
+_IS_WORD = re.compile(r"\w+").fullmatch
 
 
 def one_line(text: str) -> str:
@@ -16,20 +18,43 @@ def one_line(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+class SearchedText:
+    """A text that is looked through for words. `words`: its runs of letters, digits and underscores."""
+
+    __slots__ = ("line", "words")
+
+    def __init__(self, text: str) -> None:
+        self.line = one_line(text)
+        self.words = frozenset(_WORDS(self.line))
+
+
 class WordSearch:
     """A set of words and phrases. `*SPAM*` is one too: an end that is no letter, digit or underscore may touch anything."""
 
-    __slots__ = ("_search",)
+    __slots__ = ("_phrases", "_words")
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._search = re.compile("|".join(_whole(word) for text in words if (word := one_line(text))) or r"(?!)").search
+        lines = {line for text in words if (line := one_line(text))}
+        self._words = frozenset(line for line in lines if _IS_WORD(line))
+        self._phrases = tuple((line, frozenset(_WORDS(line))) for line in sorted(lines - self._words))
 
-    def is_in(self, text: str) -> bool:
+    def is_in(self, text: SearchedText) -> bool:
         """True where one of them stands in `text` as a whole word."""
-        return self._search(one_line(text)) is not None
+        if not self._words.isdisjoint(text.words):
+            return True
+        return any(parts <= text.words and _stands_in(phrase, text.line) for phrase, parts in self._phrases)
 
 
-def _whole(word: str) -> str:
-    before = r"(?<!\w)" if _LETTER(word[0]) else ""
-    after = r"(?!\w)" if _LETTER(word[-1]) else ""
-    return f"{before}{re.escape(word)}{after}"
+def _stands_in(phrase: str, line: str) -> bool:
+    at = line.find(phrase)
+    while at >= 0:
+        end = at + len(phrase)
+        if not (_joins(line[at - 1 : at] + phrase[0]) or _joins(phrase[-1] + line[end : end + 1])):
+            return True
+        at = line.find(phrase, at + 1)
+    return False
+
+
+def _joins(pair: str) -> bool:
+    """Whether two neighbours belong to one word: then the phrase does not end between them."""
+    return len(pair) == 2 and _IS_WORD(pair) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mailwye.policy.rules.decide import NO_RULES, NOTHING, RuleTable, decide_rules, may_route
@@ -12,7 +14,7 @@ from tests.unit.policy.rules.world import CONTOSO, decide, finals, message, rule
 AUDIT, NOTIFY = RuleMode.AUDIT, RuleMode.AUDIT_AND_NOTIFY
 WEST = rule("West", 0, sent_to_member_of=["west@contoso.com"])
 EAST = rule("East", 1, sent_to_member_of=["east@contoso.com"])
-X_SITE = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
+X_SITE: dict[str, Any] = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
 
 
 def test_two_sites_by_two_groups() -> None:

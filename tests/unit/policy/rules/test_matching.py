@@ -138,12 +138,12 @@ GERMAN = base64.b64encode("Dringend: Größe prüfen".encode()).decode()
     ],
 )
 def test_header_contains_words(header: str, words: list[str], found: bool) -> None:
-    conditions = {"header_contains_message_header": "X-Site", "header_contains_words": tuple(words)}
+    conditions: dict[str, Any] = {"header_contains_message_header": "X-Site", "header_contains_words": tuple(words)}
     assert matches(message(header=header), "bob@contoso.com", **conditions) is found
 
 
 def test_a_header_that_has_not_come_is_unknown() -> None:
-    conditions = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
+    conditions: dict[str, Any] = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
     for found in (rule("A", **conditions), rule("A", unless=conditions)):
         decision = decide([found], message(header=None), "bob@contoso.com", explain=True)
         assert (decision.hits, decision.open, decision.connector) == ((), True, "")
@@ -153,7 +153,7 @@ def test_a_header_that_has_not_come_is_unknown() -> None:
 
 def test_what_cannot_match_is_not_unknown() -> None:
     """Another condition, or an exception, says no already: the header does not matter."""
-    conditions = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
+    conditions: dict[str, Any] = {"header_contains_message_header": "X-Site", "header_contains_words": ("west",)}
     for found in (
         rule("A", sent_to=["eva@contoso.com"], **conditions),
         rule("A", unless={"sent_to": ["bob@contoso.com"]}, **conditions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailwye.policy.rules.words import WordSearch
+from mailwye.policy.rules.words import SearchedText, WordSearch
 
 CASES = [
     ("urgent", "This is URGENT", True),
@@ -29,10 +29,10 @@ CASES = [
 
 @pytest.mark.parametrize(("word", "text", "found"), CASES)
 def test_words(word: str, text: str, found: bool) -> None:
-    assert WordSearch([word]).is_in(text) is found
-    assert WordSearch(["nothing of the kind", word]).is_in(text) is found
+    assert WordSearch([word]).is_in(SearchedText(text)) is found
+    assert WordSearch(["nothing of the kind", word]).is_in(SearchedText(text)) is found
 
 
 def test_no_word_is_nowhere() -> None:
-    assert not WordSearch([]).is_in("")
-    assert not WordSearch([" "]).is_in("  ")
+    assert not WordSearch([]).is_in(SearchedText(""))
+    assert not WordSearch([" "]).is_in(SearchedText("  "))
