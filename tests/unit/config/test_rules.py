@@ -135,6 +135,13 @@ def test_a_scoped_connector_that_no_rule_names_is_told_of() -> None:
     assert not any('"Site CA"' in str(one) for one in check_organization(organization(BASE + NAMED)))
 
 
+def test_a_domain_to_which_only_rules_lead_is_told_of() -> None:
+    rest = BASE.replace("AllAcceptedDomains: true", "Enabled: false")
+    text = "contoso.com has 1 mail user, but no OnPremises connector carries its mail"
+    assert any(f"{text}. Add" in str(one) for one in check_organization(organization(rest)))
+    assert any(f"{text} where no mail flow rule does. Add" in str(one) for one in check_organization(organization(rest + NAMED)))
+
+
 SCHEMA_ERRORS = [
     (f"Name: {'x' * 65}", "Name", "is longer than 64 characters"),
     ("Priority: -1", "Priority", "must be a number from 0 to 999999, not -1"),
