@@ -17,7 +17,7 @@ from mailwye.testing.world import BOB, GATEWAY, JOHN, MOONS, OWN, SUN, World
 
 HOUR = 3600.0
 MARY = "mary@contoso.com"
-WEST, EAST = OWN, MOONS
+WEST, EAST, OTHER = OWN, MOONS, "192.0.2.3"
 
 CONNECTORS = f"""\
 OutboundConnector:
@@ -154,3 +154,25 @@ def test_mail_whose_connector_is_gone_goes_back_to_its_sender(tmp_path: Path) ->
         assert b"which does not exist" in b" ".join(notice.content.split())
 
     World.run(65, tmp_path, story)
+
+
+def test_a_circle_of_rules_ends_at_the_hop_limit_with_one_notice(tmp_path: Path) -> None:
+    """Two gateways whose rules send each other the same mail."""
+
+    def organization(smart_host: str) -> str:
+        return f"""
+            AcceptedDomain: {{DomainName: contoso.com, DomainType: InternalRelay, Default: true}}
+            OutboundConnector: {{Name: Other, IsTransportRuleScoped: true, UseMXRecord: false, SmartHosts: "{smart_host}"}}
+            TransportRule: {{Name: All, RecipientDomainIs: contoso.com, RouteMessageOutboundConnector: Other}}
+        """
+
+    async def story(world: World) -> None:
+        await world.begin(organization=organization(OTHER))
+        other = world.gateway(organization(GATEWAY), name="mx2.mailwye.example", address=OTHER)
+        await other.start()
+        world.mail(SUN, ("user@contoso.com",))
+        await world.settle(step=1.0, seconds=120.0)
+        assert [(one.action, one.status, one.to) for one in notices(world)] == [("failed", "5.4.14", SUN)]
+        assert (await check_all(world)).count(Fate.BOUNCED) == 1
+
+    World.run(66, tmp_path, story)

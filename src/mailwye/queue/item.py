@@ -52,7 +52,7 @@ class NewDelivery:
     `original`: the forward-path as accepted at RCPT. `next_hop` is the key of the way chosen at acceptance
     ("mailbox", "connector:NAME", "mx:DOMAIN", "none"): a hint by which work is grouped; the route is decided again at each attempt.
     `rule_connector`: the OutboundConnector that a mail flow rule chose at acceptance, "" for none. It is kept, since rules are not asked
-    again (docs/decisions/0007).
+    again (docs/decisions/0008).
     """
 
     recipient: Address

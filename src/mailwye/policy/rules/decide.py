@@ -1,7 +1,7 @@
 """Which rules match, and which way do they send a copy? All enabled rules in the order of their Priority, for each recipient by himself.
 
 Each matching rule acts; where several name a connector, the last one counts, so a rule that is to have the last word sets
-StopRuleProcessing (docs/decisions/0007). Rules in an audit mode act on nothing, so they neither route nor stop.
+StopRuleProcessing (docs/decisions/0008). Rules in an audit mode act on nothing, so they neither route nor stop.
 """
 
 from __future__ import annotations

@@ -33,6 +33,12 @@ def test_a_row_with_more_than_is_known() -> None:
     assert read(sealed([*EARLIER, "Site CA", "something new"])).rule_connector == "Site CA"
 
 
+def test_a_row_without_rule_is_written_as_before() -> None:
+    """Ordinary mail pays nothing for rules, and an earlier version reads it."""
+    one = Delivery(7, "A", SUN, SUN, "mx:example.net", Notify.DEFAULT, "", DeliveryState.QUEUED, 3.0, 2, 1.0, 2.0, "451", True)
+    assert pack_delivery(one) == sealed([*EARLIER])
+
+
 def test_the_connector_of_a_rule_comes_back() -> None:
     assert read(pack_new_delivery(NewDelivery(SUN, SUN, "connector:Site CA", rule_connector="Site CA"), 7)).rule_connector == "Site CA"
     one = Delivery(7, "A", SUN, SUN, "mx:example.net", Notify.DEFAULT, "", DeliveryState.QUEUED, 3.0, 1, rule_connector="Site CA")
