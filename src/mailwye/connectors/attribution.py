@@ -55,8 +55,8 @@ def keeps_headers(caller: Caller, facts: SessionFacts) -> bool:
     """
     connector = caller.connector
     return (
-        caller.kind is CallerKind.CONNECTOR
-        and connector is not None
+        connector is not None
+        and caller.kind is CallerKind.CONNECTOR
         and connector.connector_type is ConnectorType.ON_PREMISES
         and connector.cloud_services_mail_enabled
         and facts.tls is not None

@@ -9,6 +9,7 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
+from mailwye.inbound.decisions import Decisions
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import ServerTlsContext
@@ -36,3 +37,4 @@ class InboundContext:
     admission: Admission
     tls: ActiveTls = field(default_factory=ActiveTls)
     authenticator: Authenticator | None = None
+    decisions: Decisions = field(default_factory=Decisions)

@@ -11,14 +11,15 @@ from dataclasses import replace
 from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.mailflow import decide_route
 from mailwye.directory.lookup import ResolvedRecipient
-from mailwye.inbound.recipients import FinalCopy, Transaction
-from mailwye.message.headers import Header, scan
+from mailwye.inbound.decisions import FinalCopy, Way
+from mailwye.inbound.recipients import Transaction
+from mailwye.message.headers import scan
 from mailwye.policy.rules.decide import RuleDecision, RuleHit, decide_rules
 from mailwye.policy.rules.matching import message_facts
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
-_NO_HEADER = Header(b"", [])
+_NO_HEADER = scan(b"")
 _NOWHERE = "none"
 """The next_hop of a copy that has no way."""
 
@@ -78,12 +79,11 @@ def _route(transaction: Transaction, copy: FinalCopy, decision: RuleDecision) ->
         from_on_premises=transaction.caller.kind is CallerKind.CONNECTOR,
         rule_connector=decision.connector,
     )
-    transaction.copies[copy.key] = replace(
-        copy,
-        delivery=replace(delivery, next_hop=route.next_hop, rule_connector=decision.connector),
-        connector=route.connector,
-        reasons=(*copy.reasons, decision.routing.sentence, *route.reasons),
-        data={**copy.data, "next_hop": route.next_hop},
+    reasons = (*copy.way.reasons, decision.routing.sentence, *route.reasons)
+    transaction.copies[copy.key] = FinalCopy(
+        copy.key,
+        replace(delivery, next_hop=route.next_hop, rule_connector=decision.connector),
+        Way(copy.way.recipient, route.connector, reasons, {**copy.way.data, "next_hop": route.next_hop}),
     )
     return route.reply if route.next_hop == _NOWHERE else None
 

@@ -14,7 +14,7 @@ from mailwye.connectors.selection import RouteKind
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action, RecipientStatus, Report, Returned, fits_lines, render, title
 from mailwye.message.envelope import BodyType, Notify
-from mailwye.message.headers import Header, find_header_end
+from mailwye.message.headers import find_header_end, scan
 from mailwye.outbound.settling import Ended
 from mailwye.policy.rules.decide import decide_rules
 from mailwye.policy.rules.matching import message_facts
@@ -27,7 +27,7 @@ UNCLASSIFIED = "5.0.350"
 
 _DELIVERED, _NO_WISH = Result.DELIVERED, Notify.DEFAULT
 _HEADER_LIMIT = 262_144  # octets of a header section that are looked for
-_NO_HEADER = Header(b"", [])
+_NO_HEADER = scan(b"")
 _INTERNAL = "internal"  # the caller_kind of our own notices
 _LOOPS = frozenset({"5.4.6", "5.4.14", "4.4.6", "4.4.14"})
 

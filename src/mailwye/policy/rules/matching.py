@@ -52,8 +52,9 @@ class SearchedHeader:
         """The values of the fields with this lower-case name, cut to HEADER_CHARACTERS each and to HEADER_FIELDS."""
         found = self._known.get(name)
         if found is None:
-            fields = [field for field in self._header.fields if field.name == name][:HEADER_FIELDS]
-            decoded = (decode_words(self._header.value(field), HEADER_CHARACTERS) for field in fields)
+            header = self._header
+            fields = [field for field in header.fields if field.name == name][:HEADER_FIELDS] if name in header.names else []
+            decoded = (decode_words(header.value(field), HEADER_CHARACTERS) for field in fields)
             found = self._known[name] = tuple(map(SearchedText, decoded))
         return found
 
