@@ -175,6 +175,20 @@ class TestSettle:
         assert one.delay_notice_sent
         assert await octets(third.content) == BODY
 
+    async def test_the_connector_of_a_rule_is_kept(self, engine: QueueEngine) -> None:
+        """From the first lease on, through attempts, and where the way changes its key."""
+        new = new_message("A", "a@x.org", "b@x.org")
+        first, second = new.deliveries
+        await engine.accept(replace(new, deliveries=(replace(first, rule_connector="Site CA"), second)))
+        for attempt in range(3):
+            (lease,) = await engine.lease(NOW + attempt, limit=1)
+            assert {str(one.recipient): one.rule_connector for one in lease.deliveries} == {"a@x.org": "Site CA", "b@x.org": ""}
+            await engine.settle(
+                lease, [Settlement(one.id, Result.DEFERRED, NOW + attempt, "451", "connector:New") for one in lease.deliveries]
+            )
+        rows = await engine.inspect(EVERYTHING)
+        assert sorted(row.delivery.rule_connector for row in rows) == ["", "Site CA"]
+
     async def test_a_released_delivery_counts_no_attempt(self, engine: QueueEngine) -> None:
         await engine.accept(new_message("A"))
         (lease,) = await engine.lease(NOW, limit=1)

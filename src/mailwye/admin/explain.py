@@ -5,17 +5,21 @@ too; nothing is decided here. Pure, but for the injected resolver.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.attribution import Caller
+from mailwye.connectors.attribution import Caller, CallerKind, keeps_headers
 from mailwye.connectors.changes import changes
-from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_sender
+from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_route, decide_sender
 from mailwye.connectors.matching import canonical_address
 from mailwye.connectors.selection import Candidate, Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.facts import AuthorityVerdict, PeerCertificate, SessionFacts, TlsFacts
+from mailwye.message.firewall import filter_header, promote
+from mailwye.message.headers import Header, scan
+from mailwye.policy.rules.decide import RuleDecision, RuleFinding, decide_rules, may_route
+from mailwye.policy.rules.matching import Match, message_facts
 from mailwye.smtp.address import Address, parse_address, parse_domain
 from mailwye.smtp.reply import Reply
 
@@ -43,7 +47,8 @@ _NOTHING = Resolved()
 class Question:
     """A message to think through. `sender` may be "<>". `ip` "": an address that no connector lists. `certificate_name`: the peer has
     TLS and presents a certificate for this name, trusted unless `certificate_trusted` is False. `auth`: the mailbox that logged in.
-    `listener`: "mx" | "submission" | "submissions"; "" means submission with `auth`, else mx.
+    `listener`: "mx" | "submission" | "submissions"; "" means submission with `auth`, else mx. `header`: fields as "Name: value"; with none,
+    what the header holds is not known.
     """
 
     sender: str
@@ -55,12 +60,14 @@ class Question:
     listener: str = ""
     tls: bool = False
     certificate_trusted: bool = True
+    header: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer: the decisions themselves. `reply`: what the peer would hear, at MAIL FROM where that is refused, else at RCPT TO.
     `hosts`: one list per route; `resolved`: the same after the resolver, empty without one; `changes`: what changes on each route.
+    `rules`: what the mail flow rules say, one decision per route, empty where none were asked.
     """
 
     question: Question
@@ -72,6 +79,7 @@ class Explanation:
     hosts: tuple[tuple[str, ...], ...]
     resolved: tuple[Resolved, ...] = ()
     changes: tuple[tuple[str, ...], ...] = ()
+    rules: tuple[RuleDecision, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON. `route` is the first of `routes`; each has `smart_hosts` as configured, and `hosts`: those that the
@@ -126,6 +134,7 @@ class Explanation:
             "reasons": list(route.reasons),
             "changes": list(self.changes[number]) if self.changes else [],
             "considered": _candidates(route.considered),
+            "rules": _findings(self.rules[number].findings) if self.rules else [],
         }
 
 
@@ -151,15 +160,24 @@ def explain_facts(
     """The same for a session whose facts are known; `question` is only told with the answer."""
     directory, table = snapshot.directory, snapshot.connectors
     at_mail = decide_sender(directory, table, facts, sender, explain=True)
-    at_rcpt = decide_recipient(directory, table, facts, at_mail.caller, sender, recipient, explain=True, unwrap=unwrap)
+    caller, rules = at_mail.caller, snapshot.rules
+    message = message_facts(directory, caller.kind.value, sender, _header(question, caller, facts))
+    hope = may_route(rules, message) if rules.active else None
+    at_rcpt = decide_recipient(directory, table, facts, caller, sender, recipient, explain=True, unwrap=unwrap, may_have_way=hope)
     reply = at_rcpt.reply if at_mail.reply.is_success else at_mail.reply
     routes = at_rcpt.routes
+    ruled: list[RuleDecision] = []
+    if routes and reply.is_success and rules.rules:
+        ruled = decide_rules(rules, message, at_rcpt.resolution.recipients, explain=True)
+        routes = tuple(_ruled(snapshot, caller, route, decision) for route, decision in zip(routes, ruled, strict=True))
+        if all(route.kind is RouteKind.NONE for route in routes) and not any(decision.open for decision in ruled):
+            reply = routes[0].reply  # the content would hear it
     if not at_mail.reply.is_success or not (routes and (reply.is_success or routes[0].kind is RouteKind.NONE)):
         routes = (_refused(recipient, reply, table),)
     hosts = tuple(tuple(str(host) for host in route.smart_hosts) for route in routes)
     resolved = tuple(resolve(route) if route.kind in _DIALLED else _NOTHING for route in routes) if resolve else ()
     changed = tuple(changes(route, directory, sender) for route in routes)
-    return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved, changed)
+    return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved, changed, tuple(ruled))
 
 
 def render(explanation: Explanation) -> str:
@@ -173,6 +191,7 @@ def render(explanation: Explanation) -> str:
         *_bullets((*decision.relay.reasons, *((decision.relay.near_miss,) if decision.relay.near_miss else ()))),
         "What is the recipient?",
         *_bullets(decision.resolution.reasons),
+        *_rules(explanation),
         "Which way out?",
     ]
     for number, route in enumerate(explanation.routes):
@@ -232,6 +251,35 @@ def _assumed(snapshot: Snapshot, name: str, *, trusted: bool) -> PeerCertificate
     return PeerCertificate(f"CN={name}", "", (name,), 0.0, 0.0, "", trusted, reason, path=path, verdicts=verdicts)
 
 
+def _header(question: Question, caller: Caller, facts: SessionFacts) -> Header | None:
+    """The header section that the question describes, after the header firewall, as rules see it."""
+    if not question.header:
+        return None
+    for line in question.header:
+        name, colon, _ = line.partition(":")
+        if not colon or not name.strip() or not name.isascii() or not line.isprintable():
+            raise ValueError(f"not a header field: {line!r} (Name: value)")
+    block = "".join(f"{line}\r\n" for line in question.header).encode("utf-8")
+    header = scan(block)
+    return scan(promote(block, header) if keeps_headers(caller, facts) else filter_header(block, header, trusted=False, hostname="")[0])
+
+
+def _ruled(snapshot: Snapshot, caller: Caller, route: Route, decision: RuleDecision) -> Route:
+    """The route after the rules: acceptance asks in the same way (inbound/ruling.py)."""
+    if decision.routing is None:
+        return route
+    found = decide_route(
+        snapshot.directory,
+        snapshot.connectors,
+        route.recipient,
+        from_on_premises=caller.kind is CallerKind.CONNECTOR,
+        rule_connector=decision.connector,
+    )
+    others = tuple(Candidate(c.name, False, "A mail flow rule chose another connector") for c in snapshot.connectors.outbound)
+    considered = (*found.considered, *(each for each in others if each.connector != found.connector))
+    return replace(found, reasons=(decision.routing.sentence, *found.reasons), considered=considered)
+
+
 def _refused(recipient: Address, reply: Reply, table: ConnectorTable) -> Route:
     """A recipient that the session refuses goes nowhere."""
     return Route(
@@ -262,6 +310,36 @@ def _way(route: Route, hosts: tuple[str, ...], resolved: tuple[str, ...]) -> str
 
 def _candidates(considered: tuple[Candidate, ...]) -> list[dict[str, Any]]:
     return [{"connector": each.connector, "chosen": each.chosen, "reason": each.reason} for each in considered]
+
+
+def _findings(findings: tuple[RuleFinding, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": each.rule,
+            "priority": each.priority,
+            "mode": each.mode,
+            "action": each.action,
+            "match": each.match.value if each.match is not None else "not asked",
+            "reasons": list(each.reasons),
+        }
+        for each in findings
+    ]
+
+
+def _rules(explanation: Explanation) -> list[str]:
+    """Each rule with its reasons; for several recipients only where they differ from what was told last."""
+    lines: list[str] = []
+    told: tuple[RuleFinding, ...] = ()
+    for route, decision in zip(explanation.routes, explanation.rules, strict=False):
+        if decision.findings == told:
+            continue
+        told = decision.findings
+        lines += [f"Which rules match for {route.recipient}?"]
+        lines += [f"  - {_MATCH[each.match]} {each.rule} ({each.priority}, {each.mode}): {'; '.join(each.reasons)}" for each in told]
+    return lines
+
+
+_MATCH = {Match.YES: "matched  ", Match.NO: "no       ", Match.UNKNOWN: "depends  ", None: "not asked"}
 
 
 def _considered(considered: tuple[Candidate, ...]) -> list[str]:

@@ -182,6 +182,7 @@ def as_dict(row: QueueRow) -> dict[str, Any]:
         "recipient": str(delivery.recipient),
         "state": delivery.state.value,
         "next_hop": delivery.next_hop,
+        "rule_connector": delivery.rule_connector,
         "due": delivery.due,
         "attempts": delivery.attempts,
         "last_error": delivery.last_error,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--auth", default="", help="The mailbox that the caller logged in as (submission).")
 @click.option("--helo", default="", help="The name in his EHLO.")
 @click.option("--tls", is_flag=True, help="The caller uses TLS (implied by --certificate-name and --auth).")
+@click.option("--header", "header", multiple=True, metavar="'NAME: VALUE'", help="A header field, for rules that look at it; repeatable.")
 @click.option("--resolve", is_flag=True, help="Look up the hosts of the route in the DNS.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(
@@ -43,12 +44,13 @@ def explain(
     auth: str,
     helo: str,
     tls: bool,
+    header: tuple[str, ...],
     resolve: bool,
     as_json: bool,
 ) -> None:
-    """Say what would happen to a message, and why: who the caller would be, whether he may send there, what the recipient is, which way
-    out, and why every other connector lost. Nothing is sent. The answer comes from the functions that decide about real mail.
-    Ask with --from and --to, or with --session about mail that came.
+    """Say what would happen to a message, and why: who the caller would be, whether he may send there, what the recipient is, which mail
+    flow rules match, which way out, and why every other connector lost. Nothing is sent. The answer comes from the functions that decide
+    about real mail. Ask with --from and --to, or with --session about mail that came.
     """
     if trace_id:
         if sender or recipient or ip or certificate_name or auth or helo or tls:
@@ -68,7 +70,14 @@ def explain(
     with config_store(installation) as store:
         snapshot = current_snapshot(store)
     question = Question(
-        sender=sender, recipient=recipient, ip=ip, certificate_name=certificate_name, auth=auth, helo=helo, tls=tls or bool(auth)
+        sender=sender,
+        recipient=recipient,
+        ip=ip,
+        certificate_name=certificate_name,
+        auth=auth,
+        helo=helo,
+        tls=tls or bool(auth),
+        header=header,
     )
     try:
         asked = (lambda route: _resolve(installation, route)) if resolve else None

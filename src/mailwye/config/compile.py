@@ -7,30 +7,56 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from mailwye.config import schema
+from mailwye.config.rule_order import with_priorities
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import DirectDelivery, InboundConnector, OutboundConnector
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, RecipientKind
+from mailwye.policy.rules.decide import NO_RULES, RuleTable
+from mailwye.policy.rules.model import Predicates, TransportRule
 
 _T = TypeVar("_T")
 
 
 def compile_snapshot(organization: schema.Organization, version: int) -> Snapshot:
     """Build the look-up tables once. The organization has passed the checks: nothing is refused here."""
+    directory = Directory(
+        (_same_fields(AcceptedDomain, domain) for domain in organization.accepted_domains),
+        _recipients(organization),
+    )
     return Snapshot(
         version=version,
         organization=organization.name,
-        directory=Directory(
-            (_same_fields(AcceptedDomain, domain) for domain in organization.accepted_domains),
-            _recipients(organization),
-        ),
+        directory=directory,
         connectors=ConnectorTable(
             (_same_fields(InboundConnector, connector) for connector in organization.inbound_connectors),
             (_same_fields(OutboundConnector, connector) for connector in organization.outbound_connectors),
             _same_fields(DirectDelivery, organization.organization),
         ),
+        rules=RuleTable(directory, _rules(organization)) if organization.transport_rules else NO_RULES,
     )
+
+
+def _rules(organization: schema.Organization) -> Iterator[TransportRule]:
+    for rule in with_priorities(organization, {}).transport_rules:
+        assert rule.priority is not None, "with_priorities numbers them all"
+        yield TransportRule(
+            name=rule.name,
+            priority=rule.priority,
+            enabled=rule.enabled,
+            mode=rule.mode,
+            stop_rule_processing=rule.stop_rule_processing,
+            conditions=_predicates(rule, ""),
+            exceptions=_predicates(rule, "except_if_"),
+            route_message_outbound_connector=rule.route_message_outbound_connector,
+            comments=rule.comments,
+        )
+
+
+def _predicates(rule: schema.TransportRule, prefix: str) -> Predicates:
+    """The conditions of a rule, or (`except_if_`) its exceptions: fields of the same names, with the prefix before them."""
+    return Predicates(**{entry.name: getattr(rule, f"{prefix}{entry.name}") for entry in dataclasses.fields(Predicates)})
 
 
 def _recipients(organization: schema.Organization) -> Iterator[DirectoryRecipient]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from mailwye.config.rule_order import with_priorities
 from mailwye.config.schema import KINDS, ConfigObject, Organization
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -21,7 +22,10 @@ def to_plain(thing: ConfigObject) -> dict[str, Any]:
 
 
 def in_order(organization: Organization) -> Organization:
-    """The same organization with the objects of each kind in the order of their identity, however they were written."""
+    """The same organization with the objects of each kind in the order of their identity, however they were written. Rules say their order
+    themselves, by their Priority.
+    """
+    organization = with_priorities(organization, {})
     ordered: dict[str, Any] = {}
     for kind, entry in KINDS.items():
         ordered[entry.attribute] = tuple(sorted(organization.objects(kind), key=lambda thing: thing.identity))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mailwye.config.diff import diff
+from mailwye.config.rule_order import priorities_of, with_priorities
 from mailwye.config.schema import KINDS, Organization
 
 
@@ -15,7 +16,8 @@ def merge(current: Organization, file: Organization, *, prune: bool = False) -> 
     any kind with the same primary address, so that a MailUser becomes a Mailbox by being written as one.
     `prune` also removes the objects that the file does not have, within the kinds that the file names (an empty list names its kind);
     kinds that the file does not mention stay as they are, so that a file of connectors never removes a mailbox.
-    The objects of `file` themselves are in the result, so that checks can name their lines.
+    The objects of `file` themselves are in the result, so that checks can name their lines; but for rules without a Priority, which get
+    one by their order in the file.
     """
     taken: dict[str, set[str]] = {}
     for kind, entry in KINDS.items():
@@ -28,7 +30,7 @@ def merge(current: Organization, file: Organization, *, prune: bool = False) -> 
         merged[entry.attribute] = (*kept, *file.objects(kind))
     if "organization" in named:
         merged["organization"] = file.organization
-    return current.model_copy(update=merged)
+    return with_priorities(current.model_copy(update=merged), priorities_of(current))
 
 
 def is_same(one: Organization, other: Organization) -> bool:

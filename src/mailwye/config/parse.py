@@ -32,6 +32,9 @@ _NOT_HERE = {
     "isvalidated": "It is a result, not a setting; remove it",
     "lastvalidationtimestamp": "It is a result, not a setting; remove it",
     "identity": "Name, DomainName or PrimarySmtpAddress is the identity; remove it",
+    "senderaddresslocation": "The sender is the one of MAIL FROM (Exchange calls it Envelope); remove it",
+    "state": "Set Enabled true or false",
+    "ruleerroraction": "A rule cannot fail here; remove it",
     "guid": "Name, DomainName or PrimarySmtpAddress is the identity; remove it",
 }
 

@@ -10,6 +10,7 @@ from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
 from mailwye.config.parse import Parsed
 from mailwye.config.problem import Problem
+from mailwye.config.rule_order import priorities_of, with_priorities
 from mailwye.config.schema import Mailbox, Organization
 from mailwye.config.store import ConfigStore, StoredVersion
 
@@ -65,5 +66,6 @@ def plan_file(current: StoredVersion, file: Parsed[Organization], *, prune: bool
 
 def plan_organization(current: StoredVersion, organization: Organization, *, installation: Installation | None = None) -> Plan:
     """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again."""
+    organization = with_priorities(organization, priorities_of(current.organization))
     found = check_organization(organization, installation=installation)
     return Plan(current.version, organization, diff(current.organization, organization), found)

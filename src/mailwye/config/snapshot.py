@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
+from mailwye.policy.rules.decide import NO_RULES, RuleTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Snapshot:
     organization: str
     directory: Directory
     connectors: ConnectorTable
+    rules: RuleTable = NO_RULES
 
 
 class ActiveSnapshot:

@@ -49,6 +49,21 @@ class Caller:
     partners: tuple[str, ...] = ()
 
 
+def keeps_headers(caller: Caller, facts: SessionFacts) -> bool:
+    """May the organization's own header fields pass? Only from a trusted OnPremises connector: TLS, certificate, and
+    CloudServicesMailEnabled (SEMANTICS section 9).
+    """
+    connector = caller.connector
+    return (
+        connector is not None
+        and caller.kind is CallerKind.CONNECTOR
+        and connector.connector_type is ConnectorType.ON_PREMISES
+        and connector.cloud_services_mail_enabled
+        and facts.tls is not None
+        and "certificate" in caller.proof
+    )
+
+
 def attribute(facts: SessionFacts, sender: Address | None, table: ConnectorTable, directory: Directory, *, explain: bool = False) -> Caller:
     """Attribute one transaction. Without `explain`, `considered` stays empty and the cost does not grow with the connectors."""
     if facts.authenticated:

@@ -75,9 +75,13 @@ def decide_recipient(
     *,
     explain: bool = False,
     unwrap: Unwrap | None = None,
+    may_have_way: Callable[[ResolvedRecipient], bool] | None = None,
 ) -> RecipientDecision:
     """SEMANTICS sections 4, 5 and 6. Where relaying is refused no way out is looked for: `routes` is empty. `unwrap`: what the address of
     a sender that was rewritten here stands for (message/sender_rewriting.py); without it there are none.
+
+    `may_have_way`: asked of a final recipient to whom no connector leads, whether a mail flow rule may still give him a way (None: there
+    are no rules). Then he is not refused yet.
     """
     resolution = directory.resolve(recipient)
     if unwrap is not None and resolution.kind in _UNLISTED and (unwrapped := unwrap(recipient)) is not None:
@@ -95,12 +99,18 @@ def decide_recipient(
         )
         for final in (resolution.recipients if relay.allowed else ())
     )
-    reply = _recipient_reply(caller, relay, resolution, routes)
+    reply = _recipient_reply(caller, relay, resolution, routes, may_have_way)
     reasons = (*relay.reasons, *resolution.reasons)
     return RecipientDecision(reply, relay, resolution, routes, reasons)
 
 
-def _recipient_reply(caller: Caller, relay: RelayDecision, resolution: Resolution, routes: tuple[Route, ...]) -> Reply:
+def _recipient_reply(
+    caller: Caller,
+    relay: RelayDecision,
+    resolution: Resolution,
+    routes: tuple[Route, ...],
+    may_have_way: Callable[[ResolvedRecipient], bool] | None,
+) -> Reply:
     if resolution.address.is_literal:
         return _LITERAL  # catalogue A7
     if not relay.allowed:
@@ -114,7 +124,7 @@ def _recipient_reply(caller: Caller, relay: RelayDecision, resolution: Resolutio
         return _UNKNOWN
     if resolution.failure:
         return Reply(550, resolution.failure_enhanced, resolution.failure)
-    if all(route.kind is RouteKind.NONE for route in routes):
+    if all(route.kind is RouteKind.NONE for route in routes) and not (may_have_way and any(map(may_have_way, resolution.recipients))):
         return routes[0].reply  # the sender learns it now, not from a bounce (SEMANTICS section 1)
     return _RECIPIENT_OK
 
@@ -241,8 +251,8 @@ def _through(
 def _by_rule(directory: Directory, table: ConnectorTable, recipient: Address, name: str) -> Route:
     """Rule 1 of section 6: a rule's connector wins over everything."""
     connector = table.outbound_by_name.get(name.lower())
-    if connector is None or not connector.enabled:
-        state = "does not exist" if connector is None else "is disabled"
+    if connector is None or not connector.enabled or connector.test_mode:
+        state = "does not exist" if connector is None else "is in TestMode" if connector.enabled else "is disabled"
         failure = f'A mail flow rule sends this message through connector "{name}", which {state}. Correct the rule or the connector.'
         return Route(RouteKind.NONE, recipient, failure_enhanced="5.4.4", failure=failure, reasons=(failure,))
     reason = f'A mail flow rule sends it through connector "{connector.name}" (RouteMessageOutboundConnector)'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, DomainType, RecipientKind
 from mailwye.smtp.address import Address
@@ -17,12 +18,15 @@ GROUP_MEMBERS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRecipient:
-    """One final recipient after aliases, groups and external addresses. `kind` as in Resolution."""
+    """One final recipient after aliases, groups and external addresses. `kind` as in Resolution. `known`: the primary address of the
+    MailUser or MailContact whose ExternalEmailAddress led to `address`; None where the directory knows him by `address` itself.
+    """
 
     address: Address
     kind: str
     mailbox: str = ""  # PrimarySmtpAddress where kind is "Mailbox"
     reasons: tuple[str, ...] = ()
+    known: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,11 @@ class Directory:
 
     def _follow(self, address: Address, step: DirectoryRecipient, target: Address, reasons: list[str]) -> ResolvedRecipient:
         """From `address`, which is the MailUser or MailContact `step`, along ExternalEmailAddresses to the end."""
-        kind = step.kind.value
+        kind, known = step.kind.value, step.primary_smtp_address
         seen = {address.key}
         for _ in range(EXTERNAL_HOPS):
             if self._recipients.get(target.key) is step:  # one of its own addresses
-                return _elsewhere(step, kind, reasons)
+                return _known_as(known, _elsewhere(step, kind, reasons))
             reasons.append(f"{step.primary_smtp_address} is a {step.kind.value} with ExternalEmailAddress {target}")
             if target.key in seen:
                 reasons.append(f"The ExternalEmailAddresses of {step.primary_smtp_address} lead back to {target}: correct one of them")
@@ -132,9 +136,9 @@ class Directory:
             seen.add(target.key)
             found = self._step(target, kind, reasons)
             if isinstance(found, ResolvedRecipient):
-                return found
+                return _known_as(known, found)
             if found.external_email_address is None:
-                return _elsewhere(found, kind, reasons)
+                return _known_as(known, _elsewhere(found, kind, reasons))
             step, target = found, found.external_email_address
         reasons.append(f"More than {EXTERNAL_HOPS} ExternalEmailAddresses follow one another: point the first one at the last address")
         return ResolvedRecipient(address, "Loop", "", tuple(reasons))
@@ -207,6 +211,10 @@ class Directory:
 
 def _external(address: Address) -> ResolvedRecipient:
     return ResolvedRecipient(address, "External")
+
+
+def _known_as(known: Address, final: ResolvedRecipient) -> ResolvedRecipient:
+    return final if final.address.key == known.key else replace(final, known=known)
 
 
 def _not_accepted(domain: str) -> str:

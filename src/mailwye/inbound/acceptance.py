@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from mailwye.connectors.attribution import CallerKind
+from mailwye.connectors.attribution import keeps_headers
 from mailwye.connectors.enhanced_filtering import Source, find_source
-from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
-from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
+from mailwye.inbound.recording import record_expansion, record_receipt, record_rule, record_ways
+from mailwye.inbound.ruling import NO_RULING, apply_rules
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote, source_field, without_source
 from mailwye.message.headers import Header, find_header_end, scan
@@ -69,8 +69,8 @@ class Intake:
     """
 
     __slots__ = (
-        *("_context", "_found", "_header", "_kept", "_marks", "_removed", "_source", "_start", "_streaming", "_transaction", "_writer"),
-        *("at", "id", "refusal"),
+        *("_context", "_found", "_header", "_kept", "_marks", "_removed", "_ruling", "_source", "_start", "_streaming", "_transaction"),
+        *("_writer", "at", "id", "refusal"),
     )
 
     def __init__(self, context: InboundContext, transaction: Transaction) -> None:
@@ -86,6 +86,7 @@ class Intake:
         self._kept: tuple[int, ...] = ()  # fields of marks that the firewall lets pass
         self._removed: tuple[str, ...] = ()
         self._source: Source | None = None  # where a gateway was skipped
+        self._ruling = NO_RULING
         self.id = context.new_id()
         self.at = context.clock.now()
         self.refusal: Reply | None = None
@@ -123,10 +124,15 @@ class Intake:
             self._refuse(refusal)
             return None
         transaction = self._transaction
-        if _is_trusted(transaction):
+        if keeps_headers(transaction.caller, transaction.facts):
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname, kept=self._kept)
+        if transaction.snapshot.rules.active:
+            self._ruling = apply_rules(transaction, filtered)
+            if self._ruling.refusal is not None:
+                self._refuse(self._ruling.refusal)
+                return None
         only = next(iter(transaction.accepted.values())).resolved if len(transaction.accepted) == 1 else ""
         received = received_field(
             transaction.facts,
@@ -264,6 +270,8 @@ class Intake:
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)
+        for hit, recipients in self._ruling.hits:
+            record_rule(self._context, message, hit, recipients)
         record_ways(self._context, message, [copy.way for copy in transaction.copies.values()])
 
 
@@ -274,19 +282,3 @@ def _header_too_large(limit: int) -> Reply:
 def is_auto_submitted(value: str) -> bool:
     """True where the Auto-Submitted field says that a program sent the message (RFC 3834 section 5): it causes no DSN of ours."""
     return bool(value) and value.partition(";")[0].strip().lower() != "no"
-
-
-def _is_trusted(transaction: Transaction) -> bool:
-    """May the organization's own header fields pass? Only from a trusted OnPremises connector: TLS, certificate, and
-    CloudServicesMailEnabled (SEMANTICS section 9).
-    """
-    caller = transaction.caller
-    connector = caller.connector
-    return (
-        connector is not None
-        and caller.kind is CallerKind.CONNECTOR
-        and connector.connector_type is ConnectorType.ON_PREMISES
-        and connector.cloud_services_mail_enabled
-        and transaction.facts.tls is not None
-        and "certificate" in caller.proof
-    )

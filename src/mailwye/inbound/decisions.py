@@ -6,10 +6,15 @@ its connection, or makes one for each message, costs one decision and not one pe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_sender
 from mailwye.connectors.returned import KIND as REWRITTEN_SENDER
+from mailwye.directory.lookup import ResolvedRecipient
 from mailwye.message.facts import SessionFacts, TlsFacts
+from mailwye.policy.rules.decide import may_route
+from mailwye.policy.rules.matching import message_facts
 from mailwye.queue.item import NewDelivery
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
@@ -83,7 +88,14 @@ class KnownSender:
     def _decide(self, recipient: Address) -> KnownRecipient:
         snapshot = self._snapshot
         decision = decide_recipient(
-            snapshot.directory, snapshot.connectors, self._facts, self.decision.caller, self._sender, recipient, unwrap=self._unwrap
+            snapshot.directory,
+            snapshot.connectors,
+            self._facts,
+            self.decision.caller,
+            self._sender,
+            recipient,
+            unwrap=self._unwrap,
+            may_have_way=self._may_have_way(),
         )
         copies = _copies(recipient, decision)
         reply = decision.reply
@@ -95,6 +107,13 @@ class KnownSender:
                 self._recipients.clear()
             self._recipients[self, recipient.local, recipient.domain] = known
         return known
+
+    def _may_have_way(self) -> Callable[[ResolvedRecipient], bool] | None:
+        """Mail flow rules are asked when the header is there; at RCPT only where a recipient has no other way."""
+        snapshot = self._snapshot
+        if not snapshot.rules.active:
+            return None
+        return may_route(snapshot.rules, message_facts(snapshot.directory, self.decision.caller.kind.value, self._sender, None))
 
 
 Recipients = dict[tuple[KnownSender, str, str], KnownRecipient]

@@ -13,11 +13,15 @@ from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.decisions import Way
 from mailwye.message.facts import SessionFacts, TlsFacts
+from mailwye.policy.rules.decide import RuleHit
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.presented import stored_certificate
+
+RECIPIENTS_PER_EVENT = 100
+"""Of how many recipients one event tells at most."""
 
 _ROUTE = EventKind.ROUTE  # bound once, see inbound/session.py
 
@@ -81,6 +85,14 @@ def record_expansion(context: InboundContext, message: NewMessage, decision: Rec
     _record_step(context, message, EventKind.EXPAND, data, decision.reasons, recipient=str(resolution.address), status="Expanded")
 
 
+def record_rule(context: InboundContext, message: NewMessage, hit: RuleHit, recipients: tuple[str, ...]) -> None:
+    """A mail flow rule matched for these final recipients: what it did, or in an audit mode would have done."""
+    data = {"rule": hit.rule, "mode": hit.mode, "action": hit.action}
+    for at in range(0, len(recipients), RECIPIENTS_PER_EVENT):
+        first, *others = recipients[at : at + RECIPIENTS_PER_EVENT]
+        _record_step(context, message, EventKind.RULE, data, hit.reasons, recipient=first, also=tuple(others))
+
+
 def record_ways(context: InboundContext, message: NewMessage, ways: Iterable[Way]) -> None:
     """Which way each final recipient's copy takes, and why: what he is and his way folded into one event."""
     sender = _sender_text(message.sender)
@@ -113,6 +125,7 @@ def _record_step(
     recipient: str = "",
     connector: str = "",
     status: str = "",
+    also: tuple[str, ...] = (),
 ) -> None:
     context.trace.record(
         TraceEvent(
@@ -127,6 +140,7 @@ def _record_step(
             reasons=reasons,
             config_version=message.config_version,
             data=data,
+            also=also,
         )
     )
 

@@ -1,4 +1,6 @@
-"""Encoded words (RFC 2047) in header values → text for people: trace, pages. Never for decisions."""
+"""Encoded words (RFC 2047) in header values → text for people: trace, pages; and for mail flow rules
+(HeaderContainsWords). Never for decisions about trust.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from mailwye.message.envelope import BodyType, Notify
 from mailwye.message.firewall import leave
 from mailwye.message.headers import find_header_end, scan
 from mailwye.outbound.settling import Ended
+from mailwye.policy.rules.decide import decide_rules
+from mailwye.policy.rules.matching import message_facts
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewDelivery, NewMessage, Origin, QueuedMessage, Result
 from mailwye.smtp.address import Address, parse_address
@@ -27,13 +29,15 @@ UNCLASSIFIED = "5.0.350"
 
 _DELIVERED, _NO_WISH = Result.DELIVERED, Notify.DEFAULT
 _HEADER_LIMIT = 262_144  # octets of a header section that are looked for
+_NO_HEADER = scan(b"")
+_INTERNAL = "internal"  # the caller_kind of our own notices
 _LOOPS = frozenset({"5.4.6", "5.4.14", "4.4.6", "4.4.14"})
 
 
 def action_owed(message: QueuedMessage, ended: Ended) -> Action | None:
     """What the sender must be told about one ended attempt, None for nothing. Pure."""
     notify = ended.delivery.notify
-    if message.sender is None or message.auto_submitted or message.origin.caller_kind == "internal":
+    if message.sender is None or message.auto_submitted or message.origin.caller_kind == _INTERNAL:
         return None
     if notify & Notify.NEVER:
         return None
@@ -103,7 +107,7 @@ class Bounces:
             sender=None,  # RFC 5321 section 6.1
             deliveries=deliveries,
             content=InlineContent(octets),
-            origin=Origin(message.origin.session_id, "internal"),
+            origin=Origin(message.origin.session_id, _INTERNAL),
             config_version=snapshot.version,
             body=BodyType.SEVEN_BIT if octets.isascii() else BodyType.EIGHT_BIT_MIME,
             smtputf8=not sender.is_ascii,
@@ -172,12 +176,20 @@ def _cut(header: bytes, limit: int) -> bytes:
 
 
 def _deliveries(snapshot: Snapshot, sender: Address) -> tuple[NewDelivery, ...]:
-    """Who gets the notice: the sender, as the directory knows him. Empty where no way leads to him: then there is no notice."""
+    """Who gets the notice: the sender, as the directory knows him. Empty where no way leads to him: then there is no notice.
+
+    Mail flow rules choose the way of a notice like that of other mail to him: he may be on a site to which only a rule leads. Conditions
+    on the header do not hold: the notice has none yet.
+    """
+    directory = snapshot.directory
+    finals = directory.resolve(sender).recipients
+    ruled = decide_rules(snapshot.rules, message_facts(directory, _INTERNAL, None, _NO_HEADER), finals)
     found: list[NewDelivery] = []
-    for final in snapshot.directory.resolve(sender).recipients:
-        route = decide_route(snapshot.directory, snapshot.connectors, final.address, from_on_premises=False, from_mailbox=True)
+    for final, decision in zip(finals, ruled, strict=True):
+        rule = decision.connector
+        route = decide_route(directory, snapshot.connectors, final.address, from_on_premises=False, from_mailbox=True, rule_connector=rule)
         if route.kind is not RouteKind.NONE:
-            found.append(NewDelivery(route.recipient, sender, route.next_hop, Notify.NEVER))
+            found.append(NewDelivery(route.recipient, sender, route.next_hop, Notify.NEVER, rule_connector=rule))
     return tuple(found)
 
 

@@ -34,14 +34,14 @@ class Splitter:
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
-        # (caller, next hop) → (local part, domain) → route, and what those have in common who share a transaction
-        self._known: dict[tuple[str, str], dict[tuple[str, str], tuple[Route, str]]] = {}
+        # kind of caller → (local part, domain) → route, and what those have in common who share a transaction
+        self._known: dict[str, dict[tuple[str, str], tuple[Route, str]]] = {}
         self._count = 0
 
     def split(self, snapshot: Snapshot, lease: Lease) -> Parts:
         """By `snapshot`, which is the one of the moment."""
         deliveries, message = lease.deliveries, lease.message
-        known = self._known_of(snapshot, message.origin.caller_kind, deliveries[0].next_hop)
+        known = self._known_of(snapshot, message.origin.caller_kind)
         if len(deliveries) == 1:
             route, _ = self._way(known, message, deliveries[0])
             if route.kind is RouteKind.NONE:
@@ -64,26 +64,33 @@ class Splitter:
         )
         return Parts(works, tuple(without_way))
 
-    def _known_of(self, snapshot: Snapshot, caller_kind: str, next_hop: str) -> dict[tuple[str, str], tuple[Route, str]]:
+    def _known_of(self, snapshot: Snapshot, caller_kind: str) -> dict[tuple[str, str], tuple[Route, str]]:
         if snapshot is not self._snapshot or self._count >= REMEMBERED_WAYS:
             self._snapshot, self._known, self._count = snapshot, {}, 0
-        asked = caller_kind, next_hop  # beside the recipient all that route_of looks at; deliveries of one lease share it
-        known = self._known.get(asked)
+        known = self._known.get(caller_kind)
         if known is None:
-            known = self._known[asked] = {}
+            known = self._known[caller_kind] = {}
         return known
 
     def _way(self, known: dict[tuple[str, str], tuple[Route, str]], message: QueuedMessage, delivery: Delivery) -> tuple[Route, str]:
+        if delivery.rule_connector:  # seldom, and cheaper to decide than to remember
+            assert self._snapshot is not None
+            route = route_of(self._snapshot, message, delivery)
+            return route, _shared(route)
         recipient = delivery.recipient
         key = recipient.local, recipient.domain
         way = known.get(key)
         if way is None:
             assert self._snapshot is not None
             route = route_of(self._snapshot, message, delivery)
-            # One transaction has one sender: who gets it from a rewritten one goes apart.
-            way = known[key] = route, f"{route.next_hop} rewritten" if route.rewrites_sender else route.next_hop
+            way = known[key] = route, _shared(route)
             self._count += 1
         return way
+
+
+def _shared(route: Route) -> str:
+    """Alike for those who share a transaction. It has one sender: who gets it from a rewritten one goes apart."""
+    return f"{route.next_hop} rewritten" if route.rewrites_sender else route.next_hop
 
 
 def _work(snapshot: Snapshot, lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
@@ -101,16 +108,6 @@ def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> 
         from_on_premises=kind == "connector",
         # Our own notices are for the mailbox itself, like mail between mailboxes: no detour over the own servers.
         from_mailbox=kind in ("mailbox", "internal"),
-        rule_connector=_rule_connector(snapshot, delivery),
+        # The rule is not asked again: what it chose is kept with the delivery, how that connector delivers is the settings of now.
+        rule_connector=delivery.rule_connector,
     )
-
-
-def _rule_connector(snapshot: Snapshot, delivery: Delivery) -> str:
-    """Only a rule can have chosen a connector that is scoped to rules, and the rule is not asked again: the way is kept."""
-    scheme, _, name = delivery.next_hop.partition(":")
-    if scheme != "connector":
-        return ""
-    connector = snapshot.connectors.outbound_by_name.get(name.lower())
-    if connector is None and ":" in name:  # "connector:NAME:DOMAIN" where it uses MX records
-        connector = snapshot.connectors.outbound_by_name.get(name.rpartition(":")[0].lower())
-    return connector.name if connector is not None and connector.is_transport_rule_scoped else ""

@@ -51,6 +51,8 @@ class NewDelivery:
     """One final recipient of a new message. `recipient`: where the copy goes (after aliases and groups);
     `original`: the forward-path as accepted at RCPT. `next_hop` is the key of the way chosen at acceptance
     ("mailbox", "connector:NAME", "mx:DOMAIN", "none"): a hint by which work is grouped; the route is decided again at each attempt.
+    `rule_connector`: the OutboundConnector that a mail flow rule chose at acceptance, "" for none. It is kept, since rules are not asked
+    again (docs/decisions/0008).
     """
 
     recipient: Address
@@ -58,6 +60,7 @@ class NewDelivery:
     next_hop: str
     notify: Notify = Notify.DEFAULT
     orcpt: str = ""
+    rule_connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class Delivery:
     last_attempt_at: float = 0.0
     last_error: str = ""
     delay_notice_sent: bool = False
+    rule_connector: str = ""  # as in NewDelivery
 
 
 @dataclass(frozen=True, slots=True)

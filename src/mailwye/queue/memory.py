@@ -156,6 +156,7 @@ class MemoryQueueEngine:
                 orcpt=one.orcpt,
                 state=DeliveryState.QUEUED,
                 due=0.0 if new.first_attempt_at is None else new.first_attempt_at,
+                rule_connector=one.rule_connector,
             )
         self._held[self._serial] = _Held(queued_message(new), new.content, deliveries)
 

@@ -16,6 +16,7 @@ class EventKind(Enum):
     RECEIVE = "Receive"  # accepted, durable
     RESOLVE = "Resolve"  # what the recipient is; alias or external address applied
     EXPAND = "Expand"  # a group became its members
+    RULE = "Transport rule"  # a mail flow rule matched: what it did, or would have done
     ROUTE = "Route"  # which way out, and why
     SEND = "Send"  # a next hop took it
     DELIVER = "Deliver"  # into a mailbox

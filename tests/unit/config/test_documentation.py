@@ -10,8 +10,10 @@ import pytest
 
 from mailwye.config.check_files import check_files
 from mailwye.config.installation_schema import TABLES, FileModel
-from mailwye.config.schema import KINDS, OrganizationSettings, field_names
+from mailwye.config.schema import KINDS, OrganizationSettings, TransportRule, field_names
 from mailwye.config.schema.smart_host import DEFAULT_PRIORITY, DEFAULT_WEIGHT, PRIORITY_LIMIT
+from mailwye.policy.rules.matching import HEADER_CHARACTERS
+from mailwye.policy.rules.model import RULES_LIMIT, WORD_CHARACTERS, WORDS_LIMIT
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -82,11 +84,29 @@ def test_defaults_of_connectors_are_those_of_the_code() -> None:
             assert (alias, documented[alias]) == (alias, expected)
 
 
+def test_defaults_of_rules_are_those_of_the_code() -> None:
+    """But for what is said in words: the order of the file, and an action that the checks ask for."""
+    documented = rows("TransportRule")
+    for info in TransportRule.model_fields.values():
+        alias = info.alias or ""
+        if alias in ("Priority", "RouteMessageOutboundConnector"):
+            continue
+        value = getattr(info.default, "value", info.default)
+        expected = "required" if info.is_required() else "null" if value is None else _written(value)
+        assert (alias, documented[alias]) == (alias, expected)
+
+
+def test_limits_of_rules_are_documented_as_they_are() -> None:
+    assert f"At most {RULES_LIMIT}." in TEXT
+    assert f"Up to {WORDS_LIMIT}, of {WORD_CHARACTERS} characters; the first {HEADER_CHARACTERS} characters of a field" in TEXT
+
+
 def test_smart_hosts_are_documented_as_they_are() -> None:
     assert f"`Priority` (0 to {PRIORITY_LIMIT}, default {DEFAULT_PRIORITY}, lower first)" in TEXT
     assert f"`Weight` (1 to {PRIORITY_LIMIT}, default {DEFAULT_WEIGHT})" in TEXT
 
 
-def test_the_examples_have_no_findings() -> None:
-    found = check_files(ROOT / "examples" / "mailwye.toml", ROOT / "examples" / "organization.yaml")
+@pytest.mark.parametrize("organization", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_examples_have_no_findings(organization: Path) -> None:
+    found = check_files(ROOT / "examples" / "mailwye.toml", organization)
     assert [str(problem) for problem in found if problem.field != "data_directory"] == []

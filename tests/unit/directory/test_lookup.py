@@ -149,3 +149,23 @@ def test_find_and_default_domain() -> None:
     assert str(found.primary_smtp_address) == "john@contoso.com"
     assert DIRECTORY.find(parse_address("nobody@contoso.com")) is None
     assert (DIRECTORY.default_domain, Directory().default_domain) == ("contoso.com", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        ("moved@contoso.com", ["moved@contoso.com"]),
+        ("chain@contoso.com", ["chain@contoso.com"]),
+        ("tobob@contoso.com", ["tobob@contoso.com"]),
+        ("sun@contoso.com", ["sun@contoso.com"]),
+        ("robert@contoso.com", [None]),
+        ("jack@contoso.com", [None]),
+        ("self@contoso.com", [None]),
+        ("twin2@contoso.com", [None]),
+        ("x@y.example", [None]),
+        ("team@contoso.com", [None, None, "sun@contoso.com", None]),
+    ],
+)
+def test_by_which_address_the_directory_knows_a_final_recipient(address: str, known: list[str | None]) -> None:
+    found = [final.known for final in DIRECTORY.resolve(parse_address(address)).recipients]
+    assert [None if one is None else str(one) for one in found] == known

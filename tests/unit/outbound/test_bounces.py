@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import Route, RouteKind
+from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action
 from mailwye.message.envelope import BodyType, Notify
@@ -16,11 +18,15 @@ from mailwye.message.path_mark import PathMarks, was_taken
 from mailwye.outbound.bounces import Bounces, action_owed, is_owed
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.settling import Ended
+from mailwye.policy.rules.decide import RuleTable
+from mailwye.policy.rules.model import Scope
 from mailwye.queue.item import Delivery, DeliveryState, NewMessage, Origin, QueuedMessage, Result, Settlement
 from mailwye.queue.memory import ChunkedContent
 from mailwye.smtp.address import parse_address
 from mailwye.smtp.reply import Reply
+from tests.unit.connectors.world import outbound
 from tests.unit.outbound.world import HOSTNAME, snapshot
+from tests.unit.policy.rules.world import rule
 
 CONTENT = b"From: <bob@contoso.com>\r\nSubject: Lunch\r\n\r\nShall we?\r\n"
 MESSAGE = QueuedMessage(
@@ -68,10 +74,12 @@ async def built(*one: Ended, message: QueuedMessage = MESSAGE, content: Content 
     return found
 
 
-async def build(*one: Ended, message: QueuedMessage = MESSAGE, content: Content | None = None, limit: int = 65_536) -> NewMessage | None:
+async def build(
+    *one: Ended, message: QueuedMessage = MESSAGE, content: Content | None = None, limit: int = 65_536, now: Snapshot | None = None
+) -> NewMessage | None:
     ids = itertools.count(1)
     bounces = Bounces(hostname=HOSTNAME, new_id=lambda: f"D{next(ids)}", return_octets=limit, expire_after=86_400.0)
-    return await bounces.build(message, content or InlineContent(CONTENT), one, 1_795_500_200.0, snapshot(9))
+    return await bounces.build(message, content or InlineContent(CONTENT), one, 1_795_500_200.0, now or snapshot(9))
 
 
 def text(message: NewMessage) -> str:
@@ -233,3 +241,18 @@ async def test_the_path_mark_of_a_notice_is_known_again() -> None:
     step = marks.step("internal", "mx:example.net", "sun@example.net", notice.message_id)
     header = scan((marks.write([step], notice.message_id) + (notice.content.inline or b"")).partition(b"\r\n\r\n")[0])
     assert was_taken(marks.read(header), step)
+
+
+async def test_a_rule_chooses_the_way_of_a_notice_too() -> None:
+    """John may be on a site to which only a rule leads. A condition on the header does not hold: the notice has none yet."""
+    john = replace(MESSAGE, sender=parse_address("john@contoso.com"))
+    now = snapshot(9)
+    site = outbound("Site", is_transport_rule_scoped=True)
+    way = rule("John", connector="Site", sent_to=["john@contoso.com"], from_scope=Scope.IN_ORGANIZATION)
+    never = rule("Never", 1, connector="Own", header_contains_message_header="Subject", header_contains_words=("undeliverable",))
+    table = RuleTable(now.directory, [way, never])
+    bounce = await build(ended(Result.FAILED), message=john, now=replace(now, connectors=ConnectorTable((), (site,)), rules=table))
+    assert bounce is not None
+    (delivery,) = bounce.deliveries
+    assert (delivery.next_hop, delivery.rule_connector) == ("connector:Site", "Site")
+    assert await build(ended(Result.FAILED), message=john, now=replace(now, connectors=ConnectorTable((), (site,)))) is None

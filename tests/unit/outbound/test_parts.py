@@ -52,7 +52,7 @@ def test_each_question_is_one_of_its_own() -> None:
                     one = lease(recipient, caller=caller, hop=hop)
                     (work,) = splitter.split(now, one).works
                     assert work.route == route_of(now, one.message, one.deliveries[0])
-        assert asked.call_count == 3 * 2 * len(recipients)
+        assert asked.call_count == 3 * len(recipients)  # the hop that the queue remembers decides nothing
 
 
 def test_recipients_of_different_ways_are_parted_also_when_they_are_known() -> None:
@@ -91,3 +91,30 @@ def test_who_gets_it_from_a_rewritten_sender_gets_it_in_a_transaction_of_its_own
         (True, ["sun", "moon"]),
     ]
     assert all(work.snapshot is now for work in works)
+
+
+def ruled(one: Lease, connector: str) -> Lease:
+    """The lease with the connector that a mail flow rule chose for its first delivery."""
+    first, *others = one.deliveries
+    return replace(one, deliveries=(replace(first, rule_connector=connector), *others))
+
+
+def test_the_way_of_a_rule_is_kept_for_its_delivery_alone() -> None:
+    """Also where the same recipient is known with another way, and the other way round."""
+    splitter, now = Splitter(), snapshot()
+    for _ in range(2):
+        one = lease("john@contoso.com", "ann@example.net")
+        assert [work.route.next_hop for work in splitter.split(now, one).works] == ["connector:Own", "mx:example.net"]
+        works = splitter.split(now, ruled(lease("ann@example.net", "ann@example.net"), "OWN")).works
+        assert [(work.route.next_hop, len(work.lease.deliveries)) for work in works] == [("connector:Own", 1), ("mx:example.net", 1)]
+
+
+def test_the_settings_of_a_rules_connector_are_those_of_now() -> None:
+    splitter, one = Splitter(), ruled(lease("ann@example.net"), "Own")
+    (work,) = splitter.split(snapshot(1), one).works
+    assert work.route.smart_hosts
+    ((_, route),) = splitter.split(snapshot(2, enabled=False), one).without_way
+    assert (route.kind, route.failure_enhanced) == (RouteKind.NONE, "5.4.4")
+    assert 'through connector "Own", which is disabled' in route.failure
+    ((_, route),) = splitter.split(snapshot(3), ruled(lease("ann@example.net"), "Gone")).without_way
+    assert 'through connector "Gone", which does not exist' in route.failure

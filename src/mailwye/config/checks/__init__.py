@@ -8,6 +8,7 @@ from mailwye.config.checks.inbound import check_inbound
 from mailwye.config.checks.loops import check_loops
 from mailwye.config.checks.outbound import check_outbound
 from mailwye.config.checks.recipients import check_domains, check_recipients
+from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.duplicates import find_duplicates
@@ -37,4 +38,5 @@ def check_organization(
     check_outbound(organization, snapshot.directory, installation, findings)
     check_loops(organization, snapshot, installation, findings)
     check_scopes(organization, snapshot, findings)
+    check_rules(organization, snapshot, findings)
     return (*duplicates, *findings.all())

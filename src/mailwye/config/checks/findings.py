@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mailwye.config.problem import Places, Problem, Severity
-from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.config.schema import KINDS, ConfigObject, Organization, TransportRule
 
 FINDINGS_LIMIT = 1_000
 """More errors, or more warnings, than these are counted, not kept."""
@@ -20,10 +20,12 @@ class Findings:
         """
         self._places = places or Places()
         self._paths: dict[int, tuple[str, int]] = {}
+        self._rules: dict[str, tuple[str, int]] = {}  # by identity: a rule without Priority was copied to get one
         self._problems: list[Problem] = []
         self._count: Counter[Severity] = Counter()
         if origin is not None and places is not None:
             self._paths = {id(thing): (kind, index) for kind in KINDS for index, thing in enumerate(origin.objects(kind))}
+            self._rules = {rule.identity: (rule.kind, index) for index, rule in enumerate(origin.transport_rules)}
 
     def error(self, thing: ConfigObject, field: str, message: str, remedy: str) -> None:
         """`thing` cannot be saved like this."""
@@ -47,6 +49,8 @@ class Findings:
         if self._count[severity] > FINDINGS_LIMIT:
             return
         path = self._paths.get(id(thing))
+        if path is None and isinstance(thing, TransportRule):
+            path = self._rules.get(thing.identity)
         file, line, column = "", 0, 0
         if path is not None:
             file = self._places.file

@@ -15,6 +15,7 @@ from mailwye.connectors.model import ConnectorType
 from mailwye.connectors.model import OutboundConnector as Compiled
 from mailwye.connectors.table import ConnectorTable, ScopeIndex, is_chosen_by_domain, scope_of
 from mailwye.directory.model import DomainType
+from mailwye.policy.rules.model import RuleMode
 
 ALL_ACCEPTED = "AllAcceptedDomains"
 SHOWN = 5
@@ -112,6 +113,8 @@ def _claimed(index: ScopeIndex, pattern: str) -> list[Compiled]:
 
 def _check_ways(organization: Organization, table: ConnectorTable, findings: Findings) -> None:
     """Accepted domains with recipients elsewhere need an OnPremises connector."""
+    routing = any(rule.enabled and rule.mode is RuleMode.ENFORCE for rule in organization.transport_rules)
+    ruled = " where no mail flow rule does" if routing else ""
     elsewhere: Counter[str] = Counter()
     for user in organization.mail_users:
         elsewhere[(user.external_email_address or user.primary_smtp_address).domain] += 1
@@ -131,6 +134,6 @@ def _check_ways(organization: Organization, table: ConnectorTable, findings: Fin
         findings.warning(
             domain,
             "DomainName",
-            f"{name} has {who}, but no OnPremises connector carries its mail",
+            f"{name} has {who}, but no OnPremises connector carries its mail{ruled}",
             f"Add an OutboundConnector of type OnPremises with RecipientDomains {name} (or AllAcceptedDomains) and SmartHosts",
         )

@@ -7,6 +7,7 @@ from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.organization import KINDS, Organization, OrganizationSettings
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
+from mailwye.config.schema.rules import TransportRule
 
 __all__ = [
     "KINDS",
@@ -21,6 +22,7 @@ __all__ = [
     "OrganizationSettings",
     "OutboundConnector",
     "Recipient",
+    "TransportRule",
     "exchange_name",
     "field_names",
 ]

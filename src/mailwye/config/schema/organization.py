@@ -11,6 +11,7 @@ from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
+from mailwye.config.schema.rules import TransportRule
 from mailwye.config.schema.values import Flag, Name, as_list
 
 DEFAULT_NAME = "default"
@@ -43,6 +44,7 @@ _KINDS = {
     "distribution_groups": DistributionGroup.kind,
     "inbound_connectors": InboundConnector.kind,
     "outbound_connectors": OutboundConnector.kind,
+    "transport_rules": TransportRule.kind,
 }
 
 
@@ -59,6 +61,7 @@ class Organization(ConfigObject):
     distribution_groups: _List[DistributionGroup] = ()
     inbound_connectors: _List[InboundConnector] = ()
     outbound_connectors: _List[OutboundConnector] = ()
+    transport_rules: _List[TransportRule] = ()
 
     @property
     def name(self) -> str:
@@ -96,4 +99,5 @@ KINDS: dict[str, Kind] = {
     DistributionGroup.kind: Kind("distribution_groups", DistributionGroup, "recipient"),
     InboundConnector.kind: Kind("inbound_connectors", InboundConnector, "InboundConnector"),
     OutboundConnector.kind: Kind("outbound_connectors", OutboundConnector, "OutboundConnector"),
+    TransportRule.kind: Kind("transport_rules", TransportRule, "TransportRule"),
 }

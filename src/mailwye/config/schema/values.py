@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
     """Text; a number that YAML saw in it is text again (`Name: 2024`)."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise fault("must be text", "Put it in quotes" if isinstance(value, bool) else "Write one piece of text here")
@@ -34,8 +34,8 @@ def _text(value: object) -> str:
     return text
 
 
-Text = Annotated[str, BeforeValidator(_text), StringConstraints(max_length=TEXT_LIMIT)]
-Name = Annotated[str, BeforeValidator(_text), StringConstraints(min_length=1, max_length=NAME_LIMIT)]
+Text = Annotated[str, BeforeValidator(read_text), StringConstraints(max_length=TEXT_LIMIT)]
+Name = Annotated[str, BeforeValidator(read_text), StringConstraints(min_length=1, max_length=NAME_LIMIT)]
 
 
 def _flag(value: object) -> bool:
@@ -65,7 +65,7 @@ def choice(enum: type[_E]) -> Callable[[object], _E]:
 
 
 def _address_text(value: object) -> str:
-    text = _text(value)
+    text = read_text(value)
     return text[5:] if text[:5].lower() == "smtp:" else text  # a proxy address as Exchange prints it
 
 
@@ -81,18 +81,18 @@ def read_address(value: object) -> Address:
 
 def read_domain(value: object) -> str:
     """A domain name without wildcard, canonical."""
-    text = _text(value)
+    text = read_text(value)
     if "*" in text:
         raise fault(
             f"{shown(text)} holds a wildcard",
             "Name the domain itself; for its subdomains set DomainType InternalRelay and MatchSubDomains true",
         )
-    return _canonical(text)
+    return read_domain_text(text)
 
 
 def read_pattern(value: object) -> str:
     """`*`, `*.contoso.com` or `contoso.com`, canonical; also `smtp:*;1`, as Get-InboundConnector prints it."""
-    text = _text(value)
+    text = read_text(value)
     if text[:5].lower() == "smtp:":
         text = text[5:].partition(";")[0]
     if text == "*":
@@ -102,12 +102,12 @@ def read_pattern(value: object) -> str:
         raise fault(
             f"{shown(text)} has a wildcard in the wrong place", "Use *, *.contoso.com or contoso.com; a wildcard is never inside a name"
         )
-    return text[: len(text) - len(base)] + _canonical(base)
+    return text[: len(text) - len(base)] + read_domain_text(base)
 
 
 def read_certificate_name(value: object) -> str:
     """`mail.contoso.com` or `*.contoso.com`; neither `*` nor a wildcard over a whole registry such as `*.com` or `*.co.uk` (RFC 9525)."""
-    text = _text(value)
+    text = read_text(value)
     if not text:
         return ""
     if text.startswith("<"):
@@ -122,7 +122,7 @@ def read_certificate_pin(value: object) -> str:
     """SHA-256 of a public key (SubjectPublicKeyInfo) → 64 hexadecimal digits. Taken as hex, with or without colons, or as base64 (44
     characters, also as curl's `sha256//…`).
     """
-    text = _text(value)
+    text = read_text(value)
     digits = text.replace(":", "").lower()
     if re.fullmatch("[0-9a-f]{64}", digits):
         return digits
@@ -138,7 +138,8 @@ def read_certificate_pin(value: object) -> str:
     return digest.hex()
 
 
-def _canonical(text: str) -> str:
+def read_domain_text(text: str) -> str:
+    """A domain name, canonical."""
     try:
         return parse_domain(text)
     except AddressError as error:
@@ -147,7 +148,7 @@ def _canonical(text: str) -> str:
 
 def read_networks(value: object) -> tuple[str, ...]:
     """An address, a CIDR or a range `first-last` → canonical CIDRs. Host bits are dropped; IPv4-mapped IPv6 becomes IPv4."""
-    text = _text(value)
+    text = read_text(value)
     try:
         first, dash, last = text.partition("-")
         networks = list(_range(first.strip(), last.strip())) if dash else [_network(text)]
@@ -190,7 +191,7 @@ def as_list(value: object) -> object:
     return [] if value == "" else [value]
 
 
-def _each_once(values: tuple[_T, ...], key: Callable[[_T], Any]) -> tuple[_T, ...]:
+def each_once(values: tuple[_T, ...], key: Callable[[_T], Any]) -> tuple[_T, ...]:
     """The order of these lists has no meaning: each value once, sorted, so that two files that mean the same compare equal."""
     by_key = {key(value): value for value in reversed(values)}
     return tuple(by_key[k] for k in sorted(by_key))
@@ -224,15 +225,15 @@ _Networks = Annotated[Any, PlainValidator(read_networks), WithJsonSchema({"type"
 
 
 def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    return _each_once(tuple(network for networks in values for network in networks), _network_order)
+    return each_once(tuple(network for networks in values for network in networks), _network_order)
 
 
-DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
-DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, _domain_order))]
+DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, _domain_order))]
+DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, _domain_order))]
 CertificatePin = Annotated[str, PlainValidator(read_certificate_pin), WithJsonSchema({"type": "string"})]
-CertificatePins = Annotated[tuple[CertificatePin, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, str))]
+CertificatePins = Annotated[tuple[CertificatePin, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
 MailAddresses = Annotated[
-    tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: _each_once(values, lambda address: address.key))
+    tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, lambda address: address.key))
 ]
 Networks = Annotated[tuple[_Networks, ...], BeforeValidator(as_list), AfterValidator(_flatten)]

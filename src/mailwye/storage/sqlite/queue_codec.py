@@ -52,9 +52,15 @@ class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
     delay_notice_sent: bool = False
 
 
+class _RuledDetail(_Detail, array_like=True, frozen=True, gc=False):
+    """Of a delivery whose way a mail flow rule chose; all others are stored without."""
+
+    rule_connector: str = ""
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_meta = msgspec.msgpack.Decoder(_Meta).decode
-_decode_detail = msgspec.msgpack.Decoder(_Detail).decode
+_decode_detail = msgspec.msgpack.Decoder(_RuledDetail).decode
 
 
 def pack_message(new: NewMessage, seq: int, staging: int, checksum: int) -> bytes:
@@ -128,28 +134,34 @@ def pack_new_delivery(new: NewDelivery, number: int) -> bytes:
     :raises UnicodeEncodeError: a text holds lone surrogates.
     """
     recipient, original = new.recipient, new.original
-    packed = _encode(_Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify._value_, new.orcpt))
+    detail = _Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify._value_, new.orcpt)
+    if new.rule_connector:
+        detail = _ruled(detail, new.rule_connector)
+    packed = _encode(detail)
     return packed + crc32(packed, (number ^ number >> 32) & 0xFFFFFFFF).to_bytes(4, "big")  # _seal and _place, in one
 
 
 def pack_delivery(one: Delivery) -> bytes:
     """The detail of a delivery as it stands. What an error text cannot be stored as UTF-8 is escaped."""
-    return _seal(
-        _encode(
-            _Detail(
-                (one.recipient.local, one.recipient.domain),
-                (one.original.local, one.original.domain),
-                one.notify.value,
-                one.orcpt,
-                one.attempts,
-                one.first_failed_at,
-                one.last_attempt_at,
-                one.last_error.encode("utf-8", "backslashreplace").decode("utf-8"),
-                one.delay_notice_sent,
-            )
-        ),
-        _place(one.id),
+    detail = _Detail(
+        (one.recipient.local, one.recipient.domain),
+        (one.original.local, one.original.domain),
+        one.notify.value,
+        one.orcpt,
+        one.attempts,
+        one.first_failed_at,
+        one.last_attempt_at,
+        one.last_error.encode("utf-8", "backslashreplace").decode("utf-8"),
+        one.delay_notice_sent,
     )
+    if one.rule_connector:
+        detail = _ruled(detail, one.rule_connector)
+    return _seal(_encode(detail), _place(one.id))
+
+
+def _ruled(detail: _Detail, connector: str) -> _Detail:
+    """`detail`, with the connector that a rule chose."""
+    return _RuledDetail(**msgspec.structs.asdict(detail), rule_connector=connector)
 
 
 def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: float, hop: str, packed: bytes) -> Delivery:
@@ -174,6 +186,7 @@ def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: flo
             detail.last_attempt_at,
             detail.last_error,
             detail.delay_notice_sent,
+            detail.rule_connector,
         )
     except ValueError as error:
         raise CorruptRow(f"delivery {number} of message {message_id}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from zlib import crc32
 
 import apsw
@@ -229,7 +230,8 @@ def fresh_deliveries(state: QueueState, new: NewMessage, numbers: Sequence[int])
     for number in numbers:
         one = new.deliveries[number - first]
         hop, due = hop_and_due(number)
-        found.append(Delivery(number, new.id, one.recipient, one.original, hop, one.notify, one.orcpt, leased, due))
+        delivery = Delivery(number, new.id, one.recipient, one.original, hop, one.notify, one.orcpt, leased, due)
+        found.append(replace(delivery, rule_connector=one.rule_connector) if one.rule_connector else delivery)
     return tuple(found)
 
 
