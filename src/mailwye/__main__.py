@@ -12,7 +12,6 @@ COMMANDS = {
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),
-    "certificates": ("mailwye.cli.certificates:certificates", "List certificates in use and seen, with their dates."),
     "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
     "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),

@@ -39,15 +39,6 @@ def test_all_are_in_order(store: SightingStore) -> None:
     assert list(store.all()) == [ONE, renewed, other]
 
 
-def test_a_warning_is_given_once(store: SightingStore) -> None:
-    assert [store.warn_once("f1", 30), store.warn_once("f1", 30), store.warn_once("f1", 14), store.warn_once("f2", 30)] == [
-        True,
-        False,
-        True,
-        True,
-    ]
-
-
 def test_the_oldest_are_forgotten(store: SightingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "SIGHTINGS_LIMIT", 3)
     monkeypatch.setattr("mailwye.storage.sqlite.certificates.sighting_store.SIGHTINGS_LIMIT", 3)
@@ -62,7 +53,6 @@ def test_two_processes_share_the_file(tmp_path: Path) -> None:
     first.saw(ONE)
     second.saw(replace(ONE, last_seen=500.0))
     assert list(first.all()) == [replace(ONE, last_seen=500.0)]
-    assert (first.warn_once("f1", 1), second.warn_once("f1", 1)) == (True, False)
     first.close()
     second.close()
     third = SqliteSightings(path)

@@ -17,7 +17,6 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service, config_option, control_path, missing_words, read, socket_name
 from mailwye.cli.output import fail, print_json
-from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
@@ -61,7 +60,6 @@ class _Service:
         self._log = logs.logger("supervisor")
         self._stop = asyncio.Event()
         self._servers: list[asyncio.Server] = []
-        self._expiry: asyncio.Future[None] | None = None
 
     async def run(self) -> int:
         """Serve; the exit code."""
@@ -87,33 +85,16 @@ class _Service:
                 await supervisor.stop(0)
             return failure.exit_code
         await self._announce(supervisor)
-        self._watch_certificates()
         await self._until_stopped(supervisor)
         await self._close(supervisor)
         store.close()
         self._log.info("stopped")
         return 0
 
-    def _watch_certificates(self) -> None:
-        """Alert before one of them expires, as long as the service runs."""
-        from mailwye.admin.certificates import ExpiryWatch, known_certificates
-        from mailwye.app import sightings_of
-        from mailwye.runtime.clock import SystemClock
-
-        def alert(text: str) -> None:
-            self._log.error("alert", text=text)
-
-        store = sightings_of(self._installation, alert)
-        watch = ExpiryWatch(lambda: known_certificates(self._installation, store.all()), store, SystemClock().now, alert)
-        self._expiry = asyncio.ensure_future(watch.run())
-        self._expiry.add_done_callback(lambda _: store.close())
-
     async def _close(self, supervisor: Supervisor) -> None:
         """Take no more connections, anywhere; finish what is in flight."""
         for server in self._servers:
             server.close()
-        if self._expiry is not None:
-            self._expiry.cancel()
         with suppress(OSError):  # a disk that turned read-only keeps it: the next start removes it
             control_path(self._installation).unlink()
         if self._installation.workers:  # our copies of their sockets: while one is open the kernel takes connections for nobody
@@ -254,9 +235,8 @@ def status(config: Path, *, as_json: bool) -> None:
     if answer is None:
         fail(f"no service runs with {config}; `mailwye serve --config {config}` starts one", exit_codes.UNAVAILABLE)
     counts: dict[str, Any] = ask_service(installation, "queue.counts") or {}
-    expiring = _expiring(installation)
     if as_json:
-        print_json({**answer, **counts, "expiring_certificates": expiring})
+        print_json({**answer, **counts})
         return
     click.echo(f"ready: {'yes' if answer['ready'] else 'no'}, configuration version {answer['version']}")
     if answer.get("missing"):
@@ -265,20 +245,6 @@ def status(config: Path, *, as_json: bool) -> None:
         click.echo(f"worker {worker['number']}: {worker['sessions']} open sessions")
     for hop, states in sorted(counts.get("counts", {}).items()):
         click.echo(f"queue {hop}: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
-    for words in expiring:
-        click.echo(escaped(words))
-
-
-def _expiring(installation: Installation) -> list[str]:
-    """A sentence for each certificate in use that the service has warned of, or is about to."""
-    from mailwye.admin.certificates import is_forgotten, warning_words
-    from mailwye.cli.certificates import known
-    from mailwye.runtime.clock import SystemClock
-    from mailwye.trace.sightings import due_warning
-
-    now = SystemClock().now()
-    used = [one for one in known(installation) if not (one.problem or one.replaced or is_forgotten(one, now))]
-    return [warning_words(one, now) for one in used if due_warning(one.not_after, now) is not None]
 
 
 @click.command("reload")

@@ -1,5 +1,5 @@
-"""Which certificates identified callers, and what is new about one: the memory behind the alert for another issuer, and behind the
-warnings before a certificate expires. Values and pure functions, the port, and its implementation in memory.
+"""Which certificates identified callers, and what is new about one: the memory behind the alert for another issuer. Values and pure
+functions, the port, and its implementation in memory.
 """
 
 from __future__ import annotations
@@ -12,11 +12,6 @@ from typing import Protocol
 
 SIGHTINGS_LIMIT = 10_000
 """Certificates that a store keeps; above it those seen longest ago are forgotten."""
-
-EXPIRY_DAYS = (30, 14, 7, 1, 0)
-"""A certificate is warned of once for each: so many days before it expires, 0 when it has."""
-
-DAY = 86_400.0
 
 # The organization in a distinguished name of RFC 4514: authorities change the rest when they renew an intermediate certificate.
 _ORGANIZATION = re.compile(r"(?:\A|(?<!\\)[,+])O=((?:\\.|[^,+\\])+)")
@@ -65,10 +60,6 @@ class SightingStore(Protocol):
         """Keep it; of one that is known by connector and fingerprint only `last_seen` moves on."""
         ...
 
-    def warn_once(self, fingerprint: str, days: int) -> bool:
-        """True the first time that somebody asks for this certificate and this number of days."""
-        ...
-
     def close(self) -> None:
         """No more calls follow."""
         ...
@@ -100,28 +91,11 @@ def other_issuer_alert(known: Sequence[Sighting], seen: Sighting) -> str:
     )
 
 
-def in_use(sightings: Sequence[Sighting]) -> list[Sighting]:
-    """Those that were not replaced: not seen any more since another one of the same connector and name appeared. Several servers may
-    share a name and have a certificate each.
-    """
-    newest: dict[tuple[str, str], float] = {}
-    for one in sightings:
-        newest[one.connector, one.name] = max(one.first_seen, newest.get((one.connector, one.name), 0.0))
-    return [one for one in sightings if newest[one.connector, one.name] <= one.last_seen]
-
-
-def due_warning(not_after: float, now: float) -> int | None:
-    """The smallest of EXPIRY_DAYS that has come for a certificate that is good until `not_after`; None: there is time."""
-    left = (not_after - now) / DAY
-    return min((days for days in EXPIRY_DAYS if left <= days), default=None)
-
-
 class MemorySightings:
     """A SightingStore in memory, for tests and simulations."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Sighting] = {}
-        self._warned: set[tuple[str, int]] = set()
 
     def of(self, connector: str) -> Sequence[Sighting]:
         """See SightingStore."""
@@ -138,12 +112,6 @@ class MemorySightings:
         self._kept[key] = sighting if known is None else replace(known, last_seen=max(known.last_seen, sighting.last_seen))
         if len(self._kept) > SIGHTINGS_LIMIT:
             del self._kept[min(self._kept, key=lambda one: self._kept[one].last_seen)]
-
-    def warn_once(self, fingerprint: str, days: int) -> bool:
-        """See SightingStore."""
-        new = (fingerprint, days) not in self._warned
-        self._warned.add((fingerprint, days))
-        return new
 
     def close(self) -> None:
         """Nothing is open."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailwye.trace.sightings import DAY, News, Sighting, due_warning, in_use, issuing_organization, news_of, other_issuer_alert
+from mailwye.trace.sightings import News, Sighting, issuing_organization, news_of, other_issuer_alert
 
 FIRST = Sighting("A", "mail.a.example", "CN=a", "CN=R10,O=Let's Encrypt,C=US", "chain to X", 1.0, 2e9, "f1", "k1", 100.0, 100.0)
 RENEWED = replace(FIRST, issuer="CN=R12,O=Let's Encrypt,C=US", fingerprint="f2", public_key="k2", first_seen=200.0, last_seen=200.0)
@@ -47,18 +47,3 @@ def test_the_alert_names_what_one_needs() -> None:
     text = other_issuer_alert([FIRST, RENEWED], OTHER)
     for word in ("connector A", "mail.a.example", "Somebody Else", "CN=R12", "It is accepted", "TlsSenderCertificatePins", "f3"):
         assert word in text
-
-
-def test_the_newest_of_a_name_is_in_use() -> None:
-    elsewhere = replace(FIRST, connector="B")
-    assert in_use([FIRST, RENEWED, elsewhere]) == [RENEWED, elsewhere]
-    beside = replace(FIRST, last_seen=250.0)  # another server of that name still shows the first one
-    assert in_use([beside, RENEWED]) == [beside, RENEWED]
-    assert in_use([beside, replace(RENEWED, last_seen=300.0)]) == [beside, replace(RENEWED, last_seen=300.0)]
-
-
-@pytest.mark.parametrize(
-    ("days", "warned"), [(31, None), (30.5, None), (30, 30), (20, 30), (14, 14), (7.0, 7), (6, 7), (1, 1), (0.5, 1), (0, 0), (-9, 0)]
-)
-def test_when_its_end_is_near(days: float, warned: int | None) -> None:
-    assert due_warning(1_000_000.0 + days * DAY, 1_000_000.0) == warned

@@ -133,7 +133,7 @@ def read_certificate_pin(value: object) -> str:
     if len(digest) != 32:
         raise fault(
             f"{shown(text)} is no SHA-256 of a public key",
-            "Write 64 hexadecimal digits or 44 characters of base64; `mailwye certificates` and `mailwye trace show` print them",
+            "Write 64 hexadecimal digits or 44 characters of base64; `mailwye trace show` prints them",
         )
     return digest.hex()
 

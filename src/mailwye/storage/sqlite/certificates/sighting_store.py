@@ -34,11 +34,6 @@ CREATE TABLE IF NOT EXISTS sightings (
   last_seen REAL NOT NULL,
   PRIMARY KEY (connector, fingerprint)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS warnings (
-  fingerprint TEXT NOT NULL,
-  days INTEGER NOT NULL,
-  PRIMARY KEY (fingerprint, days)
-) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = "connector, name, subject, issuer, authority, not_before, not_after, fingerprint, public_key, first_seen, last_seen"
 _SAW = (
@@ -90,12 +85,6 @@ class SqliteSightings:
         with self._errors(), self._db:
             self._db.execute(_SAW, values)
             self._db.execute(_FORGET, (SIGHTINGS_LIMIT,))
-
-    def warn_once(self, fingerprint: str, days: int) -> bool:
-        """See SightingStore."""
-        with self._errors():
-            self._db.execute("INSERT OR IGNORE INTO warnings VALUES (?, ?)", (fingerprint, days))
-            return self._db.changes() > 0
 
     def close(self) -> None:
         """See SightingStore."""
