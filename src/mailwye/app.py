@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from mailwye.certificates import ClientTls, server_tls
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
@@ -27,60 +28,9 @@ from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
-from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
 from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
-
-
-# --- TLS
-
-
-def server_tls(installation: Installation) -> ServerTlsContext | None:
-    """The listeners' context; None without [tls]. :raises TlsError: names the file and the remedy."""
-    tls = installation.tls
-    if tls.certificate is None or tls.private_key is None:
-        return None
-    return ServerTlsContext(
-        certificate=str(tls.certificate), private_key=str(tls.private_key), trusted_authorities=tuple(map(str, tls.trusted_authorities))
-    )
-
-
-class ClientTls:
-    """Contexts for outbound connections, one per client certificate, made when first needed."""
-
-    def __init__(self, installation: Installation) -> None:
-        self._tls = installation.tls
-        self._contexts: dict[str, ClientTlsContext] = {}
-
-    def __call__(self, name: str) -> ClientTlsContext:
-        """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
-        certificate where it has one, so that a partner can recognize us by it. :raises TlsError: no such name, or bad files.
-        """
-        context = self._contexts.get(name)
-        if context is None:
-            context = self._contexts[name] = self._make(name)
-        return context
-
-    def _make(self, name: str) -> ClientTlsContext:
-        tls = self._tls
-        if name and name not in tls.client_certificates:
-            raise TlsError(f"client certificate {name!r} is not in [tls.client_certificates]; add it there or correct the connector")
-        pair = tls.client_certificates[name] if name else (tls.certificate, tls.private_key)
-        certificate, key = (str(path) if path is not None else "" for path in pair)
-        return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
-
-    def forget(self) -> None:
-        """Read the files again when next needed."""
-        self._contexts.clear()
-
-
-def check_tls(installation: Installation) -> None:
-    """Read all certificates of [tls] as a worker will. :raises TlsError: names the file and the remedy."""
-    server_tls(installation)
-    contexts = ClientTls(installation)
-    for name in ("", *installation.tls.client_certificates):
-        contexts(name)
 
 
 # --- one worker
@@ -124,7 +74,7 @@ class Worker:
         self._store = open_config_store(installation)
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
         self._prepared: Snapshot | None = None
-        self.tls = ActiveTls(server_tls(installation))
+        self.tls = ActiveTls(by_listener=server_tls(installation))
         self._client_tls = ClientTls(installation)
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
@@ -210,9 +160,9 @@ class Worker:
             self.snapshot.activate(self._prepared)
             self._prepared = None
 
-    def reload_tls(self) -> None:
+    async def reload_tls(self) -> None:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
-        self.tls.current = server_tls(self.installation)
+        self.tls.by_listener = await asyncio.to_thread(server_tls, self.installation)
         self._client_tls.forget()
 
     async def stop(self, timeout: float) -> None:

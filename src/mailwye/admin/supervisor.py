@@ -97,6 +97,9 @@ class Supervisor:
             case "reload":
                 await self._all("reload_tls")
                 return {"version": await self.activate(), "missing": self.missing}
+            case "reload_tls":
+                await self._all("reload_tls")
+                return {}
             case "flush":
                 await self._all("flush")
                 return {}

@@ -75,7 +75,7 @@ class ServingWorker(Protocol):
         """Put it in force."""
         ...
 
-    def reload_tls(self) -> None:
+    async def reload_tls(self) -> None:
         """Read certificates again."""
         ...
 
@@ -95,7 +95,7 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
         case "commit":
             return worker.commit(int(arguments["version"]))
         case "reload_tls":
-            return worker.reload_tls()
+            return await worker.reload_tls()
         case "flush":
             return await worker.trace.flush()
         case _ if operation.startswith("queue."):

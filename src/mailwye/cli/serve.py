@@ -19,6 +19,7 @@ from mailwye.cli.installation import ask_service, config_option, control_path, m
 from mailwye.cli.output import fail, print_json
 
 if TYPE_CHECKING:
+    from mailwye.admin.certificate_watch import CertificateWatch
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
     from mailwye.config.installation import Installation
 
@@ -64,7 +65,7 @@ class _Service:
     async def run(self) -> int:
         """Serve; the exit code."""
         from mailwye.admin.supervisor import Supervisor
-        from mailwye.app import check_tls
+        from mailwye.certificates import check_tls
         from mailwye.cli.worker_process import StartFailed, start_failed
         from mailwye.runtime.logs import report_internal_errors
         from mailwye.stores import open_config_store
@@ -85,11 +86,24 @@ class _Service:
                 await supervisor.stop(0)
             return failure.exit_code
         await self._announce(supervisor)
+        watching = asyncio.ensure_future(self._watch(supervisor).run())
         await self._until_stopped(supervisor)
+        watching.cancel()
         await self._close(supervisor)
         store.close()
         self._log.info("stopped")
         return 0
+
+    def _watch(self, supervisor: Supervisor) -> CertificateWatch:
+        from mailwye.admin.certificate_watch import CertificateWatch
+        from mailwye.certificates import check_tls, watched_files
+
+        return CertificateWatch(
+            watched_files(self._installation),
+            check=lambda: check_tls(self._installation),
+            reload=lambda: supervisor.handle("reload_tls", {}),
+            log=self._log,
+        )
 
     async def _close(self, supervisor: Supervisor) -> None:
         """Take no more connections, anywhere; finish what is in flight."""

@@ -26,6 +26,7 @@ from mailwye.config.schema.values import Name, Text, read_networks
 from mailwye.smtp.address import AddressError, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin")
+CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
 NUMBER_LIMIT = 2**53
@@ -144,8 +145,8 @@ def _model(cls: type[Any], **special: Any) -> type[BaseModel]:
     return create_model(cls.__name__, __config__=_STRICT, **fields)
 
 
-class ClientCertificateModel(BaseModel):
-    """[tls.client_certificates.NAME]: what an outbound connector presents."""
+class KeyPairModel(BaseModel):
+    """[tls.client_certificates.NAME]: what an outbound connector presents; [[tls.certificates]]: a further certificate of the listeners."""
 
     model_config = _STRICT
     certificate: _FilePath
@@ -158,8 +159,9 @@ class TlsModel(BaseModel):
     model_config = _STRICT
     certificate: _FilePath | None = None
     private_key: _FilePath | None = None
+    certificates: Annotated[tuple[KeyPairModel, ...], Field(max_length=CERTIFICATES_LIMIT)] = ()
     trusted_authorities: tuple[_FilePath, ...] = ()
-    client_certificates: dict[Name, ClientCertificateModel] = {}
+    client_certificates: dict[Name, KeyPairModel] = {}
 
 
 ListenerModel = _model(
@@ -169,6 +171,8 @@ ListenerModel = _model(
     address=Annotated[str, PlainValidator(_ip_address)],
     port=_count(0, 65_535),  # 0: a free one, for tests
     proxies=tuple[_Network, ...],
+    certificate=_FilePath | None,
+    private_key=_FilePath | None,
 )
 DnsModel = _model(
     DnsSettings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailwye.config.installation import InboundLimits
@@ -17,9 +17,16 @@ from mailwye.trace.recorder import TraceRecorder
 
 @dataclass(slots=True)
 class ActiveTls:
-    """The TLS context in force for new handshakes; None: no TLS is offered. Renewed certificates: assign a new context."""
+    """The TLS contexts in force for new handshakes: of each listener by its name, and `current` for those that are not named. None: no
+    TLS is offered. Renewed certificates: assign new contexts.
+    """
 
     current: ServerTlsContext | None = None
+    by_listener: Mapping[str, ServerTlsContext] = field(default_factory=dict)
+
+    def of(self, listener: str) -> ServerTlsContext | None:
+        """The context for a handshake that begins now."""
+        return self.by_listener.get(listener, self.current)
 
 
 @dataclass(frozen=True, slots=True)

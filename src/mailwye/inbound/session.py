@@ -106,7 +106,7 @@ class Session(asyncio.Protocol):
         self._address = address
         self._settings.opened(self)
         context, listener = self._context, self._settings.listener
-        self._tls_context = context.tls.current
+        self._tls_context = context.tls.of(listener.name)
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
         self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)

@@ -66,3 +66,20 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_and_close(descriptor)
     temporary.rename(path)
     sync_directories((path.parent,))
+
+
+FileState = tuple[int, int, int, int] | None
+"""Device, inode, size and time of the last change in nanoseconds; None: it is not there, or cannot be looked at."""
+
+
+def file_states(paths: Iterable[Path]) -> dict[Path, FileState]:
+    """What tells one content of a file from the next without reading it, also behind symbolic links that are changed."""
+    states: dict[Path, FileState] = {}
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            states[path] = None
+        else:
+            states[path] = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return states
