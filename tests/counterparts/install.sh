@@ -22,6 +22,7 @@ need dovecot dovecot-core
 need nsd nsd
 need unbound unbound
 need swaks swaks libnet-ssleay-perl
+need testssl testssl.sh
 need strace strace
 need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs
