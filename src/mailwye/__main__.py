@@ -14,6 +14,7 @@ COMMANDS = {
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),
     "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
+    "certificates": ("mailwye.cli.certificates:certificates", "List certificates and when they expire."),
     "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),
     "reload": ("mailwye.cli.serve:reload", "Read certificates and settings again."),
     "demo": ("mailwye.testing.demo:demo", "Let John, Bob and Sun exchange mail on loopback."),

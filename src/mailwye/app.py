@@ -28,6 +28,7 @@ from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
@@ -76,6 +77,7 @@ class Worker:
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(by_listener=server_tls(installation))
         self._client_tls = ClientTls(installation)
+        self.seen = SeenCertificates(self.clock)
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
@@ -91,6 +93,7 @@ class Worker:
             new_id=new_id,
             admission=admission,
             tls=self.tls,
+            seen=self.seen,
             authenticator=self._login,
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
@@ -119,6 +122,7 @@ class Worker:
             clock=self.clock,
             settings=delivery,
             hostname=installation.hostname,
+            seen=self.seen,
         )
         mailbox: Courier
         if delivery.lmtp:

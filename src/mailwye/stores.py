@@ -15,6 +15,7 @@ from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.trace.recorder import TraceSearch
 
 if TYPE_CHECKING:
+    from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.snapshot import Snapshot
     from mailwye.queue.audit import QueueAudit
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
@@ -89,6 +90,14 @@ def queue_numbers(installation: Installation) -> list[int]:
     """The workers whose queue files exist, whether those workers still do or not."""
     files = (installation.data_directory / "queue").glob("worker-*.sqlite")
     return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
+
+
+def certificate_register(installation: Installation) -> CertificateRegister:
+    """What is known of certificates and was warned of. Only the control process writes it."""
+    from mailwye.admin.certificate_register import CertificateRegister
+    from mailwye.config.certificate_files import certificate_files
+
+    return CertificateRegister(installation.data_directory / "certificates.json", certificate_files(installation))
 
 
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:

@@ -10,7 +10,8 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
 from mailwye.queue.engine import QueueEngine
-from mailwye.runtime.clock import Clock
+from mailwye.runtime.clock import Clock, SystemClock
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ServerTlsContext
 from mailwye.trace.recorder import TraceRecorder
 
@@ -42,4 +43,5 @@ class InboundContext:
     new_id: Callable[[], str]
     admission: Admission
     tls: ActiveTls = field(default_factory=ActiveTls)
+    seen: SeenCertificates = field(default_factory=lambda: SeenCertificates(SystemClock()))
     authenticator: Authenticator | None = None

@@ -13,6 +13,7 @@ from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import TlsDemand, handshake_failed
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, TlsError
 from mailwye.smtp.client_events import ClientConfig, ClientMode
 from mailwye.smtp.reply import Reply
@@ -51,6 +52,7 @@ class SmtpCourier:
         settings: DeliverySettings,
         hostname: str,
         mode: ClientMode = ClientMode.SMTP,
+        seen: SeenCertificates | None = None,
     ) -> None:
         self._network = network
         self._resolver = resolver
@@ -58,6 +60,7 @@ class SmtpCourier:
         self._clock = clock
         self._settings = settings
         self._client = client_config(settings, hostname, mode)
+        self._seen = seen
         self._pools: dict[str, SmtpPool] = {}
         self._retired: set[SmtpPool] = set()
         self._closed = False
@@ -104,7 +107,9 @@ class SmtpCourier:
         demand = TlsDemand(route.tls_settings, route.tls_domain, route.connector)
         pool = self._pools[key] = SmtpPool(
             route,
-            settings=SessionSettings(self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection),
+            settings=SessionSettings(
+                self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection, self._seen
+            ),
             delivery=self._settings,
             resolver=self._resolver,
             network=self._network,

@@ -9,7 +9,8 @@ from typing import Protocol
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
-from mailwye.runtime.tls import ClientTlsContext
+from mailwye.runtime.seen_certificates import SeenCertificates
+from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
 from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
@@ -96,6 +97,12 @@ class SessionSettings:
     tls_context: ClientTlsContext | None = None
     idle: float = 10.0
     messages: int = 100_000
+    seen: SeenCertificates | None = None
+
+    def remember(self, certificate: PresentedCertificate | None) -> None:
+        """Of the host of a connector: somebody is told before it expires."""
+        if self.seen is not None and certificate is not None and self.demand.connector:
+            self.seen.see(f'outbound connector "{self.demand.connector}"', certificate)
 
 
 class HostFailed(Exception):
