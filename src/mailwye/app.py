@@ -7,6 +7,7 @@ import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from mailwye.certificates import ClientTls, server_tls
 from mailwye.config.installation import Installation
@@ -29,7 +30,10 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.seen_certificates import SeenCertificates
-from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
+from mailwye.stores import Alert, challenge_folder, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
+from mailwye.web.listener import KINDS as PAGE_KINDS
+from mailwye.web.listener import PageListener
+from mailwye.web.pages import Pages
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -97,6 +101,7 @@ class Worker:
             authenticator=self._login,
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
+        self.page_listeners = self._make_page_listeners()
         self._dns = dns_resolver(installation, self.clock)
         self.resolver = route_resolver(installation, self._dns, rng or system_random())
         self._couriers = self._make_couriers()
@@ -112,6 +117,11 @@ class Worker:
             new_id=new_id,
             alert=alert,
         )
+
+    def _make_page_listeners(self) -> list[PageListener]:
+        pages = Pages(self.installation.hostname, lambda: self.snapshot.current, challenge_folder(self.installation))
+        chosen = [one for one in self.installation.listeners if one.kind in PAGE_KINDS]
+        return [PageListener(one, pages, self._network, partial(self.tls.of, one.name)) for one in chosen]
 
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
         installation, delivery = self.installation, self.installation.delivery
@@ -136,6 +146,8 @@ class Worker:
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))
+        for pages in self.page_listeners:
+            await pages.start((sockets or {}).get(pages.settings.name))
 
     @property
     def sessions(self) -> int:
@@ -171,6 +183,8 @@ class Worker:
 
     async def stop(self, timeout: float) -> None:
         """Finish what is in flight, in both directions, within `timeout` seconds, give the rest back to the queue, close everything."""
+        for pages in self.page_listeners:
+            pages.close()
         await asyncio.gather(self.dispatcher.drain(timeout), *(listener.drain(timeout) for listener in self.listeners))
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):

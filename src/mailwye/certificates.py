@@ -9,6 +9,9 @@ from mailwye.config.certificate_files import certificate_files
 from mailwye.config.installation import KINDS_WITHOUT_TLS, Installation, ListenerSettings
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
 
+KINDS_FOR_STRANGERS = ("https",)
+"""Listeners that ask for no client certificate: nobody is recognized there."""
+
 
 def server_tls(installation: Installation) -> dict[str, ServerTlsContext]:
     """Listener name → its context; a listener without a certificate is left out. Each listener has a context of its own, so that no TLS
@@ -17,18 +20,20 @@ def server_tls(installation: Installation) -> dict[str, ServerTlsContext]:
     :raises TlsError: names the file and the remedy.
     """
     listeners = [one for one in installation.listeners if one.kind not in KINDS_WITHOUT_TLS and _pair_of(installation, one) is not None]
-    made: dict[tuple[Path, Path], ServerTlsContext] = {}
+    made: dict[tuple[Path, Path, bool], ServerTlsContext] = {}
     contexts: dict[str, ServerTlsContext] = {}
     for listener in listeners:
         own = _pair_of(installation, listener)
         assert own is not None
+        asks = listener.kind not in KINDS_FOR_STRANGERS
         others = []
         for pair in dict.fromkeys(_shared_pairs(installation)):
             if pair != own:
-                if pair not in made:
-                    made[pair] = _context(installation, pair)
-                others.append(made[pair])
-        contexts[listener.name] = _context(installation, own, tuple(others))
+                key = (*pair, asks)
+                if key not in made:
+                    made[key] = _context(installation, pair, asks=asks)
+                others.append(made[key])
+        contexts[listener.name] = _context(installation, own, asks=asks, others=tuple(others))
     return contexts
 
 
@@ -48,11 +53,14 @@ def _shared_pairs(installation: Installation) -> Iterator[tuple[Path, Path]]:
     yield from tls.certificates
 
 
-def _context(installation: Installation, pair: tuple[Path, Path], others: tuple[ServerTlsContext, ...] = ()) -> ServerTlsContext:
+def _context(
+    installation: Installation, pair: tuple[Path, Path], *, asks: bool, others: tuple[ServerTlsContext, ...] = ()
+) -> ServerTlsContext:
     return ServerTlsContext(
         certificate=str(pair[0]),
         private_key=str(pair[1]),
         trusted_authorities=tuple(map(str, installation.tls.trusted_authorities)),
+        request_client_certificate=asks,
         others=others,
     )
 

@@ -100,6 +100,11 @@ def certificate_register(installation: Installation) -> CertificateRegister:
     return CertificateRegister(installation.data_directory / "certificates.json", certificate_files(installation))
 
 
+def challenge_folder(installation: Installation) -> Path:
+    """Where answers for a certificate authority are put (HTTP-01), as certbot's webroot plugin does below `data_directory`/acme."""
+    return installation.data_directory / "acme" / ".well-known" / "acme-challenge"
+
+
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
     """Prove that nothing accepted is lost; see storage/sqlite/audit/queues.py."""
     from mailwye.storage.sqlite.audit.queues import audit

@@ -41,7 +41,7 @@ async def test_posttls_finger_verifies_us_by_each_name(tmp_path: Path) -> None:
 
 @pytest.mark.counterpart("testssl.sh")
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("kind", "protocol"), [("mx", "smtp")])
+@pytest.mark.parametrize(("kind", "protocol"), [("mx", "smtp"), ("https", "")])
 async def test_testssl_finds_nothing_above_low(tmp_path: Path, kind: str, protocol: str) -> None:
     one = installed(tmp_path, kind)
     program("testssl")

@@ -30,6 +30,7 @@ class World:
                 ListenerSettings("mx", "mx", "127.0.0.1", 0),
                 ListenerSettings("in", "submission", "127.0.0.1", 0, (), *self.pairs["own"]),
                 ListenerSettings("admin", "admin", "127.0.0.1", 0),
+                ListenerSettings("pages", "https", "127.0.0.1", 0),
             ),
             tls=TlsFileSettings(*self.pairs["tls"], (self.pairs["more"],), self.trusted, {"partner": self.pairs["own"]}),
         )
@@ -49,10 +50,11 @@ class World:
 def test_each_listener_has_its_own_certificate_then_those_of_all(tmp_path: Path) -> None:
     world = World(tmp_path)
     contexts = server_tls(world.installation)
-    assert set(contexts) == {"mx", "in"}
+    assert set(contexts) == {"mx", "in", "pages"}
     assert world.shown(contexts["mx"], "") == "mx.contoso.com"
     assert world.shown(contexts["mx"], "submit.contoso.com") == "mx.contoso.com"  # another listener's own
     assert world.shown(contexts["mx"], "a.fabrikam.com") == "mx.fabrikam.com"
+    assert world.shown(contexts["pages"], "any.fabrikam.com") == "mx.fabrikam.com"
     assert world.shown(contexts["in"], "") == "submit.contoso.com"
     assert world.shown(contexts["in"], "mx.contoso.com") == "mx.contoso.com"
     assert world.shown(contexts["in"], "mx.fabrikam.com") == "mx.fabrikam.com"

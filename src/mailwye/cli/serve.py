@@ -211,7 +211,7 @@ class _Service:
             where = f"[{listener.address}]:{listener.port}" if ":" in listener.address else f"{listener.address}:{listener.port}"
             offered = "offered"
             if listener.kind in KINDS_WITHOUT_TLS:
-                offered = "none: it only tells health and numbers"
+                offered = f"none: it only {'tells health and numbers' if listener.kind == 'admin' else 'answers a certificate authority'}"
             elif (listener.certificate or self._installation.tls.certificate) is None:
                 offered = "none: set [tls] certificate and private_key to offer it"
             self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=offered)

@@ -12,14 +12,15 @@ DEFAULT_WORKERS = 0
 """Where mailwye.toml does not say: everything in one process. How many serve best is measured, not assumed."""
 
 
-KINDS_WITHOUT_TLS = ("admin",)
-KINDS_OF_IMPLICIT_TLS = ("submissions",)
+KINDS_WITHOUT_TLS = ("admin", "http")
+KINDS_OF_IMPLICIT_TLS = ("submissions", "https")
 """Kinds of listeners: those that never offer TLS, and those that are nothing without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin". `proxies`: CIDRs whose PROXY protocol header is believed.
+    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin" | "https" | "http". `proxies`: CIDRs whose PROXY
+    protocol header is believed, where mail is taken.
     `certificate` and `private_key`: what it presents instead of those of [tls].
     """
 

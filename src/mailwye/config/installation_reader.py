@@ -121,6 +121,9 @@ class InstallationReader:
         for index, listener in enumerate(installation.listeners):
             label = f'listener "{listener.name}"'
             own = listener.certificate is not None
+            if listener.proxies and listener.kind in ("https", "http"):
+                remedy = "Remove proxies: nobody is recognized by his address here"
+                self._add(("listener", index), f"kind {listener.kind} reads no PROXY protocol header", remedy, label, "proxies")
             if own != (listener.private_key is not None):
                 missing = "private_key" if own else "certificate"
                 self._add(("listener", index), f"has no {missing}", "Give both, certificate and private_key, or neither", label, missing)

@@ -25,7 +25,7 @@ from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import Name, Text, read_networks
 from mailwye.smtp.address import AddressError, parse_domain
 
-LISTENER_KINDS = ("mx", "submission", "submissions", "admin")
+LISTENER_KINDS = ("mx", "submission", "submissions", "admin", "https", "http")
 CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)

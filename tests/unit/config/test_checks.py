@@ -343,3 +343,12 @@ def test_many_findings_are_counted_and_errors_are_never_crowded_out_by_warnings(
     assert [problem.severity for problem in found if problem.is_error] == [Severity.ERROR]
     assert str(found[-1]) == "f.yaml: 3 more warnings are not shown. Correct these first."
     assert found[-1].severity is Severity.WARNING
+
+
+def test_a_policy_that_nobody_serves_is_warned_of(tmp_path: Path) -> None:
+    parsed = read_organization("AcceptedDomain: [{DomainName: a.com, MtaStsMode: enforce}, {DomainName: b.com}]", "f.yaml")
+    assert parsed.value is not None
+    for kind, warned in (("mx", ["MtaStsMode"]), ("https", [])):
+        installation = Installation("mx.a.com", tmp_path, (ListenerSettings("one", kind, "127.0.0.1", 0),))
+        found = check_organization(parsed.value, installation=installation, source=parsed)
+        assert [problem.field for problem in found] == warned

@@ -86,7 +86,7 @@ validating = 1
         'mailwye.toml:6: listener "mx": address: "foo" is no IP address. Write an address; 0.0.0.0 and :: stand for all of the machine.',
         'mailwye.toml:7: listener "mx": port: must be at most 65535. Lower it.',
         "mailwye.toml:8: listener 2: name: is missing. Add it.",
-        "mailwye.toml:8: listener 2: kind: is missing. Use one of: mx, submission, submissions, admin.",
+        "mailwye.toml:8: listener 2: kind: is missing. Use one of: mx, submission, submissions, admin, https, http.",
         "mailwye.toml:8: listener 2: address: is missing. Add it.",
         "mailwye.toml:8: listener 2: port: is missing. Add it.",
         "mailwye.toml:9: listener 2: nam: is no key that Mailwye knows. Did you mean name?",
