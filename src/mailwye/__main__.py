@@ -15,6 +15,7 @@ COMMANDS = {
     "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
     "certificates": ("mailwye.cli.certificates:certificates", "List certificates and when they expire."),
+    "certificate": ("mailwye.cli.certificate:certificate", "Get certificates by ACME."),
     "dns-records": ("mailwye.cli.dns_records:dns_records", "Print the DNS records that accepted domains should publish."),
     "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),
     "reload": ("mailwye.cli.serve:reload", "Read certificates and settings again."),

@@ -105,6 +105,12 @@ def challenge_folder(installation: Installation) -> Path:
     return installation.data_directory / "acme" / ".well-known" / "acme-challenge"
 
 
+def acme_pair(installation: Installation, name: str) -> tuple[Path, Path]:
+    """Where the certificate for `name` (canonical) and its key are kept that were got by ACME."""
+    folder = installation.data_directory / "acme"
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
     """Prove that nothing accepted is lost; see storage/sqlite/audit/queues.py."""
     from mailwye.storage.sqlite.audit.queues import audit

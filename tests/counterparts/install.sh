@@ -23,6 +23,8 @@ need nsd nsd
 need unbound unbound
 need swaks swaks libnet-ssleay-perl
 need testssl testssl.sh
+need pebble pebble
+need certbot certbot
 need strace strace
 need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs
