@@ -32,7 +32,10 @@ class CertificateKeeper:
         if self._register.damage:
             self._log.error("alert", text=self._register.damage)
         while True:
-            await self.work()
+            try:
+                await self.work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next certificate must still be told of
+                self._log.error("internal error", what="certificates", error=repr(error))
             await asyncio.sleep(COLLECT_SECONDS)
 
     async def work(self, *, at_once: bool = False) -> None:

@@ -90,8 +90,12 @@ class CertificateRegister:
         return [row(now, one, self._warned.get(one.fingerprint)) for one in known]
 
     def save(self, now: float, *, at_once: bool = False) -> None:
-        """Write down what changed. :raises OSError: it cannot be written; nothing is lost in memory."""
-        if not self._changed and not at_once and now - self._written_at < KEEP_SECONDS:
+        """Write down what changed; `at_once`: times of last presentation too.
+
+        :raises OSError: it cannot be written; nothing is lost in memory.
+        """
+        times_are_due = bool(self._seen) and (at_once or now - self._written_at >= KEEP_SECONDS)
+        if not self._changed and not times_are_due:
             return
         stored = {"seen": [asdict(one) for one in self._seen.values()], "warned": self._warned}
         write_durably(self._path, json.dumps(stored).encode())

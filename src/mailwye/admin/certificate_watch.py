@@ -35,7 +35,10 @@ class CertificateWatch:
         """Look until cancelled."""
         while self._files:
             await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next change must still be seen
+                self._log.error("internal error", what="changed certificates", error=repr(error))
 
     async def look(self) -> None:
         """Look once, and act where what the last look saw has stayed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def _is_good(file: Path, names: list[str], days: int) -> bool:
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.tls_certificates import TlsError, certificate_names, read_chain
 
-    if not file.exists():
+    if not os.path.exists(file):  # False, not an error, where the folder is closed to us
         return False
     try:
         leaf = read_chain(str(file))[0]

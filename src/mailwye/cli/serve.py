@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
     from mailwye.config.installation import Installation
 
+LAST_LOOK_SECONDS = 2.0  # for what workers have seen of certificates, before they are stopped
+
 
 @click.command()
 @config_option
@@ -80,6 +82,7 @@ class _Service:
             check_tls(self._installation)
             store = open_config_store(self._installation)
             supervisor = Supervisor(self._start_worker, self._worker_numbers(), store, log=self._log)
+            watch = self._watch(supervisor)  # before the workers read the files: what changes meanwhile is seen
             await supervisor.start()
             self._keeper = self._make_keeper(supervisor)
             await self._open_control(supervisor)
@@ -90,11 +93,14 @@ class _Service:
                 await supervisor.stop(0)
             return failure.exit_code
         await self._announce(supervisor)
-        watching = [asyncio.ensure_future(one.run()) for one in (self._watch(supervisor), self._keeper)]
+        watching = [asyncio.ensure_future(one.run()) for one in (watch, self._keeper)]
         await self._until_stopped(supervisor)
         for one in watching:
             one.cancel()
-        await self._keeper.work(at_once=True)
+        await asyncio.gather(*watching, return_exceptions=True)
+        with suppress(TimeoutError):  # a worker that hangs must not keep the others from stopping
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                await self._keeper.work(at_once=True)
         await self._close(supervisor)
         store.close()
         self._log.info("stopped")
