@@ -12,10 +12,10 @@ from mailwye.connectors.attribution import CallerKind
 from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
-from mailwye.inbound.recording import record_expansion, record_receipt, record_way
+from mailwye.inbound.recording import record_expansion, record_receipt, record_ways
 from mailwye.message.envelope import BodyType
 from mailwye.message.firewall import filter_header, promote
-from mailwye.message.headers import Field, Header, find_header_end, scan
+from mailwye.message.headers import Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
 from mailwye.message.received import date_text, received_field
 from mailwye.queue.engine import QueueFull
@@ -30,7 +30,8 @@ SUBJECT_CHARACTERS = 256
 MESSAGE_ID_CHARACTERS = 998
 """How much of a Message-ID the trace keeps: one line (RFC 5322 section 2.1.1)."""
 
-_NO_HEADER = Header(b"", [])
+_BODIES = {body.value: body for body in BodyType}
+_NO_HEADER = scan(b"")
 _NOTHING_FOUND = ContentEnded(0)
 _CONTENT_WANTED = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 _CHUNKS_WANTED = Reply(250, "2.0.0", "Continue")
@@ -112,14 +113,14 @@ class Intake:
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname)
-        only = next(iter(transaction.accepted.values())).decision.resolution.address if len(transaction.accepted) == 1 else None
+        only = next(iter(transaction.accepted.values())).resolved if len(transaction.accepted) == 1 else ""
         received = received_field(
             transaction.facts,
             hostname=self._context.hostname,
             queue_id=self.id,
             at=self.at,
             # Several: naming one would tell the others of him. Beyond ASCII: a hop without SMTPUTF8 could not take our own line.
-            recipient=str(only) if only is not None and only.is_ascii else "",
+            recipient=only if only.isascii() else "",
             smtputf8=transaction.mail.smtputf8,
         )
         return self._writer.write(b"".join((received, self._missing_fields(header), filtered, body)))
@@ -134,7 +135,7 @@ class Intake:
             return _NO_FIELD  # it would continue our own Received field
         if len(block) > limits.header_octets:
             return _header_too_large(limits.header_octets)
-        if len(header.fields) > limits.header_fields:
+        if len(header.names) > limits.header_fields:
             return Reply(554, "5.6.0", f"Message header has more than {limits.header_fields} fields")
         if header.count("Received") > limits.received_headers:
             return _LOOP  # RFC 5321 section 6.3
@@ -186,26 +187,25 @@ class Intake:
     def _message(self) -> NewMessage:
         transaction = self._transaction
         mail = transaction.mail
-        # One pass instead of one per name: the first field of each name, as Header.get finds it.
-        first = {field[0]: field for field in reversed(self._header.fields)}
-        message_id = _value(self._header, first, b"message-id")
+        header = self._header
+        message_id = header.get("Message-ID")
         if not message_id and transaction.facts.listener_kind != "mx":
             message_id = self._own_message_id()
         return NewMessage(
             id=self.id,
             received_at=self.at,
             sender=mail.sender,
-            deliveries=tuple(copy.delivery for copy in transaction.copies.values()),
+            deliveries=tuple([copy.delivery for copy in transaction.copies.values()]),
             content=self._writer.finish(),
             origin=transaction.origin,
             config_version=transaction.snapshot.version,
-            body=BodyType(mail.body),
+            body=_BODIES[mail.body],
             smtputf8=mail.smtputf8,
             ret=mail.ret,
             envid=mail.envid,
             message_id=message_id[:MESSAGE_ID_CHARACTERS],
-            subject=decode_words(_value(self._header, first, b"subject"), SUBJECT_CHARACTERS),
-            auto_submitted=is_auto_submitted(_value(self._header, first, b"auto-submitted")),
+            subject=decode_words(header.get("Subject"), SUBJECT_CHARACTERS),
+            auto_submitted=is_auto_submitted(header.get("Auto-Submitted")),
             requires_8bit=self._found.eight_bit,
             plain=self._found.plain,
         )
@@ -217,8 +217,7 @@ class Intake:
         for known in transaction.accepted.values():
             if known.decision.resolution.kind == "DistributionGroup":
                 record_expansion(self._context, message, known.decision)
-        for copy in transaction.copies.values():
-            record_way(self._context, message, copy.delivery.recipient, copy.connector, copy.reasons, copy.data)
+        record_ways(self._context, message, [copy.way for copy in transaction.copies.values()])
 
 
 def _header_too_large(limit: int) -> Reply:
@@ -230,11 +229,6 @@ def is_auto_submitted(value: str) -> bool:
     return bool(value) and value.partition(";")[0].strip().lower() != "no"
 
 
-def _value(header: Header, first: dict[bytes, Field], name: bytes) -> str:
-    field = first.get(name)
-    return header.value(field) if field is not None else ""
-
-
 def _is_trusted(transaction: Transaction) -> bool:
     """May the organization's own header fields pass? Only from a trusted OnPremises connector: TLS, certificate, and
     CloudServicesMailEnabled (SEMANTICS section 9).
@@ -242,8 +236,8 @@ def _is_trusted(transaction: Transaction) -> bool:
     caller = transaction.caller
     connector = caller.connector
     return (
-        caller.kind is CallerKind.CONNECTOR
-        and connector is not None
+        connector is not None
+        and caller.kind is CallerKind.CONNECTOR
         and connector.connector_type is ConnectorType.ON_PREMISES
         and connector.cloud_services_mail_enabled
         and transaction.facts.tls is not None

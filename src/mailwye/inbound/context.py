@@ -9,6 +9,7 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
+from mailwye.inbound.decisions import Decisions
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.seen_certificates import SeenCertificates
@@ -45,3 +46,4 @@ class InboundContext:
     tls: ActiveTls = field(default_factory=ActiveTls)
     seen: SeenCertificates = field(default_factory=lambda: SeenCertificates(SystemClock()))
     authenticator: Authenticator | None = None
+    decisions: Decisions = field(default_factory=Decisions)

@@ -14,7 +14,7 @@ from typing import Any
 from mailwye.inbound.acceptance import Intake, accepted, go_ahead, not_accepted
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.context import InboundContext
-from mailwye.inbound.recipients import DecisionMemory, Transaction, open_transaction
+from mailwye.inbound.recipients import LastSender, Transaction, open_transaction
 from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import NewMessage, Receipt
@@ -58,41 +58,20 @@ Outcome = Reply | Wait | None
 class Dialogue:
     """The state of one session above the protocol: who the peer is, the transaction under way and its content."""
 
-    __slots__ = ("_context", "_intake", "_memory", "_transaction", "facts")
+    __slots__ = ("_context", "_intake", "_last", "_transaction", "facts")
 
     def __init__(self, context: InboundContext, facts: SessionFacts) -> None:
         self._context = context
-        self._memory = DecisionMemory()
+        self._last = LastSender()
         self._transaction: Transaction | None = None
         self._intake: Intake | None = None
         self.facts = facts
 
     def handle(self, event: Event) -> Outcome:
         """Act on one event. Events that want an answer get a Reply or a Wait."""
-        match event:
-            case ContentReceived():
-                return self._content(event.data)
-            case MailReceived():
-                self._transaction, reply = open_transaction(self._context, self.facts, event, self._memory)
-                return reply
-            case RcptReceived():
-                assert self._transaction is not None, "the machine takes RCPT only within a transaction"
-                return self._transaction.add(event, self._context)
-            case ContentEnded():
-                return self._accept(event)
-            case DataStarted():
-                return self._start_content(event.chunking)
-            case HelloReceived():
-                self._hello(event)
-            case ContentRefused():
-                self._refused(event.reason)
-            case TransactionReset():
-                self.abandon()
-            case AuthReceived():
-                return self._authenticate(event)
-            case _:
-                pass  # CommandRefused is a notice; StartTlsReceived and ConnectionEnded are the driver's
-        return None
+        handler = _HANDLERS.get(type(event))
+        # CommandRefused is a notice; StartTlsReceived and ConnectionEnded are the driver's.
+        return None if handler is None else handler(self, event)
 
     def tls_established(self, tls: TlsFacts) -> None:
         """Everything that was learnt in the clear is forgotten (RFC 3207 section 4.2); the certificate is the new handshake's (C5)."""
@@ -106,23 +85,35 @@ class Dialogue:
             self._intake = None
         self._transaction = None
 
+    def _mail(self, event: MailReceived) -> Reply:
+        self._transaction, reply = open_transaction(self._context, self.facts, event, self._last)
+        return reply
+
+    def _rcpt(self, event: RcptReceived) -> Reply:
+        assert self._transaction is not None, "the machine takes RCPT only within a transaction"
+        return self._transaction.add(event, self._context)
+
+    def _reset(self, event: TransactionReset) -> None:
+        del event
+        self.abandon()
+
     def _hello(self, event: HelloReceived) -> None:
         if event.name != self.facts.hello or event.esmtp != self.facts.esmtp:
-            self.facts = replace(self.facts, hello=event.name, esmtp=event.esmtp)
+            self.facts = self.facts.greeted(event.name, esmtp=event.esmtp)
 
-    def _start_content(self, chunking: bool) -> Reply:
+    def _start_content(self, event: DataStarted) -> Reply:
         assert self._transaction is not None, "the machine takes content only after an accepted recipient"
         try:
             self._intake = Intake(self._context, self._transaction)
         except QueueError as error:
             return not_accepted(error)
-        return go_ahead(chunking=chunking)
+        return go_ahead(chunking=event.chunking)
 
-    def _content(self, data: bytes) -> Wait | None:
+    def _content(self, event: ContentReceived) -> Wait | None:
         intake = self._intake
         if intake is None:
             return None
-        awaitable = intake.write(data)
+        awaitable = intake.write(event.data)
         return None if awaitable is None else Wait(awaitable, partial(self._written, intake))
 
     def _written(self, intake: Intake, done: asyncio.Future[None]) -> None:
@@ -153,9 +144,9 @@ class Dialogue:
             intake.discard()
             return not_accepted(error)
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, event: ContentRefused) -> None:
         if self._transaction is not None:
-            self._transaction.refused(self._context, None, (reason,), message=self._intake.id if self._intake is not None else "")
+            self._transaction.refused(self._context, None, (event.reason,), message=self._intake.id if self._intake is not None else "")
         self.abandon()
 
     def _authenticate(self, event: AuthReceived) -> Reply | Wait:
@@ -182,6 +173,20 @@ class Dialogue:
             case mailbox:
                 self.facts = replace(self.facts, authenticated=mailbox)
                 return _LOGGED_IN
+
+
+# By the exact class: one look-up instead of a question per class, for every command.
+_HANDLERS: dict[type[Event], Callable[[Dialogue, Any], Outcome]] = {
+    MailReceived: Dialogue._mail,
+    RcptReceived: Dialogue._rcpt,
+    DataStarted: Dialogue._start_content,
+    ContentReceived: Dialogue._content,
+    ContentEnded: Dialogue._accept,
+    HelloReceived: Dialogue._hello,
+    ContentRefused: Dialogue._refused,
+    TransactionReset: Dialogue._reset,
+    AuthReceived: Dialogue._authenticate,
+}
 
 
 def _stored(intake: Intake, message: NewMessage, done: asyncio.Future[Receipt]) -> Reply:

@@ -5,14 +5,19 @@ Nothing here decides: the reasons are those that the deciding functions returned
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
+from mailwye.inbound.decisions import Way
 from mailwye.message.facts import SessionFacts
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
+
+_ROUTE = EventKind.ROUTE  # bound once, see inbound/session.py
 
 
 def record_refusal(
@@ -64,11 +69,26 @@ def record_expansion(context: InboundContext, message: NewMessage, decision: Rec
     _record_step(context, message, EventKind.EXPAND, data, decision.reasons, recipient=str(resolution.address), status="Expanded")
 
 
-def record_way(
-    context: InboundContext, message: NewMessage, recipient: Address, connector: str, reasons: tuple[str, ...], data: dict[str, str]
-) -> None:
-    """Which way a final recipient's copy takes, and why: what he is and his way folded into one event."""
-    _record_step(context, message, EventKind.ROUTE, data, reasons, recipient=str(recipient), connector=connector, status="Pending")
+def record_ways(context: InboundContext, message: NewMessage, ways: Iterable[Way]) -> None:
+    """Which way each final recipient's copy takes, and why: what he is and his way folded into one event."""
+    sender = _sender_text(message.sender)
+    record = context.trace.record
+    for way in ways:
+        record(
+            TraceEvent(
+                message.received_at,
+                _ROUTE,
+                message.origin.session_id,
+                message.id,
+                sender,
+                way.recipient,
+                way.connector,
+                "Pending",
+                reasons=way.reasons,
+                config_version=message.config_version,
+                data=way.data,
+            )
+        )
 
 
 def _record_step(
@@ -84,14 +104,14 @@ def _record_step(
 ) -> None:
     context.trace.record(
         TraceEvent(
-            at=message.received_at,
-            kind=kind,
-            session=message.origin.session_id,
-            message=message.id,
-            sender=_sender_text(message.sender),
-            recipient=recipient,
-            connector=connector,
-            status=status,
+            message.received_at,
+            kind,
+            message.origin.session_id,
+            message.id,
+            _sender_text(message.sender),
+            recipient,
+            connector,
+            status,
             reasons=reasons,
             config_version=message.config_version,
             data=data,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from mailwye.connectors.matching import canonical_address
@@ -28,6 +28,7 @@ CLOSING_TIME = 10.0
 
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
 
+_canonical = lru_cache(maxsize=4096)(canonical_address)  # the same few servers connect again and again
 _SUBMISSION_KINDS = frozenset({"submission", "submissions"})
 
 
@@ -98,7 +99,7 @@ class Session(asyncio.Protocol):
             self._phase = Phase.CLOSING
             self._transport.abort()
         else:
-            self.begin(self._transport, canonical_address(peer[0]), peer[1], proxied=False)
+            self.begin(self._transport, _canonical(peer[0]), peer[1], proxied=False)
 
     def begin(self, transport: asyncio.Transport, address: str, port: int, *, proxied: bool) -> None:
         """The peer's canonical address is known, from the connection or from a PROXY header: admit him or not, and greet."""
@@ -111,14 +112,7 @@ class Session(asyncio.Protocol):
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
         self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
         self._session_id = context.new_id()
-        facts = SessionFacts(
-            session_id=self._session_id,
-            listener=listener.name,
-            listener_kind=listener.kind,
-            peer_address=self._address,
-            peer_port=port,
-            proxied=proxied,
-        )
+        facts = SessionFacts(self._session_id, listener.name, listener.kind, address, port, proxied=proxied)
         self._dialogue = Dialogue(context, facts)
         refusal = self._refusal(now)
         if self._settings.implicit_tls:
@@ -231,20 +225,26 @@ class Session(asyncio.Protocol):
             event = connection.next_event()
             if event is None:
                 break
-            match event:
-                case StartTlsReceived():
-                    self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
-                    assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
-                    self._start_tls(self._tls_context)
-                case ConnectionEnded():
-                    self._write(connection.data_to_send())
-                    self._close()
-                case _:
-                    outcome = dialogue.handle(event)
-                    if outcome is not None:
-                        self._answer(outcome)
+            kind = type(event)
+            if kind is StartTlsReceived:
+                self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
+                assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
+                self._start_tls(self._tls_context)
+            elif kind is ConnectionEnded:
+                self._write(connection.data_to_send())
+                self._close()
+            else:
+                outcome = dialogue.handle(event)
+                if type(outcome) is Reply:
+                    connection.reply(outcome)
+                elif outcome is not None:
+                    self._answer(outcome)
         if self._phase is _DIALOGUE:
-            self._write(connection.data_to_send())
+            data = connection.data_to_send()
+            if self._tls is not None:
+                self._write(data)
+            elif data:
+                self._transport.write(data)
             if self._timer is not None and not connection.in_transfer:
                 return  # deadlines only move away, but for those of content
         self._arm()
@@ -252,7 +252,8 @@ class Session(asyncio.Protocol):
     def _answer(self, outcome: Reply | Wait | None, now: float | None = None) -> None:
         """Give the machine its answer, or begin to wait for it. `now`: the time where that has moved on since the octets came."""
         while isinstance(outcome, Wait):
-            future = asyncio.ensure_future(outcome.awaitable)
+            awaitable = outcome.awaitable
+            future = awaitable if isinstance(awaitable, asyncio.Future) else asyncio.ensure_future(awaitable)
             if not future.done():
                 self._waiting = future
                 future.add_done_callback(partial(self._resume, outcome.then))

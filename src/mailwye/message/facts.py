@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,18 @@ class SessionFacts:
     tls: TlsFacts | None = None
     authenticated: str = ""
     proxied: bool = False
+
+    def greeted(self, hello: str, *, esmtp: bool) -> SessionFacts:
+        """The same peer after HELO or EHLO. Field by field: `replace` costs four times as much, and every connection greets."""
+        return SessionFacts(
+            self.session_id,
+            self.listener,
+            self.listener_kind,
+            self.peer_address,
+            self.peer_port,
+            hello,
+            esmtp,
+            self.tls,
+            self.authenticated,
+            self.proxied,
+        )

@@ -33,7 +33,9 @@ def filter_header(block: bytes, header: Header, *, trusted: bool, hostname: str)
     """
     if trusted:
         return block, ()
-    doomed = [field for field in header.fields if field[0].startswith(_SUSPECTS) and _is_forbidden(field, header, hostname)]
+    if not [name for name in header.names if name.startswith(_SUSPECTS)]:
+        return block, ()
+    doomed = [field for field in header.fields if _is_forbidden(field, header, hostname)]
     if not doomed:
         return block, ()
     names = tuple(block[field.start : field.start + len(field.name)].decode("ascii", "replace") for field in doomed)
@@ -54,7 +56,7 @@ def demote(block: bytes, header: Header) -> bytes:
 
 
 def _cross(block: bytes, header: Header, source: bytes, target: bytes, written: bytes) -> bytes:
-    crossing = {field.name[len(source) :] for field in header.fields if field.name.startswith(source)}
+    crossing = {name[len(source) :] for name in header.names if name.startswith(source)}
     if not crossing:
         return block
 

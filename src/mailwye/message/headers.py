@@ -25,13 +25,20 @@ class Field(NamedTuple):
 
 
 class Header:
-    """The fields of one header block, in order. Holds a reference to `block`, copies nothing."""
+    """The fields of one header block, in order; `names`: those of `fields`, which most questions need only. Made by `scan`."""
 
-    __slots__ = ("block", "fields")
+    __slots__ = ("_ends", "_starts", "block", "names")
 
-    def __init__(self, block: bytes, fields: list[Field]) -> None:
+    def __init__(self, block: bytes, names: list[bytes], starts: list[int], ends: list[int]) -> None:
         self.block = block
-        self.fields = fields
+        self.names = names
+        self._starts = starts
+        self._ends = ends
+
+    @property
+    def fields(self) -> list[Field]:
+        """All of them. Made anew each time: few messages have a field that is looked at more closely."""
+        return [Field(*field) for field in zip(self.names, self._starts, self._ends, strict=True)]
 
     def raw(self, field: Field) -> bytes:
         """The field as it stands, with its CRLF."""
@@ -45,10 +52,10 @@ class Header:
     def get(self, name: str) -> str:
         """The unfolded value of the first field with this name, "" where there is none."""
         wanted = name.lower().encode("ascii")
-        for field in self.fields:
-            if field.name == wanted:
-                return self.value(field)
-        return ""
+        if wanted not in self.names:
+            return ""
+        index = self.names.index(wanted)
+        return self.value(Field(wanted, self._starts[index], self._ends[index]))
 
     def get_all(self, name: str) -> list[str]:
         """The unfolded values of all fields with this name, in order."""
@@ -57,8 +64,7 @@ class Header:
 
     def count(self, name: str) -> int:
         """How many fields have this name."""
-        wanted = name.lower().encode("ascii")
-        return [field[0] for field in self.fields].count(wanted)
+        return self.names.count(name.lower().encode("ascii"))
 
 
 def find_header_end(data: bytes | bytearray, start: int = 0) -> int:
@@ -75,18 +81,28 @@ def find_header_end(data: bytes | bytearray, start: int = 0) -> int:
 
 def scan(block: bytes) -> Header:
     """Fields of a header block, with or without the blank line that ends it."""
-    fields: list[Field] = []
-    append = fields.append
-    make = tuple.__new__  # half the price of Field(...), and this runs for every field of every message
+    return _scan(block, block.split(b"\r\n"))  # a quarter of the price of _FIELD_END, which only folded fields need
+
+
+def _scan(block: bytes, parts: list[bytes]) -> Header:
+    """`parts`: the block without its CRLFs, one or more lines each."""
+    names: list[bytes] = []
+    starts: list[int] = []
+    ends: list[int] = []
     start = 0
-    for line in _FIELD_END.split(block):
-        end = start + len(line) + 2
-        if line:
-            name, colon, _ = line.partition(b":")
+    for part in parts:
+        end = start + len(part) + 2
+        if part:
+            name, colon, _ = part.partition(b":")
+            if part[0] in _WHITE_SPACE:
+                if start:
+                    return _scan(block, _FIELD_END.split(block))  # a folded field
+                colon = b""  # the block begins with a continuation
             # White space before the colon is obsolete syntax that receivers must read (RFC 5322 section 4.5.8).
-            known = colon and line[0] not in _WHITE_SPACE
-            append(make(Field, (name.rstrip(_WHITE_SPACE).lower() if known else b"", start, end)))
+            names.append(name.rstrip(_WHITE_SPACE).lower() if colon else b"")
+            starts.append(start)
+            ends.append(end)
         start = end
-    if fields and fields[-1].end > len(block):  # the last line lacks its CRLF
-        fields[-1] = fields[-1]._replace(end=len(block))
-    return Header(block, fields)
+    if ends and ends[-1] > len(block):  # the last line lacks its CRLF
+        ends[-1] = len(block)
+    return Header(block, names, starts, ends)

@@ -26,6 +26,8 @@ class Stage(Enum):
     CONTENT = "content"
     MAILBOX = "mailbox"
 
+    __hash__ = object.__hash__  # members are unique; Enum's own is Python, called for every look-up
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -11,8 +11,10 @@ from mailwye.smtp.address import Address
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceRecorder
 
+_DELIVERED = Result.DELIVERED
+_SENT = (EventKind.SEND, "Delivered")
 _KINDS = {
-    Result.DELIVERED: (EventKind.SEND, "Delivered"),
+    Result.DELIVERED: _SENT,
     Result.DEFERRED: (EventKind.DEFER, "Pending"),
     Result.FAILED: (EventKind.FAIL, "Failed"),
     Result.EXPIRED: (EventKind.EXPIRE, "Failed"),
@@ -48,7 +50,7 @@ def _is_alike(first: Ended, other: Ended) -> bool:
 def _record_alike(trace: TraceRecorder, message: QueuedMessage, alike: list[Ended], version: int, error: BaseException | None) -> None:
     ended = alike[0]
     attempt, route, settlement = ended.attempt, ended.route, ended.settlement
-    kind, status = _KINDS[settlement.result]
+    kind, status = _SENT if settlement.result is _DELIVERED else _KINDS[settlement.result]
     reasons = attempt.reasons
     data = {"next_hop": ended.hop}
     if kind is EventKind.SEND:
@@ -72,14 +74,14 @@ def _record_alike(trace: TraceRecorder, message: QueuedMessage, alike: list[Ende
             message.origin.session_id,
             message.id,
             _sender_text(message.sender),
-            str(ended.delivery.recipient),
+            str(attempt.delivery.recipient),
             route.connector,
             status,
             str(ended.reply),
             reasons,
             version,
             data,
-            tuple([str(one.delivery.recipient) for one in alike[1:]]) if len(alike) > 1 else (),
+            tuple([str(one.attempt.delivery.recipient) for one in alike[1:]]) if len(alike) > 1 else (),
         )
     )
 

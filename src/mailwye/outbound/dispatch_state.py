@@ -72,39 +72,39 @@ class Failure:
 class HopHealth:
     """Which next hops are down. After the first success following failures their waiting mail is to be released at once."""
 
-    __slots__ = ("_failing", "_proven")
+    __slots__ = ("_proven", "failing")
 
     def __init__(self) -> None:
-        self._failing: dict[str, Failure] = {}
+        self.failing: dict[str, Failure] = {}  # by next hop; empty where all is well: nobody needs to ask about one
         self._proven: set[str] = set()
 
     def resting(self, hop: str, now: float) -> Failure | None:
         """The failure because of which `hop` is left alone at `now`."""
-        failure = self._failing.get(hop)
+        failure = self.failing.get(hop)
         if failure is None or not failure.at <= now < failure.rests_until:
             return None
         return failure
 
     def failed(self, hop: str, attempt: Attempt, now: float) -> None:
         """`hop` could not be reached."""
-        if len(self._failing) >= _REMEMBERED_HOPS:
-            self._failing.clear()
-        self._failing[hop] = Failure(attempt, now, now + REST_SECONDS)
+        if len(self.failing) >= _REMEMBERED_HOPS:
+            self.failing.clear()
+        self.failing[hop] = Failure(attempt, now, now + REST_SECONDS)
 
     def end_rests(self) -> None:
         """Try every hop again at once. That they failed stays known, so that their mail is released when they are back."""
-        self._failing = {hop: Failure(failure.attempt, failure.at, failure.at) for hop, failure in self._failing.items()}
+        self.failing = {hop: Failure(failure.attempt, failure.at, failure.at) for hop, failure in self.failing.items()}
 
     def reached(self, hop: str, *, waited: bool) -> bool:
         """`hop` took something or spoke about it. `waited`: the delivery had failed before. True where the mail that waits for the hop is
         to be released: it was down, or may have been before this process started (asked once per hop, so that it cannot go round).
         """
         if hop in self._proven:
-            return self._failing.pop(hop, None) is not None
+            return self.failing.pop(hop, None) is not None
         if len(self._proven) >= _REMEMBERED_HOPS:
             self._proven.clear()
         self._proven.add(hop)
-        return self._failing.pop(hop, None) is not None or waited
+        return self.failing.pop(hop, None) is not None or waited
 
 
 class Poison:

@@ -20,7 +20,7 @@ from mailwye.outbound.bounces import Bounces, is_owed
 from mailwye.outbound.courier import Attempt, Courier, Stage, Work
 from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
-from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of
+from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of, future_of
 from mailwye.outbound.parts import Splitter
 from mailwye.outbound.settling import Ended, conclude, hop_failed
 from mailwye.queue.engine import LeaseLost, QueueEngine
@@ -169,12 +169,12 @@ class Dispatcher:
             self._carry(flight, work, snapshot.version)
 
     def _carry(self, flight: _Flight, work: Work, version: int) -> None:
-        failure = self._health.resting(work.route.next_hop, self._clock.now())
+        failure = self._health.resting(work.route.next_hop, self._clock.now()) if self._health.failing else None
         if failure is not None:
             self._attempted(flight, work.lease, work.route, version, _not_tried(work, failure))
             return
         try:
-            future = asyncio.ensure_future(self._couriers[work.route.kind].deliver(work))
+            future = future_of(self._couriers[work.route.kind].deliver(work))
         except Exception as error:  # noqa: BLE001 - D11
             self._crashed(flight, work.lease, error)
             return
@@ -183,10 +183,13 @@ class Dispatcher:
 
     def _carried(self, flight: _Flight, work: Work, version: int, future: asyncio.Future[Sequence[Attempt]]) -> None:
         flight.futures.discard(future)
-        if future.cancelled() and self._stopping:
-            self._give_back(flight, work.lease)
+        if future.cancelled():
+            if self._stopping:
+                self._give_back(flight, work.lease)
+            else:
+                self._crashed(flight, work.lease, asyncio.CancelledError())
             return
-        error = error_of(future)
+        error = future.exception()
         if error is not None:
             self._crashed(flight, work.lease, error)
             return
@@ -204,7 +207,7 @@ class Dispatcher:
         message = lease.message
         try:
             now, watch = self._now(), self._watch
-            over = watch.jumped_over(message.received_at)
+            over = watch.jumped_over(message.received_at) if watch.stepped_at is not None else 0.0
             ended = conclude(message, route, attempts, now, self._schedule, clock_stepped_at=watch.stepped_at, jumped_over=over)
         except Exception as error:  # noqa: BLE001 - D11
             self._crashed(flight, lease, error)
@@ -240,22 +243,23 @@ class Dispatcher:
 
     def _settle(self, flight: _Flight, lease: Lease, ended: list[Ended], version: int, bounce: NewMessage | None = None) -> None:
         settlements = [one.settlement for one in ended]
-        stored = asyncio.ensure_future(flight.feed.engine.settle(flight.lease, settlements, (bounce,) if bounce is not None else ()))
+        stored = future_of(flight.feed.engine.settle(flight.lease, settlements, (bounce,) if bounce is not None else ()))
         stored.add_done_callback(partial(self._settled, flight, lease, ended, version, bounce))
 
     def _settled(
         self, flight: _Flight, lease: Lease, ended: list[Ended], version: int, bounce: NewMessage | None, stored: asyncio.Future[None]
     ) -> None:
         try:
-            error = self._check_stored(lease, stored)
+            error = None if not stored.cancelled() and stored.exception() is None else self._check_stored(lease, stored)
             record_ended(self._trace, lease.message, ended, version, error)
             if bounce is not None and error is None:
                 record_bounce(self._trace, lease.message, bounce)
-            delivered = [one for one in ended if one.settlement.result is _DELIVERED]
-            if delivered:
-                hop = delivered[0].hop
-                if self._health.reached(hop, waited=any(one.attempt.delivery.attempts for one in delivered)):
-                    self._release_waiting(hop)
+            hop, attempts = "", 0
+            for one in ended:
+                if one.settlement.result is _DELIVERED:
+                    hop, attempts = one.hop, attempts + one.attempt.delivery.attempts
+            if hop and self._health.reached(hop, waited=attempts > 0):
+                self._release_waiting(hop)
         finally:
             self._land(flight)  # whatever happens, its place is free again
 

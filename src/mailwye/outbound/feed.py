@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from mailwye.outbound.dispatch_state import Traffic
 from mailwye.queue.engine import QueueEngine
@@ -16,6 +16,8 @@ LEASE_BATCH = 100  # leases taken in one call; by so many a hop may pass concurr
 LOOK_AT_LEAST_EVERY = 60.0  # seconds, because the wall clock by which work is due may jump
 LOOK_AT_MOST_EVERY = 0.05
 AFTER_ERROR = 1.0
+
+T = TypeVar("T")
 
 
 class Feed:
@@ -77,7 +79,7 @@ class Feed:
         self.wants_more = False
         limit = min(LEASE_BATCH, room)
         exclude = traffic.saturated
-        leases = asyncio.ensure_future(self.engine.lease(self._now(), limit=limit, exclude=exclude, seconds=LEASE_SECONDS))
+        leases = future_of(self.engine.lease(self._now(), limit=limit, exclude=exclude, seconds=LEASE_SECONDS))
         if leases.done():
             self._leased(limit, exclude, leases)
         else:
@@ -97,7 +99,7 @@ class Feed:
         if len(found) == limit or self.wants_more:
             self.look_soon()
             return
-        due = asyncio.ensure_future(self.engine.next_due(exclude=exclude))
+        due = future_of(self.engine.next_due(exclude=exclude))
         if due.done():
             self._plan(due)
         else:
@@ -123,6 +125,11 @@ class Feed:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def future_of(waiting: Awaitable[T]) -> asyncio.Future[T]:
+    """`waiting` where it is a Future already, as those of live engines and couriers are; else a task that runs it."""
+    return waiting if isinstance(waiting, asyncio.Future) else asyncio.ensure_future(waiting)
 
 
 def error_of(future: asyncio.Future[Any]) -> BaseException | None:

@@ -34,7 +34,8 @@ class Splitter:
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
-        self._known: dict[tuple[str, str], dict[tuple[str, str], Route]] = {}  # (caller, next hop) → (local part, domain) → route
+        # (caller, next hop) → (local part, domain) → route and its next hop
+        self._known: dict[tuple[str, str], dict[tuple[str, str], tuple[Route, str]]] = {}
         self._count = 0
 
     def split(self, snapshot: Snapshot, lease: Lease) -> Parts:
@@ -42,24 +43,26 @@ class Splitter:
         deliveries, message = lease.deliveries, lease.message
         known = self._known_of(snapshot, message.origin.caller_kind, deliveries[0].next_hop)
         if len(deliveries) == 1:
-            route = self._route(known, message, deliveries[0])
+            route, _ = self._way(known, message, deliveries[0])
             if route.kind is RouteKind.NONE:
                 return Parts((), ((deliveries[0], route),))
             return Parts((Work(lease, route, (route.recipient,)),))
         ways: dict[str, list[tuple[Delivery, Route]]] = {}
         without_way: list[tuple[Delivery, Route]] = []
         for delivery in deliveries:
-            route = self._route(known, message, delivery)
+            route, hop = self._way(known, message, delivery)
             if route.kind is RouteKind.NONE:
                 without_way.append((delivery, route))
+            elif (way := ways.get(hop)) is not None:
+                way.append((delivery, route))
             else:
-                ways.setdefault(route.next_hop, []).append((delivery, route))
+                ways[hop] = [(delivery, route)]
         works = tuple(
             _work(lease, way[at : at + RECIPIENTS_PER_WORK]) for way in ways.values() for at in range(0, len(way), RECIPIENTS_PER_WORK)
         )
         return Parts(works, tuple(without_way))
 
-    def _known_of(self, snapshot: Snapshot, caller_kind: str, next_hop: str) -> dict[tuple[str, str], Route]:
+    def _known_of(self, snapshot: Snapshot, caller_kind: str, next_hop: str) -> dict[tuple[str, str], tuple[Route, str]]:
         if snapshot is not self._snapshot or self._count >= REMEMBERED_WAYS:
             self._snapshot, self._known, self._count = snapshot, {}, 0
         asked = caller_kind, next_hop  # beside the recipient all that route_of looks at; deliveries of one lease share it
@@ -68,20 +71,21 @@ class Splitter:
             known = self._known[asked] = {}
         return known
 
-    def _route(self, known: dict[tuple[str, str], Route], message: QueuedMessage, delivery: Delivery) -> Route:
+    def _way(self, known: dict[tuple[str, str], tuple[Route, str]], message: QueuedMessage, delivery: Delivery) -> tuple[Route, str]:
         recipient = delivery.recipient
         key = recipient.local, recipient.domain
-        route = known.get(key)
-        if route is None:
+        way = known.get(key)
+        if way is None:
             assert self._snapshot is not None
-            route = known[key] = route_of(self._snapshot, message, delivery)
+            route = route_of(self._snapshot, message, delivery)
+            way = known[key] = route, route.next_hop
             self._count += 1
-        return route
+        return way
 
 
 def _work(lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
-    part = lease if len(way) == len(lease.deliveries) else replace(lease, deliveries=tuple(delivery for delivery, _ in way))
-    return Work(part, way[0][1], tuple(route.recipient for _, route in way))
+    part = lease if len(way) == len(lease.deliveries) else replace(lease, deliveries=tuple([delivery for delivery, _ in way]))
+    return Work(part, way[0][1], tuple([route.recipient for _, route in way]))
 
 
 def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> Route:

@@ -73,7 +73,7 @@ class SmtpCourier:
             ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
             return ticket
         pool = self._pools.get(work.route.next_hop)
-        if pool is None or not same_way(pool.route, work.route):
+        if pool is None or (pool.route is not work.route and not same_way(pool.route, work.route)):
             try:
                 pool = self._new_pool(work.route)
             except TlsError as error:

@@ -37,17 +37,17 @@ class Prepared:
 def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensions) -> TransactionRequest:
     """All recipients of `work`, without looking further."""
     message = work.lease.message
-    recipients = tuple(
-        [
-            RecipientRequest(address)
-            if not offered.dsn or (delivery.notify is _NO_WISH and not delivery.orcpt)
-            else RecipientRequest(address, _notify_words(delivery.notify), delivery.orcpt)
-            for address, delivery in zip(work.envelope_recipients, work.lease.deliveries, strict=True)
-        ]
-    )
+    recipients: list[RecipientRequest] = []
+    for address, delivery in zip(work.recipients or work.envelope_recipients, work.lease.deliveries, strict=True):
+        if not offered.dsn or (delivery.notify is _NO_WISH and not delivery.orcpt):
+            recipients.append(RecipientRequest(address))
+        else:
+            recipients.append(RecipientRequest(address, _notify_words(delivery.notify), delivery.orcpt))
     size = message.size if content is None else len(content)  # re-encoded content is larger
     plain = message.plain and not fitted.convert
-    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
+    return TransactionRequest(
+        message.sender, tuple(recipients), content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain
+    )
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:

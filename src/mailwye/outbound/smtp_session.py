@@ -67,6 +67,7 @@ class SmtpSession(asyncio.Protocol):
         self._client = ClientConnection(settings.client, now=clock.monotonic(), peer=self.host_text)
         self._transport: asyncio.Transport | None = None
         self._tls: TlsLayer | None = None
+        self._offered = Extensions()
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
         self._timer: asyncio.TimerHandle | None = None
@@ -129,7 +130,7 @@ class SmtpSession(asyncio.Protocol):
         ticket.session = self
         self._tickets.append(ticket)
         work = ticket.work
-        message, content, offered = work.lease.message, work.lease.content.inline, self._client.extensions
+        message, content, offered = work.lease.message, work.lease.content.inline, self._offered
         try:
             plain = fits_as_it_is(message, content, offered) if content is not None else None
             if plain is not None and not 0 < offered.size < message.size:
@@ -161,13 +162,14 @@ class SmtpSession(asyncio.Protocol):
 
     def _handle_events(self) -> None:
         while (event := self._client.next_event()) is not None:
-            self._handle(event)
+            if isinstance(event, TransactionEnded):  # almost all of them
+                self._finish_ticket(event)
+            else:
+                self._handle(event)
         self._flush()
 
     def _handle(self, event: ClientEvent) -> None:
         match event:
-            case TransactionEnded():
-                self._finish_ticket(event)
             case ContentRequested():
                 self._content_wanted.set()
             case ServerReady(extensions):
@@ -197,6 +199,7 @@ class SmtpSession(asyncio.Protocol):
             self._become_usable()
 
     def _become_usable(self) -> None:
+        self._offered = self._client.extensions
         self._idle_since = self._clock.monotonic()
         if not self.opened.done():
             self.opened.set_result(None)
@@ -242,13 +245,12 @@ class SmtpSession(asyncio.Protocol):
         ticket.session = None
         reused = self.messages > 0
         self.messages += 1
-        first = event.outcomes[0].reply
-        if not event.replied and reused and not ticket.retried and not ticket.done() and first.enhanced != "4.4.315":
+        if not event.replied and reused and not ticket.retried and not ticket.done() and event.outcomes[0].reply.enhanced != "4.4.315":
             # The kept connection had ended (idle limit or message limit of the peer) before anything was said about this message.
             self._return(ticket)
             return
         if not ticket.done():  # not cancelled meanwhile
-            ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._client.extensions.dsn)
+            ticket.finish(event, self.host_text, self.tls_text, self.reasons, offers_dsn=self._offered.dsn)
         self._idle_since = self._clock.monotonic()
         self._owner.session_free(self)
 
@@ -265,7 +267,7 @@ class SmtpSession(asyncio.Protocol):
     async def _deliver_with_care(self, ticket: Ticket) -> None:
         """For content that is streamed or re-encoded, and for what this hop cannot take at all."""
         try:
-            prepared = await prepare(ticket.work, self._client.extensions, self.host_text)
+            prepared = await prepare(ticket.work, self._offered, self.host_text)
         except (QueueError, OSError) as error:
             self._turn_away(ticket, Stage.MAIL, Reply(451, "4.3.0", f"The stored content cannot be read: {error}"), ())
             return
@@ -322,8 +324,7 @@ class SmtpSession(asyncio.Protocol):
     def _start_handshake(self) -> None:
         context = self._settings.tls_context
         assert context is not None
-        name = self._host.name
-        self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
+        self._tls = TlsLayer(context, server_name="" if self._host.name == self._host.address else self._host.name)
         self._tls.start()
         self._send_encrypted(self._tls)
 
@@ -350,8 +351,7 @@ class SmtpSession(asyncio.Protocol):
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        verdict = tls_check.check_certificate(self._settings.demand, self._host.name, self.host_text, tls.peer_certificate)
-        self._settings.remember(tls.peer_certificate)
+        verdict = self._settings.judge(self._host.name, self.host_text, tls.peer_certificate)
         self.tls_text = f"{tls.version} with {tls.cipher}"
         if isinstance(verdict, Reply):
             self.failed = HostFailed(Stage.TLS, verdict)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.smtp_preparation import Prepared
-from mailwye.outbound.tls_check import TlsDemand
+from mailwye.outbound.tls_check import TlsDemand, check_certificate
 from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
 from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
@@ -99,10 +99,11 @@ class SessionSettings:
     messages: int = 100_000
     seen: SeenCertificates | None = None
 
-    def remember(self, certificate: PresentedCertificate | None) -> None:
-        """Of the host of a connector: somebody is told before it expires."""
+    def judge(self, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
+        """See tls_check.check_certificate. What a connector's host presents is remembered: somebody is told before it expires."""
         if self.seen is not None and certificate is not None and self.demand.connector:
             self.seen.see(f'outbound connector "{self.demand.connector}"', certificate)
+        return check_certificate(self.demand, host_name, host, certificate)
 
 
 class HostFailed(Exception):

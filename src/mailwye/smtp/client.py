@@ -93,7 +93,7 @@ class ClientConnection:
     @property
     def can_start(self) -> bool:
         """True where `start` may be called: nothing is open, or the peer pipelines and all content of what is open has left."""
-        return self._ready and not self._gone and self._transactions.can_start
+        return self._ready and not self._gone and (not self._transactions.open or self._transactions.can_follow)
 
     def start_tls(self, now: float) -> None:
         """Ask for TLS. :raises LocalProtocolError: not offered, or something is under way."""
@@ -147,7 +147,7 @@ class ClientConnection:
 
     def quit(self, now: float) -> None:
         """Say QUIT; ServerGone follows its reply. Ends at once where no reply to it can be expected."""
-        if self._ready and not self._transactions and not self._gone:
+        if self._ready and not self._transactions.open and not self._gone:
             self._ready = False
             self._channel.say(b"QUIT\r\n", Awaited.QUIT, now)
         else:
@@ -165,7 +165,7 @@ class ClientConnection:
             awaited, transaction, _ = self._channel.awaited[0]
             return self._channel.since + self._patience(awaited, transaction)
         # Between the pieces of a BINARYMIME stream no reply is awaited, yet it must move.
-        return self._channel.since + self._config.block_timeout if self._transactions else None
+        return self._channel.since + self._config.block_timeout if self._transactions.open else None
 
     def handle_deadline(self, now: float) -> None:
         """Ends the connection where its deadline passed: the peer owes a reply for too long."""
@@ -195,7 +195,7 @@ class ClientConnection:
             return " during the TLS handshake"
         if self._channel.awaited:
             return f" {self._channel.awaited[0][0].moment}"
-        return " while the content was being sent" if self._transactions else ""
+        return " while the content was being sent" if self._transactions.open else ""
 
     # What replies do: one method for each Step that belongs to the session, those of transactions are in client_transactions.py.
 
@@ -277,7 +277,7 @@ class ClientConnection:
         self._end(reply, orderly=True)
 
     def _require_idle(self, verb: str) -> None:
-        if not self._ready or self._gone or self._transactions:
+        if not self._ready or self._gone or self._transactions.open:
             raise LocalProtocolError(f"{verb} is not possible now")
 
     def _end(self, reply: Reply, *, orderly: bool = False) -> None:

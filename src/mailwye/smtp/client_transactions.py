@@ -32,26 +32,29 @@ from mailwye.smtp.wire import END_OF_DATA, DotWriter
 class Transaction:
     """One message under way."""
 
-    __slots__ = ("accepted", "chunking", "complete", "outcomes", "replied", "request", "settled", "writer")
+    __slots__ = ("accepted", "chunking", "complete", "hurried", "outcomes", "replied", "request", "settled", "writer")
 
-    def __init__(self, request: TransactionRequest, *, chunking: bool, complete: bool) -> None:
+    def __init__(self, request: TransactionRequest, *, chunking: bool, complete: bool, hurried: bool) -> None:
         self.request = request
         self.outcomes: list[RecipientOutcome | None] = [None] * len(request.recipients)
         self.accepted: list[int] = []  # recipients that wait for the verdict on the content
         self.chunking = chunking
         self.complete = complete  # no octet of content is missing on the wire
+        self.hurried = hurried  # every command left at once: no reply to RCPT lets another one leave
         self.settled = False
         self.replied = False
         self.writer: DotWriter | None = None
 
     def decide(self, awaited: Awaited, reply: Reply) -> None:
         """`reply` decides every recipient that is still open."""
-        outcome = RecipientOutcome(awaited, reply)
-        self.outcomes = [known or outcome for known in self.outcomes]
+        outcome, outcomes = RecipientOutcome(awaited, reply), self.outcomes
+        for index, known in enumerate(outcomes):
+            if known is None:
+                outcomes[index] = outcome
 
     def ended(self) -> TransactionEnded:
         """The event; every recipient is decided."""
-        return TransactionEnded(tuple([outcome for outcome in self.outcomes if outcome is not None]), self.replied)
+        return TransactionEnded(tuple(filter(None, self.outcomes)), self.replied)
 
 
 class Channel:
@@ -75,44 +78,43 @@ class Channel:
 
 
 class Transactions:
-    """The open transactions in the order of sending; more than one only where the peer pipelines."""
+    """`open`: the open transactions in the order of sending; more than one only where the peer pipelines."""
 
-    __slots__ = ("_channel", "_config", "_needs_reset", "_open")
+    __slots__ = ("_channel", "_config", "_needs_reset", "open")
 
     def __init__(self, config: ClientConfig, channel: Channel) -> None:
         self._config = config
         self._channel = channel
-        self._open: deque[Transaction] = deque()
+        self.open: deque[Transaction] = deque()
         self._needs_reset = False
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
-
     @property
-    def can_start(self) -> bool:
-        """True where nothing is open, or the peer pipelines and all content of what is open has left."""
-        return not self._open or (self._channel.extensions.pipelining and self._open[-1].complete)
+    def can_follow(self) -> bool:
+        """True where one more may start behind what is open: the peer pipelines, and all content has left."""
+        return self._channel.extensions.pipelining and self.open[-1].complete
 
     def start(self, request: TransactionRequest, now: float) -> None:
         """Send MAIL, and as much with it as the RFCs allow. :raises LocalProtocolError: an argument would smuggle a command."""
         channel, offered, content = self._channel, self._channel.extensions, request.content
         binary = request.body == "BINARYMIME"
         burst = offered.pipelining and offered.chunking and content is not None and len(content) <= self._config.single_burst
-        transaction = Transaction(request, chunking=binary or burst, complete=burst)
+        chunking = binary or burst
+        hurried = offered.pipelining and (burst or not chunking)
+        transaction = Transaction(request, chunking=chunking, complete=burst, hurried=hurried)
         commands = [mail_command(request, offered)]
         if offered.pipelining:
             commands += [rcpt_command(recipient, offered) for recipient in request.recipients]
-            if not transaction.chunking:
+            if not chunking:
                 commands.append("DATA")
         encoded = encode_commands("\r\n".join(commands) + "\r\n", len(commands))
         # RFC 3030 section 2: after a refused chunk the state is unknown. Behind one whose verdict is still out that must be assumed.
-        if self._needs_reset or (self._open and self._open[-1].chunking):
+        if self._needs_reset or (self.open and self.open[-1].chunking):
             self._needs_reset = False
             channel.say(b"RSET\r\n", Awaited.RSET, now)
         if not channel.awaited:
             channel.since = now
         channel.out.append(encoded)
-        self._open.append(transaction)
+        self.open.append(transaction)
         self._await_commands(transaction, offered)
         if burst and content is not None:
             self._send_chunk(transaction, content if binary or request.plain else complete_lines(content), last=True)
@@ -122,7 +124,8 @@ class Transactions:
         awaited.append((Awaited.MAIL, transaction, 0))
         if offered.pipelining:
             rcpt = Awaited.RCPT
-            awaited.extend([(rcpt, transaction, index) for index in range(len(transaction.outcomes))])
+            for index in range(len(transaction.outcomes)):
+                awaited.append((rcpt, transaction, index))
             if not transaction.chunking:
                 awaited.append((Awaited.DATA, transaction, 0))
 
@@ -152,9 +155,9 @@ class Transactions:
 
     def _streaming(self) -> Transaction | None:
         """The transaction whose content is being streamed, None where it was settled meanwhile."""
-        if not self._open:
+        if not self.open:
             return None
-        transaction = self._open[-1]
+        transaction = self.open[-1]
         if transaction.complete or transaction.request.content is not None or not transaction.accepted:
             raise LocalProtocolError("no content is wanted now")
         return transaction
@@ -181,20 +184,19 @@ class Transactions:
         """RCPT was accepted."""
         if transaction.outcomes[index] is None:
             transaction.accepted.append(index)
-        self._after_recipient(transaction, index)
+        if not transaction.hurried:
+            self._after_recipient(transaction, index)
 
     def refuse_recipient(self, reply: Reply, transaction: Transaction, index: int) -> None:
         """RCPT was refused."""
         if transaction.outcomes[index] is None:
             transaction.outcomes[index] = RecipientOutcome(Awaited.RCPT, reply)
-        self._after_recipient(transaction, index)
+        if not transaction.hurried:
+            self._after_recipient(transaction, index)
 
     def _after_recipient(self, transaction: Transaction, index: int) -> None:
-        pipelining = self._channel.extensions.pipelining
-        if pipelining and (not transaction.chunking or transaction.complete):
-            return  # the other RCPT left already, and so did DATA or the chunk
         if index + 1 < len(transaction.outcomes):
-            if not pipelining:
+            if not self._channel.extensions.pipelining:
                 self._say_recipient(transaction, index + 1)
             return
         if not transaction.accepted:
@@ -272,8 +274,8 @@ class Transactions:
     def _settle(self, transaction: Transaction, *, clean: bool) -> None:
         """Every recipient is decided. `clean`: the peer has no transaction open (RFC 5321 section 4.1.1.4); else RSET comes first."""
         transaction.settled = True
-        self._open.popleft()
-        self._needs_reset = self._needs_reset or not (clean or self._open)
+        self.open.popleft()
+        self._needs_reset = self._needs_reset or not (clean or self.open)
         self._channel.events.append(transaction.ended())
 
     def abandon(self, reply: Reply) -> None:
@@ -281,8 +283,8 @@ class Transactions:
         places: dict[int, Awaited] = {}
         for awaited, transaction, _ in self._channel.awaited:
             places.setdefault(id(transaction), awaited)
-        while self._open:
-            transaction = self._open.popleft()
+        while self.open:
+            transaction = self.open.popleft()
             transaction.decide(places.get(id(transaction), Awaited.CONTENT), reply)
             transaction.settled = True
             self._channel.events.append(transaction.ended())

@@ -6,6 +6,7 @@ The text was checked before: valid UTF-8 without control characters, at most one
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailwye.smtp.address import Address, AddressError, parse_path
 from mailwye.smtp.events import MailReceived, RcptReceived
@@ -23,6 +24,8 @@ from mailwye.smtp.extensions import (
 )
 from mailwye.smtp.reply import NEEDS_SMTPUTF8, UNKNOWN_PARAMETER, Reply
 
+_REMEMBERED = 4096  # arguments of MAIL and of RCPT whose values are kept; about 2 MB each
+_REMEMBERED_LENGTH = 128  # characters; nobody fills the memory with long ones
 HELLO_NAME_LIMIT = 255  # octets, as long as a domain may be, RFC 5321 section 4.5.3.1.2
 
 _CHUNK = re.compile(r"([0-9]{1,18})( +LAST)?", re.IGNORECASE | re.ASCII).fullmatch
@@ -53,6 +56,13 @@ def parse_mail(argument: str, *, size_limit: int, esmtp: bool, auth: bool) -> Ma
 
     :raises CommandError:
     """
+    parse = _parse_mail if len(argument) <= _REMEMBERED_LENGTH else _parse_mail.__wrapped__
+    return parse(argument, size_limit, esmtp, auth)
+
+
+# The same few senders and recipients come again and again, and reading is pure. What is refused is not remembered.
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_mail(argument: str, size_limit: int, esmtp: bool, auth: bool) -> MailReceived:
     if argument[:5].upper() != "FROM:":
         raise syntax_error("The form is MAIL FROM:<address>")
     sender, rest = _path(argument[5:].lstrip(" "), sender=True)
@@ -84,6 +94,12 @@ def parse_rcpt(argument: str, *, esmtp: bool, smtputf8: bool, postmaster_domain:
 
     :raises CommandError:
     """
+    parse = _parse_rcpt if len(argument) <= _REMEMBERED_LENGTH else _parse_rcpt.__wrapped__
+    return parse(argument, esmtp, smtputf8, postmaster_domain)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_rcpt(argument: str, esmtp: bool, smtputf8: bool, postmaster_domain: str) -> RcptReceived:
     if argument[:3].upper() != "TO:":
         raise syntax_error("The form is RCPT TO:<address>")
     path = argument[3:].lstrip(" ")

@@ -56,6 +56,18 @@ def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool)
     return Reply(250, "", "\n".join(lines)).encode()
 
 
+@lru_cache(maxsize=64)
+def greeting(hostname: str) -> bytes:
+    """The octets of the 220 greeting (RFC 5321 section 4.2)."""
+    return f"220 {hostname} ESMTP Mailwye\r\n".encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def helo_reply(hostname: str) -> bytes:
+    """The octets of the reply to HELO."""
+    return Reply(250, "", hostname).encode()
+
+
 def parse_parameters(text: str) -> dict[str, str]:
     """`SIZE=10 SMTPUTF8` → {"SIZE": "10", "SMTPUTF8": ""}, keywords in upper case.
 

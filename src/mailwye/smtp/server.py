@@ -13,6 +13,7 @@ from typing import Protocol
 from mailwye.smtp import reply as say
 from mailwye.smtp.errors import LocalProtocolError
 from mailwye.smtp.events import AuthReceived, ContentEnded, DataStarted, Event, MailReceived, RcptReceived
+from mailwye.smtp.extensions import greeting
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.server_commands import answer_auth, answer_mail, answer_rcpt, answer_sasl, leave_auth, run_command
 from mailwye.smtp.server_content import answer_content_ended, answer_data_started, read_content
@@ -49,7 +50,7 @@ class ServerConnection:
         if session.input.left and session.config.require_pipelining_sync:
             session.lose_synchronization("(before the greeting)")  # RFC 5321 section 4.3.1: the client waits for it (W9)
         else:
-            session.out += f"220 {session.config.hostname} ESMTP Mailwye\r\n".encode("ascii")
+            session.out += greeting(session.config.hostname)
 
     def refuse_connection(self, reply: Reply) -> None:
         """Queue `reply` (421 or 554) instead of the greeting; the connection ends (RFC 5321 section 3.1).

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from mailwye.smtp import reply as say
 from mailwye.smtp.command import is_foreign_protocol, parse_hello, parse_mail, parse_rcpt
 from mailwye.smtp.events import AuthReceived, HelloReceived, StartTlsReceived
-from mailwye.smtp.extensions import CommandError, hello_reply
+from mailwye.smtp.extensions import CommandError, hello_reply, helo_reply
 from mailwye.smtp.reply import Reply
 from mailwye.smtp.sasl import SaslExchange, split_auth
 from mailwye.smtp.server_content import bdat, data, swallow_chunk
@@ -143,7 +143,7 @@ def _helo(session: ServerSession, argument: str) -> None:
     name = parse_hello(argument)
     if session.count_idle():
         _greet_back(session, name, esmtp=False)
-        session.out += Reply(250, "", session.config.hostname).encode()
+        session.out += helo_reply(session.config.hostname)
 
 
 def _greet_back(session: ServerSession, name: str, *, esmtp: bool) -> None:

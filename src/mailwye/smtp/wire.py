@@ -171,9 +171,14 @@ def _tail(buffer: bytes) -> int:
 
 def has_bare_line_end(data: bytes) -> bool:
     """True where a CR or LF stands alone. A CR at the very end of `data` counts as alone."""
+    return _has_bare_line_end(data.decode("latin-1"))
+
+
+def _has_bare_line_end(text: str) -> bool:
+    """The same of octets that were decoded as Latin-1."""
     # The decoder notes which line ends it met: one pass of C code, four to seven times as fast as counting CR, LF and CR LF.
     decoder = IncrementalNewlineDecoder(None, translate=False)
-    decoder.decode(data.decode("latin-1"), final=True)
+    decoder.decode(text, final=True)
     return decoder.newlines not in _CLEAN
 
 
@@ -264,10 +269,14 @@ class ContentInspector:
         if self._carry:
             piece = self._carry + piece
             self._carry = b""
-        if not self._binary:
+        if self._binary:
+            ascii_only = piece.isascii()
+        else:
             if piece.endswith(b"\r"):  # its LF may come, or it is bare
                 piece, self._carry = piece[:-1], b"\r"
-            if has_bare_line_end(piece):
+            text = piece.decode("latin-1")
+            ascii_only = text.isascii()  # text knows it, octets would be looked through once more
+            if _has_bare_line_end(text):
                 if not self._normalise:
                     self._refuse("bare_line_end")
                     return b""
@@ -275,6 +284,8 @@ class ContentInspector:
                 self.normalised = True
         if self.refusal or not piece:
             return b""
+        if not ascii_only:
+            self.eight_bit = True
         return self._measure(piece)
 
     def finish(self) -> bytes:
@@ -298,8 +309,6 @@ class ContentInspector:
         if self._header is not None and not self._header_fits(piece):
             self._refuse("header_too_large")
             return b""
-        if not self.eight_bit and not piece.isascii():
-            self.eight_bit = True
         if not self.has_nul and b"\0" in piece:
             self.has_nul = True
         if not self.long_lines:
@@ -312,8 +321,13 @@ class ContentInspector:
 
     def _header_fits(self, piece: bytes) -> bool:
         """Look for the empty line that ends the header; False when the limit comes first."""
+        if self.size == len(piece) and piece[:2] != b"\r\n":  # mostly the whole header comes at once, and there is one
+            end = piece.find(b"\r\n\r\n", 0, HEADER_WINDOW)
+            if end >= 0:
+                self._header = None
+                return end + 4 <= self._header_limit
         before = self._header or b""
-        joined = before + piece[:HEADER_WINDOW]  # mostly the whole header
+        joined = before + piece[:HEADER_WINDOW]
         end = joined.find(b"\r\n\r\n")
         if end < 0 and len(piece) > HEADER_WINDOW:
             joined = before + piece
@@ -338,5 +352,8 @@ class ContentInspector:
                 self.long_lines = True
                 return
             start = end + 1
+        if piece.endswith(b"\n"):
+            self._line = 0
+            return
         last = find(b"\n", max(start, 0))
         self._line = total - (last + 1 if last >= 0 else start)

@@ -28,6 +28,8 @@ class EventKind(Enum):
     RETRY = "Retry"
     DELETE = "Delete"
 
+    __hash__ = object.__hash__  # members are unique; Enum's own is Python, called for every event
+
 
 class TraceEvent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`at` Unix seconds; `message` the queue id ("" for session events); `recipient` "" for events of the whole message.

@@ -11,7 +11,7 @@ from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, DomainType, RecipientKind
-from mailwye.inbound.recipients import REMEMBERED_RECIPIENTS
+from mailwye.inbound.decisions import LARGEST_GROUP
 from mailwye.smtp.address import Address, parse_address
 from mailwye.trace.event import EventKind
 from tests.unit.inbound.world import HOSTNAME, World, contoso, settle
@@ -194,16 +194,15 @@ async def test_r07_the_recipient_after_the_last_one() -> None:
     assert len(await world.queued()) == 100
 
 
-async def test_a_huge_group_is_not_remembered_by_each_session() -> None:
+async def test_a_huge_group_is_not_remembered() -> None:
     members = tuple(f"m{number}@contoso.com" for number in range(1_000))
     world = World(organization(*(recipient(MAILBOX, one) for one in members), recipient(GROUP, "all@contoso.com", members=members)))
     peer = world.greeted()
     peer.send("MAIL FROM:<x@elsewhere.example>", "RCPT TO:<all@contoso.com>", "RCPT TO:<ALL@contoso.com>", "DATA")
     assert peer.send("Subject: x", "", "x", ".").startswith("250")
     assert len(await world.queued()) == 1_000
-    dialogue = peer.session._dialogue  # type: ignore[attr-defined]  # only what it keeps is of interest
-    kept = dialogue._memory._recipients.values()
-    assert all(len(one.copies) <= REMEMBERED_RECIPIENTS for one in kept)
+    kept = world.context.decisions._recipients.values()
+    assert all(len(one.copies) <= LARGEST_GROUP for one in kept)
 
 
 async def test_postmaster_without_a_domain_is_ours() -> None:

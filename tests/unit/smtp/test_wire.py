@@ -199,3 +199,11 @@ def test_size_limit() -> None:
     for pieces in cuts(b"A: b\r\n\r\n12"):
         assert inspect(pieces, size=10)[1].refusal == ""
         assert inspect(pieces, size=9)[1].refusal == "too_large"
+
+
+def test_a_blank_line_of_the_body_does_not_end_the_header() -> None:
+    """Content that begins with the blank line has no header, however long its first paragraph is."""
+    inspector = ContentInspector(size_limit=1000, header_limit=10, bare_line_end="reject")
+    content = b"\r\n" + b"x" * 50 + b"\r\n\r\nmore\r\n"
+    assert inspector.take(content) == content
+    assert inspector.refusal == ""

@@ -85,7 +85,7 @@ class Committer:
         order: Sequence[str],
         closing: Callable[[], Statement | None],
         failed: Callable[[Exception], None],
-        checkpoint_pages: int,
+        checkpoint_pages: Callable[[], int],
         runner: Callable[[], CommitRunner] = CommitThread,
     ) -> None:
         self._connect = connect
@@ -104,7 +104,6 @@ class Committer:
         self._failures = 0  # commits and reopenings in a row
         self._checkpoint_first = False
         self._closed = False
-        self._log_pages = 0
         self._reusable = 0
         self._reusable_wanted = False
         self._idle: list[asyncio.Future[None]] = []
@@ -231,12 +230,19 @@ class Committer:
             for part in (lasting, tentative):
                 for operation in part.operations:
                     operation.committed()
-            if self._log_pages >= self._checkpoint_pages:
+            if self._written_pages() >= self._checkpoint_pages():
                 self._under_way = (_Part(), _Part())
                 self._runner.submit(self._checkpoint)
         else:
             self._fail(error, tentative, lasting)
         self._go_on()
+
+    def _written_pages(self) -> int:
+        """Pages that went into the log since the last checkpoint. Asked for here, where a hook would call into Python within COMMIT: the
+        thread that commits would wait there for the interpreter, and the loop for the thread.
+        """
+        written, _ = self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)
+        return written
 
     def _fail(self, error: Exception, tentative: _Part, lasting: _Part) -> None:
         if self._rolled_back(error):
@@ -317,7 +323,7 @@ class Committer:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as caught:
             error = caught
-        self._log_pages = 0
+        self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, reset=True)
         self._report(self._checkpointed, error)
 
     def _reopen(self) -> None:
@@ -338,9 +344,4 @@ class Committer:
     def _open(self) -> apsw.Connection:
         connection = self._connect()
         connection.wal_autocheckpoint(0)
-        connection.set_wal_hook(self._log_grew)
         return connection
-
-    def _log_grew(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._log_pages = pages
-        return apsw.SQLITE_OK

@@ -8,6 +8,7 @@ from pathlib import Path
 
 CHECK_SECONDS = 1.0  # statvfs at most so often, unless much was taken since
 COPIES = 2  # of content on the disk at a time: in the write-ahead log and in the database
+PLENTY_OCTETS = 1 << 30
 _MARGIN = 8  # mail is taken again once there is an eighth more than the minimum, so that it does not flicker
 
 
@@ -49,6 +50,11 @@ class DiskSpace:
             self._checked_at = now
             self._check()
         return self._room and octets * COPIES <= max(self._free, 0)
+
+    @property
+    def plenty(self) -> bool:
+        """Whether PLENTY_OCTETS and more were free beside the minimum at the last check: nothing needs be done to save room."""
+        return self._room and self._free >= PLENTY_OCTETS
 
     def taken(self, octets: int) -> None:
         """So much will be written."""

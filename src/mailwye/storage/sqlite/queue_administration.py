@@ -17,7 +17,7 @@ from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Committer, Statement
 from mailwye.storage.sqlite.queue_index import CORRUPT, HELD, QUEUED
-from mailwye.storage.sqlite.queue_operations import Change, Settling, end_delivery
+from mailwye.storage.sqlite.queue_operations import Change, Settling, end_deliveries
 from mailwye.storage.sqlite.queue_reader import Reader
 from mailwye.storage.sqlite.queue_state import QueueState
 
@@ -77,7 +77,7 @@ class Administration:
         for row in await self._find(query, found_by(Move.DELETE, query.states)):
             one = row.delivery
             if self._state.index.is_free(one.id, _STATE_CODES[one.state]):
-                rows += end_delivery(self._state, one.id)
+                rows += end_deliveries(self._state, [one.id])
                 self._state.ledger.delete(one.id, corrupt=one.state is DeliveryState.CORRUPT)
                 gone.append(QueueRow(row.message, replace(one, state=after(one.state, Move.DELETE))))
         if gone:

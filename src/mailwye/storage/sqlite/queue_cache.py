@@ -34,11 +34,11 @@ class FreshMessages:
             self._drop(seq)
         return found[0]
 
-    def forget(self, seq: int, number: int) -> None:
-        """A delivery that went another way."""
+    def forget(self, seq: int, numbers: list[int]) -> None:
+        """Deliveries that went another way."""
         found = self._messages.get(seq)
         if found is not None:
-            found[1].discard(number)
+            found[1].difference_update(numbers)
             if not found[1]:
                 self._drop(seq)
 

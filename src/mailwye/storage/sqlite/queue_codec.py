@@ -4,6 +4,8 @@ The CRC begins with the place where the text belongs, so that a row that a damag
 must not go to the recipients of another one. Rows of schema version 1 have it without the place, which is accepted.
 
 Packed with msgspec as arrays: a later version may append fields (an older one ignores them), never change or remove one.
+
+Enumerations are asked for `_value_`, the attribute behind `value`: that is a property in Python, and there is one for each recipient.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def pack_message(new: NewMessage, seq: int, staging: int, checksum: int) -> byte
                     origin.listener,
                 ),
                 new.config_version,
-                new.body.value,
+                new.body._value_,
                 new.smtputf8,
                 new.ret,
                 new.envid,
@@ -126,8 +128,8 @@ def pack_new_delivery(new: NewDelivery, number: int) -> bytes:
     :raises UnicodeEncodeError: a text holds lone surrogates.
     """
     recipient, original = new.recipient, new.original
-    detail = _Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify.value, new.orcpt)
-    return _seal(_encode(detail), _place(number))
+    packed = _encode(_Detail((recipient.local, recipient.domain), (original.local, original.domain), new.notify._value_, new.orcpt))
+    return packed + crc32(packed, (number ^ number >> 32) & 0xFFFFFFFF).to_bytes(4, "big")  # _seal and _place, in one
 
 
 def pack_delivery(one: Delivery) -> bytes:

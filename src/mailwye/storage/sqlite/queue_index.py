@@ -10,8 +10,8 @@ from __future__ import annotations
 import heapq
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
-from itertools import islice
+from collections.abc import Generator, Iterator, Sequence
+from itertools import groupby, islice
 
 import msgspec
 
@@ -62,6 +62,18 @@ class QueueIndex:
         if deliveries > 1:
             self._siblings[seq] = deliveries
 
+    def add_new(self, seq: int, hops: Sequence[str], due: float) -> None:
+        """A message that was just accepted, with one delivery for each of `hops`, due at `due`. As `add_message` and `add`, in one go."""
+        self.add_message(seq, len(hops))
+        number = seq << PLACE_BITS
+        for hop, alike in groupby(hops):
+            counts, kept = self._counts_of(hop), sys.intern(hop)
+            for _ in alike:
+                counts[QUEUED] += 1
+                self._entries[number] = _Entry(kept, due, QUEUED)
+                self._queue(number, kept, due)
+                number += 1
+
     def add(self, number: int, hop: str, due: float, state: int = QUEUED) -> None:
         """A delivery of a message that was added."""
         self._counts_of(hop)[state] += 1
@@ -93,12 +105,14 @@ class QueueIndex:
         """A change of the delivery waits for its commit: nothing else may begin."""
         self._entries[number].state |= BUSY
 
-    def remove(self, number: int) -> bool:
-        """The delivery is final. True where it was the last one of its message."""
-        entry = self._entries.pop(number)
-        self._counts[entry.hop][entry.state & ~BUSY] -= 1
-        seq = number >> PLACE_BITS
-        left = self._siblings.get(seq, 1) - 1
+    def remove(self, numbers: list[int]) -> bool:
+        """Deliveries of one message are final. True where they were its last ones."""
+        pop, counts = self._entries.pop, self._counts
+        for number in numbers:
+            entry = pop(number)
+            counts[entry.hop][entry.state & ~BUSY] -= 1
+        seq = numbers[0] >> PLACE_BITS
+        left = self._siblings.get(seq, 1) - len(numbers)
         if left:
             self._siblings[seq] = left
             return False

@@ -17,6 +17,11 @@ from mailwye.storage.sqlite.queue_state import Ledger, QueueState
 from mailwye.storage.sqlite.rescue.pages import log_is_damaged
 from mailwye.storage.sqlite.rescue.spool import finish_rescue, rescue
 
+CHECKED_OCTETS = 64 << 20
+"""A file up to this is looked through at the start, in some tenths of a second: most are, since mail that is delivered leaves its room to
+the next. A larger one is not, as the start would wait for it; `mailwye queue fsck` looks at any.
+"""
+
 _NEWER_VERSIONS = 1_000  # up to here a version that is not known is a later one, above it a damaged number
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 
@@ -38,6 +43,7 @@ def open_queue_file(path: Path, connect: Callable[[], apsw.Connection], memory_o
         _check_before(path)
         with closing(connect()) as connection:
             _check_log(path, connection)
+            _check_pages(path, connection)
             state = _load(connection, memory_octets)
         kept.unlink(missing_ok=True)
         return state
@@ -102,6 +108,18 @@ def _check_log(path: Path, connection: apsw.Connection) -> None:
     expected = connection.pragma("page_count") * connection.pragma("page_size")
     if size < expected:
         raise QueueDamaged(f"it has {size} octets of {expected}")
+
+
+def _check_pages(path: Path, connection: apsw.Connection) -> None:
+    """What SQLite would not see before it has written over neighbours: a damaged list of the room within a page.
+
+    :raises QueueDamaged: there is such a thing.
+    """
+    if path.stat().st_size > CHECKED_OCTETS:
+        return
+    found = connection.execute("PRAGMA quick_check(1)").get
+    if found != "ok":
+        raise QueueDamaged(str(found).replace("\n", " "))
 
 
 def _load(connection: apsw.Connection, memory_octets: int) -> QueueState:

@@ -10,7 +10,7 @@ import apsw
 
 from mailwye.message.content import Content
 from mailwye.queue.engine import QueueError, QueueFull
-from mailwye.queue.item import FINAL_STATES, Delivery, DeliveryState, NewMessage, QueuedMessage, Receipt, Settlement
+from mailwye.queue.item import FINAL_STATES, Delivery, DeliveryState, NewMessage, QueuedMessage, Receipt, Result, Settlement
 from mailwye.queue.transitions import RESULT_MOVES, after, settled
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Statement
@@ -63,9 +63,7 @@ def keep(state: QueueState, seq: int, new: NewMessage) -> None:
     count = len(new.deliveries)
     first = seq << sql.PLACE_BITS
     due = 0.0 if new.first_attempt_at is None else new.first_attempt_at
-    state.index.add_message(seq, count)
-    for number, one in enumerate(new.deliveries, first):
-        state.index.add(number, one.next_hop, due)
+    state.index.add_new(seq, [one.next_hop for one in new.deliveries], due)
     content = new.content
     if content.inline is not None:
         state.fresh.add(seq, new, range(first, first + count))
@@ -74,13 +72,20 @@ def keep(state: QueueState, seq: int, new: NewMessage) -> None:
         content.writer = None
 
 
-def end_delivery(state: QueueState, number: int) -> list[Statement]:
-    """The rows that go with a delivery that is final; it leaves the index now."""
-    seq = number >> sql.PLACE_BITS
-    rows: list[Statement] = [(sql.END_DELIVERY, (number,))]
-    state.leased.discard(number)
-    state.fresh.forget(seq, number)
-    if state.index.remove(number):
+def end_deliveries(state: QueueState, numbers: list[int]) -> list[Statement]:
+    """The rows that go with deliveries of one message that are final (at least one); they leave the index now."""
+    first = last = numbers[0]
+    if len(numbers) > 1:
+        first, last = min(numbers), max(numbers)
+    seq = first >> sql.PLACE_BITS
+    rows: list[Statement]
+    if last - first == len(numbers) - 1:  # neighbours go at once
+        rows = [(sql.END_DELIVERIES, (first, last))]
+    else:
+        rows = [(sql.END_DELIVERIES, (number, number)) for number in numbers]
+    state.leased.difference_update(numbers)
+    state.fresh.forget(seq, numbers)
+    if state.index.remove(numbers):
         rows.append((sql.END_MESSAGE, (seq,)))
     return rows
 
@@ -164,16 +169,30 @@ def settlement_rows(state: QueueState, record: LeaseRecord, settlements: Sequenc
     """The rows of `settlements`, and the deliveries that will wait again. Takes the deliveries out of the lease."""
     rows: list[Statement] = []
     waiting: list[Delivery] = []
+    ended: list[int] = []
+    alike: list[int] = []  # of `ended`, those with the same result in a row
+    result: Result | None = None
+    final = False
     for settlement in settlements:
         before = record.deliveries.pop(settlement.delivery_id)
-        if after(before.state, RESULT_MOVES[settlement.result]) in FINAL_STATES:
-            state.ledger.end(before.id, settlement.result)
-            rows += end_delivery(state, before.id)
+        if settlement.result is not result:  # under a lease all are leased, so the result alone decides
+            if alike:
+                state.ledger.end(alike, result)
+                ended += alike
+            result, alike = settlement.result, []
+            final = after(before.state, RESULT_MOVES[result]) in FINAL_STATES
+        if final:
+            alike.append(before.id)
         else:
             one = settled(before, settlement)
             state.index.make_busy(one.id)
             waiting.append(one)
             rows.append((sql.SET_DELIVERY, (QUEUED, one.due, one.next_hop, pack_delivery(one), one.id)))
+    if alike:
+        state.ledger.end(alike, result)
+        ended += alike
+    if ended:
+        rows += end_deliveries(state, ended)
     return rows, waiting
 
 
@@ -206,10 +225,11 @@ class Change:
 def fresh_deliveries(state: QueueState, new: NewMessage, numbers: Sequence[int]) -> tuple[Delivery, ...]:
     """Deliveries of a message that is still as it came, as leased for their first attempt."""
     found: list[Delivery] = []
+    hop_and_due, first, leased = state.index.hop_and_due, numbers[0] & ~(sql.PLACES - 1), DeliveryState.LEASED
     for number in numbers:
-        one = new.deliveries[number & (sql.PLACES - 1)]
-        hop, due = state.index.hop_and_due(number)
-        found.append(Delivery(number, new.id, one.recipient, one.original, hop, one.notify, one.orcpt, DeliveryState.LEASED, due))
+        one = new.deliveries[number - first]
+        hop, due = hop_and_due(number)
+        found.append(Delivery(number, new.id, one.recipient, one.original, hop, one.notify, one.orcpt, leased, due))
     return tuple(found)
 
 

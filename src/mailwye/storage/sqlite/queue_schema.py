@@ -69,7 +69,7 @@ ADD_MESSAGE = "INSERT OR REPLACE INTO message VALUES(?, ?, ?, ?, ?, ?, ?)"
 ADD_DELIVERY = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?)"
 SET_DELIVERY = "UPDATE delivery SET state = ?, due = ?, hop = ?, detail = ? WHERE id = ?"
 SET_STATE = "UPDATE delivery SET state = ?, due = ? WHERE id = ?"
-END_DELIVERY = "DELETE FROM delivery WHERE id = ?"
+END_DELIVERIES = "DELETE FROM delivery WHERE id BETWEEN ? AND ?"
 END_MESSAGE = "DELETE FROM message WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20)"
 UNDO_DELIVERIES = "DELETE FROM delivery WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20"
 END_STAGING = "DELETE FROM staging WHERE id = ?"
@@ -82,7 +82,7 @@ ORDER = (
     ADD_DELIVERY,
     SET_DELIVERY,
     SET_STATE,
-    END_DELIVERY,
+    END_DELIVERIES,
     END_MESSAGE,
     END_STAGING,
 )

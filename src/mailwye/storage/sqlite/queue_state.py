@@ -79,17 +79,17 @@ class Ledger:
         self.accepted -= deliveries
         self.accepted_sum -= _sum_of(seq, deliveries)
 
-    def end(self, number: int, result: Result) -> None:
-        """A delivery came to its end."""
+    def end(self, numbers: list[int], result: Result | None) -> None:
+        """Deliveries came to their end, all with `result`."""
         if result is Result.DELIVERED:
-            self.delivered += 1
-            self.delivered_sum += mixed(number)
+            self.delivered += len(numbers)
+            self.delivered_sum += sum(map(mixed, numbers))
         elif result is Result.FAILED:
-            self.failed += 1
-            self.failed_sum += mixed(number)
+            self.failed += len(numbers)
+            self.failed_sum += sum(map(mixed, numbers))
         elif result is Result.EXPIRED:
-            self.expired += 1
-            self.expired_sum += mixed(number)
+            self.expired += len(numbers)
+            self.expired_sum += sum(map(mixed, numbers))
 
     def delete(self, number: int, *, corrupt: bool = False) -> None:
         """An administrator deleted a delivery; `corrupt`: one that was set aside."""

@@ -144,8 +144,8 @@ class SqliteTraceRecorder:
 
 def _days(events: list[TraceEvent]) -> Iterator[tuple[date, list[TraceEvent]]]:
     """`events` by the day of each, in their order."""
-    first = day_of(events[0].at)
-    if first == day_of(min(event.at for event in events)) == day_of(max(event.at for event in events)):
+    first, times = day_of(events[0].at), [event.at for event in events]
+    if first == day_of(min(times)) == day_of(max(times)):
         yield first, events
         return
     for day, some in groupby(events, key=lambda event: day_of(event.at)):

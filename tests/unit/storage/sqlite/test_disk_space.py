@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailwye.storage.sqlite.disk_space import DiskSpace
+from mailwye.storage.sqlite.disk_space import PLENTY_OCTETS, DiskSpace
 
 MINIMUM, BALLAST, INODES = 1_000_000, 4_096, 100
 
@@ -99,6 +99,19 @@ def test_what_is_taken_counts_before_the_next_second(space: DiskSpace, found: Fo
         space.taken(MINIMUM // 10)
     assert found.asked == 1
     assert not space.has_room(0.1)
+
+
+def test_plenty(space: DiskSpace, found: Found) -> None:
+    found.free = MINIMUM + BALLAST + PLENTY_OCTETS
+    assert not space.plenty, "nobody has looked yet"
+    assert space.has_room(0.0)
+    assert space.plenty
+    found.free -= 1
+    assert space.has_room(1.0)
+    assert space.plenty, "the reserve was made meanwhile, and is no longer taken off"
+    found.free = MINIMUM + PLENTY_OCTETS - 1
+    assert space.has_room(2.0)
+    assert not space.plenty
 
 
 def test_a_full_disk_gets_the_reserve_and_takes_mail_when_that_is_back(space: DiskSpace, found: Found, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from mailwye.message.content import InlineContent
 from mailwye.queue.audit import FindingKind, SpoolAudit
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import DeliveryState, QueueQuery, Result, Settlement
+from mailwye.storage.sqlite import queue_loading
 from mailwye.storage.sqlite.audit.queues import raw_content
 from mailwye.storage.sqlite.audit.spool import SpoolSnapshot
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
@@ -130,7 +132,26 @@ async def test_rows_in_the_wrong_place_go_to_nobody(tmp_path: Path, exchange: st
     await engine.close()
 
 
-async def test_damage_that_sqlite_meets_later_is_mended_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_damaged_list_of_free_room_is_found_before_anything_is_written_over(tmp_path: Path) -> None:
+    await fill(tmp_path, 40)
+    edit(tmp_path, "DELETE FROM delivery WHERE id = 7 << 20", "PRAGMA wal_checkpoint(TRUNCATE)")
+    path = tmp_path / "worker-0.sqlite"
+    data = bytearray(path.read_bytes())
+    page = next(at for at in range(8192, len(data), 8192) if data[at] == 13 and data[at + 1 : at + 3] != b"\0\0")  # a leaf with a freeblock
+    block = page + int.from_bytes(data[page + 1 : page + 3], "big")
+    data[block + 2] ^= 1  # its length: 256 octets more, or fewer
+    path.write_bytes(data)
+    alerts: list[str] = []
+    engine = open_engine(tmp_path, alerts.append)
+    assert "was set aside as" in alerts[0]
+    await engine.accept(new_message("new", content=InlineContent(b"Subject: new\r\n\r\n")))
+    assert len(await deliver(engine)) == 80
+    await engine.close()
+    assert audited(tmp_path).tally.delivered == 80
+
+
+async def test_damage_that_sqlite_meets_later_is_mended_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_loading, "CHECKED_OCTETS", 0)  # as a file that is too large to be looked through at the start
     await fill(tmp_path, 40)
     path = tmp_path / "worker-0.sqlite"
     connection = apsw.Connection(str(path))

@@ -12,7 +12,7 @@ import pytest
 from mailwye.message.content import InlineContent
 from mailwye.queue.engine import QueueError
 from mailwye.queue.item import QueueQuery, Result, Settlement
-from mailwye.storage.sqlite import committer
+from mailwye.storage.sqlite import committer, identity
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from tests.conformance.queue_samples import BODY, all_settled, new_message, octets
 
@@ -235,3 +235,27 @@ async def test_texts_that_cannot_be_stored_fail_their_message_only(tmp_path: Pat
     await engine.close()
     with pytest.raises(QueueError, match="closed"):
         await engine.accept(new_message("late"))
+
+
+async def test_results_in_any_order_end_exactly_what_they_name(tmp_path: Path) -> None:
+    """Neighbours are deleted in one go: what lies between those that are named stays, and each is counted under its own result."""
+    engine = open_engine(tmp_path)
+    await engine.accept(new_message("m", *[f"{name}@x.org" for name in "abcdefg"]))
+    (lease,) = await engine.lease(NOW, limit=1)
+    a, b, c, d, e, f, g = [one.id for one in lease.deliveries]
+    await engine.settle(lease, [Settlement(d, Result.FAILED), Settlement(b, Result.DELIVERED)])
+    assert count(tmp_path, "delivery") == 5
+    mixed = [Settlement(g, Result.DELIVERED), Settlement(f, Result.DEFERRED, NOW + 60), Settlement(e, Result.DELIVERED)]
+    await engine.settle(lease, mixed)
+    assert [row.delivery.id for row in await engine.inspect(QueueQuery())] == [a, c, f]
+    await engine.settle(lease, [Settlement(c, Result.EXPIRED), Settlement(a, Result.DELIVERED)])
+    (lease,) = await engine.lease(NOW + 61, limit=1)
+    await engine.settle(lease, all_settled(lease, Result.DELIVERED))
+    await engine.close()
+    assert count(tmp_path, "delivery") == count(tmp_path, "message") == 0
+    connection = apsw.Connection(str(tmp_path / "worker-0.sqlite"))
+    names = ("accepted", "delivered", "failed", "expired")
+    row = connection.execute(f"SELECT {', '.join(f'{one}, {one}_sum' for one in names)} FROM ledger").fetchone()
+    connection.close()
+    sums = [sum(map(identity.mixed, some)) & identity.SUM_MASK for some in ((a, b, c, d, e, f, g), (a, b, e, f, g), (d,), (c,))]
+    assert row == (7, sums[0], 5, sums[1], 1, sums[2], 1, sums[3])

@@ -34,7 +34,7 @@ def test_next_hops_without_mail_are_forgotten() -> None:
         assert list(index.take(1.0, 1, frozenset())) == [[number]]
         assert index.shown_state(number) == LEASED
         if seq:
-            index.remove(number)
+            index.remove([number])
     assert index.counts() == {"mx:d0.example": {"leased": 1}}
     assert len(index._counts) <= HOPS_KEPT
 
