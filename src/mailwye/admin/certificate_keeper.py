@@ -67,4 +67,5 @@ class CertificateKeeper:
     async def rows(self) -> list[dict[str, Any]]:
         """For `mailwye certificates` and /metrics, with what was seen a moment ago."""
         await self.work()
-        return await asyncio.to_thread(self._register.rows, self._clock.now())
+        async with self._working:  # the register is used by one thread at a time
+            return await asyncio.to_thread(self._register.rows, self._clock.now())
