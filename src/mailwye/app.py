@@ -7,7 +7,9 @@ import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
+from mailwye.certificates import ClientTls, server_tls
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
@@ -32,10 +34,11 @@ from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
-from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.stores import (
     STORE_ERRORS,
     Alert,
+    challenge_folder,
     compiled,
     current_snapshot,
     installation_secret,
@@ -45,61 +48,11 @@ from mailwye.stores import (
     open_trace_recorder,
 )
 from mailwye.trace.sightings import MemorySightings, SightingStore
+from mailwye.web.listener import KINDS as PAGE_KINDS
+from mailwye.web.listener import PageListener
+from mailwye.web.pages import Pages
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
-
-
-# --- TLS
-
-
-def server_tls(installation: Installation) -> ServerTlsContext | None:
-    """The listeners' context; None without [tls]. :raises TlsError: names the file and the remedy."""
-    tls = installation.tls
-    if tls.certificate is None or tls.private_key is None:
-        return None
-    return ServerTlsContext(
-        certificate=str(tls.certificate),
-        private_key=str(tls.private_key),
-        trusted_authorities=tuple(map(str, tls.trusted_authorities)),
-        authorities={name: tuple(map(str, files)) for name, files in tls.authorities.items()},
-    )
-
-
-class ClientTls:
-    """Contexts for outbound connections, one per client certificate, made when first needed."""
-
-    def __init__(self, installation: Installation) -> None:
-        self._tls = installation.tls
-        self._contexts: dict[str, ClientTlsContext] = {}
-
-    def __call__(self, name: str) -> ClientTlsContext:
-        """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
-        certificate where it has one, so that a partner can recognize us by it. :raises TlsError: no such name, or bad files.
-        """
-        context = self._contexts.get(name)
-        if context is None:
-            context = self._contexts[name] = self._make(name)
-        return context
-
-    def _make(self, name: str) -> ClientTlsContext:
-        tls = self._tls
-        if name and name not in tls.client_certificates:
-            raise TlsError(f"client certificate {name!r} is not in [tls.client_certificates]; add it there or correct the connector")
-        pair = tls.client_certificates[name] if name else (tls.certificate, tls.private_key)
-        certificate, key = (str(path) if path is not None else "" for path in pair)
-        return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
-
-    def forget(self) -> None:
-        """Read the files again when next needed."""
-        self._contexts.clear()
-
-
-def check_tls(installation: Installation) -> None:
-    """Read all certificates of [tls] as a worker will. :raises TlsError: names the file and the remedy."""
-    server_tls(installation)
-    contexts = ClientTls(installation)
-    for name in ("", *installation.tls.client_certificates):
-        contexts(name)
 
 
 # --- one worker
@@ -159,8 +112,9 @@ class Worker:
         self._marks, self._rewriting = own_signatures(installation)
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
         self._prepared: Snapshot | None = None
-        self.tls = ActiveTls(server_tls(installation))
+        self.tls = ActiveTls(by_listener=server_tls(installation))
         self._client_tls = ClientTls(installation)
+        self.seen = SeenCertificates(self.clock)
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
@@ -168,6 +122,7 @@ class Worker:
         self._login = MailboxLogin(self._store, self.snapshot)
         self.context = self._make_context(new_id, alert)
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
+        self.page_listeners = self._make_page_listeners()
         self._dns = dns_resolver(installation, self.clock)
         self.resolver = route_resolver(installation, self._dns, rng or system_random())
         self._couriers = self._make_couriers()
@@ -198,9 +153,15 @@ class Worker:
             marks=self._marks,
             decisions=Decisions(lambda address: self._rewriting.unwrap(address, self.clock.now())),
             tls=self.tls,
+            seen=self.seen,
             authenticator=self._login,
             certificates=self._certificates,
         )
+
+    def _make_page_listeners(self) -> list[PageListener]:
+        pages = Pages(self.installation.hostname, lambda: self.snapshot.current, challenge_folder(self.installation))
+        chosen = [one for one in self.installation.listeners if one.kind in PAGE_KINDS]
+        return [PageListener(one, pages, self._network, partial(self.tls.of, one.name)) for one in chosen]
 
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
         installation, delivery = self.installation, self.installation.delivery
@@ -212,6 +173,7 @@ class Worker:
             settings=delivery,
             hostname=installation.hostname,
             border=Border(self._marks, self._rewriting, self.clock),
+            seen=self.seen,
         )
         mailbox: Courier
         if delivery.lmtp:
@@ -225,6 +187,8 @@ class Worker:
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))
+        for pages in self.page_listeners:
+            await pages.start((sockets or {}).get(pages.settings.name))
 
     @property
     def sessions(self) -> int:
@@ -253,13 +217,15 @@ class Worker:
             self.snapshot.activate(self._prepared)
             self._prepared = None
 
-    def reload_tls(self) -> None:
+    async def reload_tls(self) -> None:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
-        self.tls.current = server_tls(self.installation)
+        self.tls.by_listener = await asyncio.to_thread(server_tls, self.installation)
         self._client_tls.forget()
 
     async def stop(self, timeout: float) -> None:
         """Finish what is in flight, in both directions, within `timeout` seconds, give the rest back to the queue, close everything."""
+        for pages in self.page_listeners:
+            pages.close()
         await asyncio.gather(self.dispatcher.drain(timeout), *(listener.drain(timeout) for listener in self.listeners))
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):

@@ -16,6 +16,7 @@ from mailwye.trace.recorder import TraceSearch
 from mailwye.trace.sightings import SightingStore
 
 if TYPE_CHECKING:
+    from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.snapshot import Snapshot
     from mailwye.queue.audit import QueueAudit
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
@@ -123,6 +124,25 @@ def queue_numbers(installation: Installation) -> list[int]:
     """The workers whose queue files exist, whether those workers still do or not."""
     files = (installation.data_directory / "queue").glob("worker-*.sqlite")
     return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
+
+
+def certificate_register(installation: Installation) -> CertificateRegister:
+    """What is known of certificates and was warned of. Only the control process writes it."""
+    from mailwye.admin.certificate_register import CertificateRegister
+    from mailwye.config.certificate_files import certificate_files
+
+    return CertificateRegister(installation.data_directory / "certificates.json", certificate_files(installation))
+
+
+def challenge_folder(installation: Installation) -> Path:
+    """Where answers for a certificate authority are put (HTTP-01), as certbot's webroot plugin does below `data_directory`/acme."""
+    return installation.data_directory / "acme" / ".well-known" / "acme-challenge"
+
+
+def acme_pair(installation: Installation, name: str) -> tuple[Path, Path]:
+    """Where the certificate for `name` (canonical) and its key are kept that were got by ACME."""
+    folder = installation.data_directory / "acme"
+    return folder / f"{name}.pem", folder / f"{name}.key"
 
 
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:

@@ -22,6 +22,9 @@ need dovecot dovecot-core
 need nsd nsd
 need unbound unbound
 need swaks swaks libnet-ssleay-perl
+need testssl testssl.sh
+need pebble pebble
+need certbot certbot
 need strace strace
 need nmap nmap
 need xfs_io xfsprogs

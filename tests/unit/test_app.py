@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mailwye.app import ClientTls, Worker, check_tls, id_factory, server_tls
+from mailwye.app import Worker, id_factory
+from mailwye.certificates import ClientTls, check_tls, server_tls
 from mailwye.config.installation import Installation, ListenerSettings, TlsFileSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.store import ConfigStore, ConfigStoreError
@@ -88,19 +89,19 @@ async def test_submissions_needs_a_certificate(tmp_path: Path) -> None:
 async def test_a_bad_renewed_certificate_leaves_the_old_one(tmp_path: Path) -> None:
     certificate, key = pair(tmp_path, "mx")
     worker = Worker(installation(tmp_path, tls=TlsFileSettings(certificate, key)), alert=silent)
-    before = worker.tls.current
+    before = worker.tls.of("mx")
     certificate.write_text("rubbish")
     with pytest.raises(TlsError, match=str(certificate)):
-        worker.reload_tls()
-    assert worker.tls.current is before
+        await worker.reload_tls()
+    assert worker.tls.of("mx") is before
     pair(tmp_path, "mx")
-    worker.reload_tls()
-    assert worker.tls.current is not before
+    await worker.reload_tls()
+    assert worker.tls.of("mx") is not before
     await worker.stop(1)
 
 
 def test_without_certificate_there_is_no_tls(tmp_path: Path) -> None:
-    assert server_tls(installation(tmp_path)) is None
+    assert server_tls(installation(tmp_path)) == {}
     check_tls(installation(tmp_path))
 
 

@@ -28,6 +28,16 @@ def _lines(status: Mapping[str, Any], release: str) -> Iterator[str]:
             states[state] = states.get(state, 0) + number
     rows = [(f'{{queue="{state}"}}', states.get(state, 0)) for state in sorted({"queued", "leased", "held", "corrupt", *states})]
     yield from _metric("queue_messages", "gauge", "Deliveries in the queue by state.", rows)
+    ends: dict[str, int] = {}
+    for one in status.get("certificates", ()):
+        ends[one["use"]] = min(int(one["not_after"]), ends.get(one["use"], int(one["not_after"])))
+    first = [(f'{{use="{_quoted(use)}"}}', end) for use, end in ends.items()]
+    yield from _metric("certificate_not_after_timestamp_seconds", "gauge", "When the first certificate of a place expires.", first)
+
+
+def _quoted(text: str) -> str:
+    """As the value of a label."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
 def _metric(name: str, kind: str, text: str, rows: list[tuple[str, int]]) -> Iterator[str]:

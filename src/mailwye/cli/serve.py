@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,12 @@ from mailwye.cli.installation import ask_service, config_option, control_path, m
 from mailwye.cli.output import fail, print_json
 
 if TYPE_CHECKING:
+    from mailwye.admin.certificate_keeper import CertificateKeeper
+    from mailwye.admin.certificate_watch import CertificateWatch
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
     from mailwye.config.installation import Installation
+
+LAST_LOOK_SECONDS = 2.0  # for what workers have seen of certificates, before they are stopped
 
 
 @click.command()
@@ -60,11 +65,12 @@ class _Service:
         self._log = logs.logger("supervisor")
         self._stop = asyncio.Event()
         self._servers: list[asyncio.Server] = []
+        self._keeper: CertificateKeeper  # once the workers serve
 
     async def run(self) -> int:
         """Serve; the exit code."""
         from mailwye.admin.supervisor import Supervisor
-        from mailwye.app import check_tls
+        from mailwye.certificates import check_tls
         from mailwye.cli.worker_process import StartFailed, start_failed
         from mailwye.runtime.logs import report_internal_errors
         from mailwye.stores import open_config_store
@@ -76,7 +82,9 @@ class _Service:
             check_tls(self._installation)
             store = open_config_store(self._installation)
             supervisor = Supervisor(self._start_worker, self._worker_numbers(), store, log=self._log)
+            watch = self._watch(supervisor)  # before the workers read the files: what changes meanwhile is seen
             await supervisor.start()
+            self._keeper = self._make_keeper(supervisor)
             await self._open_control(supervisor)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said, and the workers that did start are ended
             failure = error if isinstance(error, StartFailed) else start_failed(error)
@@ -85,11 +93,56 @@ class _Service:
                 await supervisor.stop(0)
             return failure.exit_code
         await self._announce(supervisor)
+        watching = [asyncio.ensure_future(one.run()) for one in (watch, self._keeper)]
         await self._until_stopped(supervisor)
+        for one in watching:
+            one.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        with suppress(TimeoutError):  # a worker that hangs must not keep the others from stopping
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                await self._keeper.work(at_once=True)
         await self._close(supervisor)
         store.close()
         self._log.info("stopped")
         return 0
+
+    def _watch(self, supervisor: Supervisor) -> CertificateWatch:
+        from mailwye.admin.certificate_watch import CertificateWatch
+        from mailwye.certificates import check_tls, watched_files
+
+        return CertificateWatch(
+            watched_files(self._installation),
+            check=lambda: check_tls(self._installation),
+            reload=lambda: supervisor.handle("reload_tls", {}),
+            log=self._log,
+        )
+
+    def _make_keeper(self, supervisor: Supervisor) -> CertificateKeeper:
+        from mailwye.admin.certificate_keeper import CertificateKeeper
+        from mailwye.runtime.clock import SystemClock
+        from mailwye.stores import certificate_register
+
+        return CertificateKeeper(
+            certificate_register(self._installation),
+            collect=lambda: supervisor.handle("certificates_seen", {}),
+            clock=SystemClock(),
+            log=self._log,
+        )
+
+    async def _handle(self, supervisor: Supervisor, operation: str, arguments: dict[str, Any]) -> Any:
+        """An operation of the control socket."""
+        if operation == "certificates":
+            return {"rows": await self._keeper.rows()}
+        return await supervisor.handle(operation, arguments)
+
+    async def _metrics(self, supervisor: Supervisor) -> str:
+        """What /metrics says."""
+        from mailwye import __version__
+        from mailwye.admin.metrics import render
+
+        status = await supervisor.handle("status", {})
+        counts = await supervisor.handle("queue.counts", {})
+        return render({**status, **counts, "certificates": await self._keeper.rows()}, release=__version__)
 
     async def _close(self, supervisor: Supervisor) -> None:
         """Take no more connections, anywhere; finish what is in flight."""
@@ -144,25 +197,29 @@ class _Service:
         path.unlink(missing_ok=True)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await channel.serve(reader, writer, supervisor.handle)
+            await channel.serve(reader, writer, partial(self._handle, supervisor))
 
         before = os.umask(0o177)  # the socket is for its owner only, from its first moment
         try:
             self._servers.append(await asyncio.start_unix_server(answer, socket_name(path), limit=channel.REQUEST_LIMIT))
         finally:
             os.umask(before)
-        health = HealthServer(lambda: supervisor.is_ready, lambda: _metrics(supervisor))
+        health = HealthServer(lambda: supervisor.is_ready, lambda: self._metrics(supervisor))
         for listener in self._installation.listeners:
             if listener.kind == "admin":
                 self._servers.append(await asyncio.start_server(health.serve, sock=self._sockets[listener.name]))
 
     async def _announce(self, supervisor: Supervisor) -> None:
+        from mailwye.config.installation import KINDS_WITHOUT_TLS
         from mailwye.runtime.systemd import notify
 
-        tls = "offered" if self._installation.tls.certificate else "none: set [tls] certificate and private_key to offer it"
         for listener in self._installation.listeners:
             where = f"[{listener.address}]:{listener.port}" if ":" in listener.address else f"{listener.address}:{listener.port}"
-            offered = "none: it only tells health and numbers" if listener.kind == "admin" else tls
+            offered = "offered"
+            if listener.kind in KINDS_WITHOUT_TLS:
+                offered = f"none: it only {'tells health and numbers' if listener.kind == 'admin' else 'answers a certificate authority'}"
+            elif (listener.certificate or self._installation.tls.certificate) is None:
+                offered = "none: set [tls] certificate and private_key to offer it"
             self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=offered)
         if not supervisor.version:
             self._log.warning("no settings yet: all mail is refused; save some with `mailwye apply -f organization.yaml`")
@@ -213,16 +270,6 @@ class _Service:
         except (ChannelError, *STORE_ERRORS) as error:
             self._log.error("not reloaded, the old settings stay in force", error=str(error))
         notify("READY=1")
-
-
-async def _metrics(supervisor: Supervisor) -> str:
-    """What /metrics says."""
-    from mailwye import __version__
-    from mailwye.admin.metrics import render
-
-    status = await supervisor.handle("status", {})
-    counts = await supervisor.handle("queue.counts", {})
-    return render({**status, **counts}, release=__version__)
 
 
 @click.command()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mailwye.config.certificate_files import certificate_files
 from mailwye.config.checks import check_organization
 from mailwye.config.installation import Installation
 from mailwye.config.parse import Parsed, read_installation, read_organization
@@ -55,26 +56,17 @@ def read_pair_of_files(certificate: Path, private_key: Path) -> tuple[float, flo
 def _check_certificates(
     parsed: Parsed[Installation], installation: Installation, now: float | None, read_pair: PairReader
 ) -> Iterator[Problem]:
-    tls = installation.tls
-    if tls.certificate is not None and tls.private_key is not None:
-        yield from _check_pair(parsed, ("tls",), tls.certificate, tls.private_key, now, read_pair)
-    for name, (certificate, key) in tls.client_certificates.items():
-        yield from _check_pair(parsed, ("tls", "client_certificates", name), certificate, key, now, read_pair)
-    for index, file in enumerate(tls.trusted_authorities):
-        yield from _check_authority(parsed, ("tls", "trusted_authorities", index), file)
-    for name, files in tls.authorities.items():
-        for file in files:
-            yield from _check_authority(parsed, ("tls", "authorities", name), file)
-
-
-def _check_authority(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Path) -> Iterator[Problem]:
-    missing = list(_missing(parsed, path, file))
-    yield from missing
-    if not missing:
-        try:
-            read_chain(str(file))
-        except TlsError as error:
-            yield _found(parsed, path, str(error))
+    for one in certificate_files(installation):
+        if one.private_key is not None:
+            yield from _check_pair(parsed, one.place, one.certificate, one.private_key, now, read_pair)
+            continue
+        missing = list(_missing(parsed, one.place, one.certificate))
+        yield from missing
+        if not missing:
+            try:
+                read_chain(str(one.certificate))
+            except TlsError as error:
+                yield _found(parsed, one.place, str(error))
 
 
 def _missing(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Path) -> Iterator[Problem]:
@@ -84,7 +76,7 @@ def _missing(parsed: Parsed[Installation], path: tuple[str | int, ...], file: Pa
 
 
 def _check_pair(
-    parsed: Parsed[Installation], path: tuple[str, ...], certificate: Path, key: Path, now: float | None, read_pair: PairReader
+    parsed: Parsed[Installation], path: tuple[str | int, ...], certificate: Path, key: Path, now: float | None, read_pair: PairReader
 ) -> Iterator[Problem]:
     field = (*path, "certificate")
     missing = [*_missing(parsed, field, certificate), *_missing(parsed, (*path, "private_key"), key)]

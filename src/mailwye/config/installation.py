@@ -12,10 +12,16 @@ DEFAULT_WORKERS = 0
 """Where mailwye.toml does not say: everything in one process. How many serve best is measured, not assumed."""
 
 
+KINDS_WITHOUT_TLS = ("admin", "http")
+KINDS_OF_IMPLICIT_TLS = ("submissions", "https")
+"""Kinds of listeners: those that never offer TLS, and those that are nothing without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin". `proxies`: CIDRs whose PROXY protocol header is believed,
-    `xclient`: CIDRs whose XCLIENT command is.
+    """[[listener]]. `kind`: "mx" | "submission" | "submissions" | "admin" | "https" | "http". `proxies`: CIDRs whose PROXY
+    protocol header is believed, `xclient`: CIDRs whose XCLIENT command is; where mail is taken.
+    `certificate` and `private_key`: what it presents instead of those of [tls].
     """
 
     name: str
@@ -24,14 +30,19 @@ class ListenerSettings:
     port: int
     proxies: tuple[str, ...] = ()
     xclient: tuple[str, ...] = ()
+    certificate: Path | None = None
+    private_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFileSettings:
-    """[tls]. Paths are absolute after reading (relative ones are relative to the file)."""
+    """[tls]. Paths are absolute after reading (relative ones are relative to the file). `certificates`: further pairs, chosen by the name
+    that the client asks for.
+    """
 
     certificate: Path | None = None
     private_key: Path | None = None
+    certificates: tuple[tuple[Path, Path], ...] = ()  # (certificate, key)
     trusted_authorities: tuple[Path, ...] = ()
     client_certificates: dict[str, tuple[Path, Path]] = field(default_factory=dict)  # name → (certificate, key)
     authorities: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # name → files; for connectors that name it

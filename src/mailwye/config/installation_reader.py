@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailwye.config.installation import (
+    KINDS_OF_IMPLICIT_TLS,
+    KINDS_WITHOUT_TLS,
     DeliverySettings,
     DnsSettings,
     InboundLimits,
@@ -18,7 +20,7 @@ from mailwye.config.installation import (
     TlsFileSettings,
     TraceSettings,
 )
-from mailwye.config.installation_schema import LISTENER_KINDS, TABLES, ClientCertificateModel, FileModel, TlsModel
+from mailwye.config.installation_schema import LISTENER_KINDS, TABLES, FileModel, KeyPairModel, TlsModel
 from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
 
 
@@ -45,7 +47,7 @@ class InstallationReader:
         return Installation(
             hostname=checked.hostname,
             data_directory=self._path(checked.data_directory),
-            listeners=tuple(_as(ListenerSettings, listener) for listener in checked.listener),
+            listeners=tuple(self._listener(_as(ListenerSettings, listener)) for listener in checked.listener),
             workers=checked.workers,
             user=checked.user,
             tls=self._tls(checked.tls),
@@ -65,11 +67,20 @@ class InstallationReader:
         return TlsFileSettings(
             certificate=self._path(checked.certificate) if checked.certificate else None,
             private_key=self._path(checked.private_key) if checked.private_key else None,
+            certificates=tuple((self._path(pair.certificate), self._path(pair.private_key)) for pair in checked.certificates),
             trusted_authorities=tuple(self._path(path) for path in checked.trusted_authorities),
             client_certificates={
                 name: (self._path(pair.certificate), self._path(pair.private_key)) for name, pair in checked.client_certificates.items()
             },
             authorities={name: tuple(map(self._path, files)) for name, files in checked.authorities.items()},
+        )
+
+    def _listener(self, settings: ListenerSettings) -> ListenerSettings:
+        certificate, key = settings.certificate, settings.private_key
+        return dataclasses.replace(
+            settings,
+            certificate=self._path(str(certificate)) if certificate else None,
+            private_key=self._path(str(key)) if key else None,
         )
 
     def _delivery(self, settings: DeliverySettings) -> DeliverySettings:
@@ -83,8 +94,10 @@ class InstallationReader:
         if (tls.certificate is None) != (tls.private_key is None):
             missing = "private_key" if tls.private_key is None else "certificate"
             self._add(("tls",), f"[tls] has no {missing}", "Give both, certificate and private_key, or neither", field=missing)
-        if tls.certificate is None and any(listener.kind == "submissions" for listener in installation.listeners):
-            self._add(("tls",), "a submissions listener needs a certificate", "Give certificate and private_key in [tls]", field="tls")
+        if tls.certificates and tls.certificate is None:
+            remedy = "Give certificate and private_key in [tls]: they are for clients that ask for no name, or for another one"
+            self._add(("tls", "certificates", 0), "[[tls.certificates]] needs a default", remedy, field="certificates")
+        self._check_listener_certificates(installation)
         self._check_listeners(installation)
         limits, queue = installation.limits, installation.queue
         if limits.header_octets > limits.message_size:
@@ -104,6 +117,24 @@ class InstallationReader:
                 field="recipients_per_message",
                 severity=Severity.WARNING,
             )
+
+    def _check_listener_certificates(self, installation: Installation) -> None:
+        for index, listener in enumerate(installation.listeners):
+            label = f'listener "{listener.name}"'
+            own = listener.certificate is not None
+            if listener.proxies and listener.kind in ("https", "http"):
+                remedy = "Remove proxies: nobody is recognized by his address here"
+                self._add(("listener", index), f"kind {listener.kind} reads no PROXY protocol header", remedy, label, "proxies")
+            if own != (listener.private_key is not None):
+                missing = "private_key" if own else "certificate"
+                self._add(("listener", index), f"has no {missing}", "Give both, certificate and private_key, or neither", label, missing)
+            elif own and listener.kind in KINDS_WITHOUT_TLS:
+                remedy = "Remove certificate and private_key"
+                self._add(("listener", index), f"kind {listener.kind} speaks plain HTTP", remedy, label, "certificate")
+            elif not own and listener.kind in KINDS_OF_IMPLICIT_TLS and installation.tls.certificate is None:
+                remedy = "Give certificate and private_key in [tls]"
+                article = "an" if listener.kind == "https" else "a"
+                self._add(("tls",), f"{article} {listener.kind} listener needs a certificate", remedy, field="tls")
 
     def _check_listeners(self, installation: Installation) -> None:
         names: dict[str, int] = {}
@@ -165,6 +196,8 @@ def _object_and_field(location: tuple[str | int, ...], data: dict[str, Any]) -> 
             name = entries[index].get("name") if isinstance(entries, list) and isinstance(entries[index], dict) else None
             label = f"listener {shown(name)}" if isinstance(name, str) else f"listener {index + 1}"
             return label, str(rest[0]) if rest else ""
+        case ("tls", "certificates", int(index), *rest):
+            return f"[[tls.certificates]] {index + 1}", str(rest[0]) if rest else ""
         case ("tls", "client_certificates", name, *rest):
             return f"[tls.client_certificates.{name}]", str(rest[0]) if rest else ""
         case ("tls", "authorities", name, *_):
@@ -202,6 +235,8 @@ def _words(found: dict[str, Any], location: tuple[str | int, ...]) -> tuple[str,
             return "must be a finite number", "Write a number of seconds"
         case "too_short":
             return "is empty", _EXAMPLES.get(str(location[-1]), "Give at least one entry")
+        case "too_long":
+            return f"has more than {context['max_length']} entries", "Remove some"
         case "tuple_type":
             return "must be a list", 'Write it as ["…"], tables of a list as [[…]]'
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -221,5 +256,5 @@ _EXAMPLES = {
 def _known_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
     model: type[BaseModel] = FileModel
     for part in location[:-1]:
-        model = TABLES.get(str(part), ClientCertificateModel if model is TlsModel and part != "client_certificates" else model)
+        model = TABLES.get(str(part), KeyPairModel if model is TlsModel and part != "client_certificates" else model)
     return tuple(model.model_fields)

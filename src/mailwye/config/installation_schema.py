@@ -25,7 +25,8 @@ from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import Name, Text, as_list, read_networks
 from mailwye.smtp.address import AddressError, parse_domain
 
-LISTENER_KINDS = ("mx", "submission", "submissions", "admin")
+LISTENER_KINDS = ("mx", "submission", "submissions", "admin", "https", "http")
+CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
 AUTHORITIES_LIMIT = 50  # entries of [tls.authorities]
@@ -146,8 +147,8 @@ def _model(cls: type[Any], **special: Any) -> type[BaseModel]:
     return create_model(cls.__name__, __config__=_STRICT, **fields)
 
 
-class ClientCertificateModel(BaseModel):
-    """[tls.client_certificates.NAME]: what an outbound connector presents."""
+class KeyPairModel(BaseModel):
+    """[tls.client_certificates.NAME]: what an outbound connector presents; [[tls.certificates]]: a further certificate of the listeners."""
 
     model_config = _STRICT
     certificate: _FilePath
@@ -166,8 +167,9 @@ class TlsModel(BaseModel):
     model_config = _STRICT
     certificate: _FilePath | None = None
     private_key: _FilePath | None = None
+    certificates: Annotated[tuple[KeyPairModel, ...], Field(max_length=CERTIFICATES_LIMIT)] = ()
     trusted_authorities: tuple[_FilePath, ...] = ()
-    client_certificates: dict[Name, ClientCertificateModel] = {}
+    client_certificates: dict[Name, KeyPairModel] = {}
     authorities: Annotated[dict[Name, _FilePaths], BeforeValidator(_few_authorities)] = {}
 
 
@@ -179,6 +181,8 @@ ListenerModel = _model(
     port=_count(0, 65_535),  # 0: a free one, for tests
     proxies=tuple[_Network, ...],
     xclient=tuple[_Network, ...],
+    certificate=_FilePath | None,
+    private_key=_FilePath | None,
 )
 DnsModel = _model(
     DnsSettings,

@@ -15,15 +15,30 @@ class DomainType(Enum):
     INTERNAL_RELAY = "InternalRelay"
 
 
+class MtaStsMode(Enum):
+    """How senders are asked to obey the domain's MTA-STS policy (RFC 8461 section 5)."""
+
+    ENFORCE = "enforce"
+    TESTING = "testing"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptedDomain:
-    """A domain of the organization. `domain_name` is canonical. `match_sub_domains` needs INTERNAL_RELAY."""
+    """A domain of the organization. `domain_name` is canonical. `match_sub_domains` needs INTERNAL_RELAY.
+
+    `mta_sts_mode` None: no policy is published. `mta_sts_mx_hosts`: names or `*.domain`, empty: the installation's hostname.
+    `mta_sts_max_age`: seconds.
+    """
 
     domain_name: str
     domain_type: DomainType = DomainType.AUTHORITATIVE
     match_sub_domains: bool = False
     default: bool = False
     name: str = ""
+    mta_sts_mode: MtaStsMode | None = None
+    mta_sts_mx_hosts: tuple[str, ...] = ()
+    mta_sts_max_age: int = 604_800
 
 
 class RecipientKind(Enum):

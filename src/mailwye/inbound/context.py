@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailwye.config.installation import InboundLimits
@@ -13,16 +13,24 @@ from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.decisions import Decisions
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
-from mailwye.runtime.clock import Clock
+from mailwye.runtime.clock import Clock, SystemClock
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ServerTlsContext
 from mailwye.trace.recorder import TraceRecorder
 
 
 @dataclass(slots=True)
 class ActiveTls:
-    """The TLS context in force for new handshakes; None: no TLS is offered. Renewed certificates: assign a new context."""
+    """The TLS contexts in force for new handshakes: of each listener by its name, and `current` for those that are not named. None: no
+    TLS is offered. Renewed certificates: assign new contexts.
+    """
 
     current: ServerTlsContext | None = None
+    by_listener: Mapping[str, ServerTlsContext] = field(default_factory=dict)
+
+    def of(self, listener: str) -> ServerTlsContext | None:
+        """The context for a handshake that begins now."""
+        return self.by_listener.get(listener, self.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class InboundContext:
     admission: Admission
     marks: PathMarks
     tls: ActiveTls = field(default_factory=ActiveTls)
+    seen: SeenCertificates = field(default_factory=lambda: SeenCertificates(SystemClock()))
     authenticator: Authenticator | None = None
     certificates: CertificateWatch | None = None
     decisions: Decisions = field(default_factory=Decisions)

@@ -28,7 +28,7 @@ class Listener:
         """:raises ListenerError: an unknown kind, a proxy or front end that is no network, or TLS from the start without a certificate."""
         if settings.kind not in KINDS:
             raise ListenerError(f"listener {settings.name}: kind {settings.kind!r} takes no mail; use one of {', '.join(KINDS)}")
-        if settings.kind == "submissions" and context.tls.current is None:
+        if settings.kind == "submissions" and context.tls.of(settings.name) is None:
             raise ListenerError(
                 f"listener {settings.name}: submissions is TLS from the first octet; set certificate and private_key in [tls]"
             )

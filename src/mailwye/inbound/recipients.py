@@ -13,7 +13,7 @@ from mailwye.inbound.context import InboundContext
 from mailwye.inbound.decisions import Decisions, FinalCopy, KnownRecipient, KnownSender
 from mailwye.inbound.recording import record_refusal
 from mailwye.message.envelope import Notify
-from mailwye.message.facts import SessionFacts
+from mailwye.message.facts import PeerCertificate, SessionFacts
 from mailwye.queue.item import Origin
 from mailwye.smtp.address import Address
 from mailwye.smtp.events import MailReceived, RcptReceived
@@ -128,7 +128,15 @@ def open_transaction(
     if why := context.queue.why_no_room(mail.size):
         record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)
         return None, NO_ROOM
+    if facts.tls is not None and facts.tls.certificate is not None:
+        _remember_certificate(context, known.decision.caller, facts.tls.certificate)
     return Transaction(snapshot, facts, mail, known, origin), reply
+
+
+def _remember_certificate(context: InboundContext, caller: Caller, certificate: PeerCertificate) -> None:
+    """Of servers that a connector is for, so that somebody is told before it expires. Strangers' are nobody's business."""
+    for name in (caller.connector.name,) if caller.connector is not None else caller.partners:
+        context.seen.see(f'inbound connector "{name}"', certificate)
 
 
 def _origin(facts: SessionFacts, caller: Caller) -> Origin:

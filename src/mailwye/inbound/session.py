@@ -108,7 +108,7 @@ class Session(asyncio.Protocol):
         self._address = address
         self._settings.opened(self)
         context, listener = self._context, self._settings.listener
-        self._tls_context = context.tls.current
+        self._tls_context = context.tls.of(listener.name)
         now = context.clock.monotonic()
         config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
         if listener.xclient and longest_prefix(listener.xclient, address) >= 0:

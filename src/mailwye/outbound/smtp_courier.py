@@ -14,6 +14,7 @@ from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import TlsDemand, handshake_failed
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
+from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, TlsError
 from mailwye.smtp.client_events import ClientConfig, ClientMode
 from mailwye.smtp.reply import Reply
@@ -53,6 +54,7 @@ class SmtpCourier:
         hostname: str,
         mode: ClientMode = ClientMode.SMTP,
         border: Border | None = None,
+        seen: SeenCertificates | None = None,
     ) -> None:
         """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP)."""
         self._border = border
@@ -62,6 +64,7 @@ class SmtpCourier:
         self._clock = clock
         self._settings = settings
         self._client = client_config(settings, hostname, mode)
+        self._seen = seen
         self._pools: dict[str, SmtpPool] = {}
         self._retired: set[SmtpPool] = set()
         self._closed = False
@@ -109,7 +112,13 @@ class SmtpCourier:
         pool = self._pools[key] = SmtpPool(
             route,
             settings=SessionSettings(
-                self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection, self._border
+                self._client,
+                demand,
+                context,
+                self._settings.connection_idle,
+                self._settings.messages_per_connection,
+                self._border,
+                self._seen,
             ),
             delivery=self._settings,
             resolver=self._resolver,

@@ -350,7 +350,7 @@ class SmtpSession(asyncio.Protocol):
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        verdict = tls_check.check_certificate(self._settings.demand, self._host.name, self.host_text, tls.peer_certificate)
+        verdict = self._settings.judge(self._host.name, self.host_text, tls.peer_certificate)
         self.tls_text = f"{tls.version} with {tls.cipher}"
         if isinstance(verdict, Reply):
             self.failed = HostFailed(Stage.TLS, verdict)

@@ -9,8 +9,9 @@ from typing import Protocol
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_preparation import Prepared
-from mailwye.outbound.tls_check import TlsDemand
-from mailwye.runtime.tls import ClientTlsContext
+from mailwye.outbound.tls_check import TlsDemand, check_certificate
+from mailwye.runtime.seen_certificates import SeenCertificates
+from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
 from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
@@ -100,6 +101,13 @@ class SessionSettings:
     idle: float = 10.0
     messages: int = 100_000
     border: Border | None = None
+    seen: SeenCertificates | None = None
+
+    def judge(self, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
+        """See tls_check.check_certificate. What a connector's host presents is remembered: somebody is told before it expires."""
+        if self.seen is not None and certificate is not None and self.demand.connector:
+            self.seen.see(f'outbound connector "{self.demand.connector}"', certificate)
+        return check_certificate(self.demand, host_name, host, certificate)
 
 
 class HostFailed(Exception):

@@ -92,3 +92,20 @@ def keep_first(path: Path, data: bytes) -> bytes:
         temporary.unlink(missing_ok=True)
     sync_directories((path.parent,))
     return path.read_bytes()
+
+
+FileState = tuple[int, int, int, int] | None
+"""Device, inode, size and time of the last change in nanoseconds; None: it is not there, or cannot be looked at."""
+
+
+def file_states(paths: Iterable[Path]) -> dict[Path, FileState]:
+    """What tells one content of a file from the next without reading it, also behind symbolic links that are changed."""
+    states: dict[Path, FileState] = {}
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            states[path] = None
+        else:
+            states[path] = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return states

@@ -3,7 +3,8 @@
 Why not the ssl module: its CERT_OPTIONAL aborts the handshake when a stranger presents an untrusted certificate, and it tells no
 reason on the way out (ARCHITECTURE section 4). Here no certificate ever aborts a handshake; the verdict is told beside it.
 
-TLS 1.2 is the floor, renegotiation is refused, and there are no sessions to resume: an identity is proved in each handshake anew.
+TLS 1.2 is the floor, renegotiation and compression are refused, and there are no sessions to resume, by ticket or by id: an identity is
+proved in each handshake anew (docs/decisions/0009-no-tls-sessions.md).
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ from mailwye.runtime.tls_certificates import (
     ChainVerdict,
     PresentedCertificate,
     TlsError,
+    certificate_names,
     check_pair,
     present,
     read_chain,
     read_key,
 )
+from mailwye.runtime.tls_names import NameTable
 
 __all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsError", "TlsLayer"]
 
 # TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has its own list, all of it good.
-_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
+# As a server without finite-field DHE: every client of Mozilla's "intermediate" profile has ECDHE. As a client with it, for old servers.
+_SERVER_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    b":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+_CLIENT_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 _RECORD = 16_384  # plaintext of one TLS record at most (RFC 8446 section 5.1)
 _PIECE = 262_144
 
@@ -39,24 +47,31 @@ class _Context:
 
     __slots__ = ("openssl",)
 
-    def __init__(self, method: int, trusted_authorities: tuple[str, ...]) -> None:
+    def __init__(self, method: int, ciphers: bytes, trusted_authorities: tuple[str, ...], *, verifies: bool = True) -> None:
+        """`verifies`: False for a server that asks for no certificate, which needs no authorities (a megabyte of them)."""
         context = SSL.Context(method)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle session keeps no record buffers
-        context.set_cipher_list(_CIPHERS)
+        context.set_cipher_list(ciphers)
+        self.openssl = context
+        if verifies:
+            self._trust(trusted_authorities)
+
+    def _trust(self, authorities: tuple[str, ...]) -> None:
+        context = self.openssl
         context.set_default_verify_paths()
         store = context.get_cert_store()
         assert store is not None
         # What an administrator lists as trusted is trusted, be it a root, an intermediate or one server's own certificate.
         store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-        for path in trusted_authorities:
+        for path in authorities:
             for authority in read_chain(path):
                 store.add_cert(crypto.X509.from_cryptography(authority))
-        self.openssl = context
 
-    def _use_pair(self, certificate: str, private_key: str) -> None:
+    def _use_pair(self, certificate: str, private_key: str) -> x509.Certificate:
+        """The leaf."""
         chain, key = read_chain(certificate), read_key(private_key)
         check_pair(chain, key, certificate, private_key)
         try:
@@ -68,6 +83,7 @@ class _Context:
             raise TlsError(f"{certificate}: OpenSSL does not accept this certificate ({_openssl_words(error)})") from error
         except TypeError as error:
             raise TlsError(f"{private_key}: this kind of key cannot be used for TLS; use RSA (2048 bits or more) or EC P-256") from error
+        return chain[0]
 
 
 class ServerTlsContext(_Context):
@@ -75,7 +91,7 @@ class ServerTlsContext(_Context):
     `PresentedCertificate.trusted` says what to think of it. Immutable: a changed file means a new context.
     """
 
-    __slots__ = ("authorities",)
+    __slots__ = ("_others", "_table", "authorities", "names")
 
     def __init__(
         self,
@@ -85,19 +101,35 @@ class ServerTlsContext(_Context):
         trusted_authorities: tuple[str, ...] = (),
         authorities: Mapping[str, Sequence[str]] | None = None,
         request_client_certificate: bool = True,
+        others: Sequence[ServerTlsContext] = (),
     ) -> None:
         """Paths of PEM files. The system's authorities are always trusted too. `authorities`: name → files of the sets that only
-        connectors trust; the handshake does not know them, `TlsLayer.judgements` asks them.
+        connectors trust; the handshake does not know them, `TlsLayer.judgements` asks them. `others`: contexts with further certificates;
+        one of them is used where the client asks for a name that it has and this one has not (SNI). They must have the same trusted
+        authorities.
 
         :raises TlsError: a file is missing, unreadable or no PEM, or key and certificate do not fit; names file and remedy.
         """
-        super().__init__(SSL.TLS_SERVER_METHOD, trusted_authorities)
+        super().__init__(SSL.TLS_SERVER_METHOD, _SERVER_CIPHERS, trusted_authorities, verifies=request_client_certificate)
         self.authorities = read_authorities(authorities or {})
-        self._use_pair(certificate, private_key)
+        self.names = certificate_names(self._use_pair(certificate, private_key))
+        # Ours are all good, so the order is no matter of safety; a server that has one is easier to reason about (RFC 9325 section 4.2.1).
+        self.openssl.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
         # OpenSSL wants a session id context where it asks for certificates; a random one keeps listeners apart whatever happens.
         self.openssl.set_session_id(secrets.token_bytes(16))
         if request_client_certificate:
             self.openssl.set_verify(SSL.VERIFY_PEER, _continue)
+        self._others = tuple(others)
+        self._table = NameTable([self.names, *(other.names for other in self._others)])
+        if self._others:
+            self.openssl.set_tlsext_servername_callback(self._choose)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        """OpenSSL's callback when the client's hello is there. What was set up for verifying stays that of this context."""
+        asked = connection.get_servername()
+        number = self._table.find(asked.decode("ascii", "replace")) if asked else None
+        if number:
+            connection.set_context(self._others[number - 1].openssl)
 
 
 class ClientTlsContext(_Context):
@@ -107,7 +139,7 @@ class ClientTlsContext(_Context):
 
     def __init__(self, *, certificate: str = "", private_key: str = "", trusted_authorities: tuple[str, ...] = ()) -> None:
         """As ServerTlsContext. The system's authorities are always trusted too."""
-        super().__init__(SSL.TLS_CLIENT_METHOD, trusted_authorities)
+        super().__init__(SSL.TLS_CLIENT_METHOD, _CLIENT_CIPHERS, trusted_authorities)
         if certificate:
             self._use_pair(certificate, private_key or certificate)
         self.openssl.set_verify(SSL.VERIFY_PEER, _continue)
@@ -131,10 +163,11 @@ def _readable(certificate: crypto.X509) -> x509.Certificate | None:
 class TlsLayer:
     """One TLS session between an asyncio transport and an application protocol; no I/O of its own."""
 
-    __slots__ = ("_authorities", "_certificate", "_certificate_read", "_connection", "_handshaken", "_peer_closed", "_verdict")
+    __slots__ = ("_authorities", "_certificate", "_certificate_read", "_connection", "_context", "_handshaken", "_peer_closed", "_verdict")
 
     def __init__(self, context: ServerTlsContext | ClientTlsContext, *, server_name: str = "") -> None:
         """`server_name`: SNI to send (client side only)."""
+        self._context = context  # OpenSSL calls back into it, even where the connection goes on with another certificate's context
         self._connection = SSL.Connection(context.openssl, None)
         self._verdict = ChainVerdict()
         self._connection.set_app_data(self._verdict)
@@ -233,6 +266,11 @@ class TlsLayer:
             self._connection.shutdown()
         except SSL.Error:
             return  # the session is broken: there is nobody to notify
+
+    @property
+    def server_name(self) -> str:
+        """Server side: the name that the client asked for in lower case (SNI), "" where it asked for none."""
+        return (self._connection.get_servername() or b"").decode("ascii", "replace").lower()
 
     @property
     def version(self) -> str:

@@ -71,6 +71,11 @@ def test_metrics_have_few_labels_and_all_states() -> None:
         "restarts": 2,
         "workers": [{"number": 0, "sessions": 3, "trace_events_dropped": 0}, {"number": 1, "sessions": 4, "trace_events_dropped": 9}],
         "counts": {"connector:A": {"queued": 2, "held": 1}, "mx:example.org": {"queued": 5}},
+        "certificates": [
+            {"use": "[tls]", "not_after": 9.5},
+            {"use": 'listener "\\"', "not_after": 5.0},
+            {"use": "[tls]", "not_after": 7.0},
+        ],
     }
     lines = render(status, release="1.2").splitlines()
     assert 'mailwye_build_info{version="1.2"} 1' in lines
@@ -81,5 +86,7 @@ def test_metrics_have_few_labels_and_all_states() -> None:
     assert 'mailwye_queue_messages{queue="queued"} 7' in lines
     assert 'mailwye_queue_messages{queue="held"} 1' in lines
     assert 'mailwye_queue_messages{queue="leased"} 0' in lines
+    assert 'mailwye_certificate_not_after_timestamp_seconds{use="[tls]"} 7' in lines
+    assert 'mailwye_certificate_not_after_timestamp_seconds{use="listener \\"\\\\\\""} 5' in lines
     assert not any("example.org" in line for line in lines)
     assert all(line.startswith(("# HELP mailwye_", "# TYPE mailwye_", "mailwye_")) for line in lines)

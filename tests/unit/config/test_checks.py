@@ -424,3 +424,12 @@ def test_connectors_that_trust_different_authorities_identify_different_servers(
     both = "ConnectorType: OnPremises, TlsSenderCertificateName: '*.contoso.com'"
     text = f"InboundConnector: [{{Name: a, {both}}}, {{Name: b, {both}, TrustedAuthorities: own}}]\n"
     assert findings(text, INSTALLATION) == []
+
+
+def test_a_policy_that_nobody_serves_is_warned_of(tmp_path: Path) -> None:
+    parsed = read_organization("AcceptedDomain: [{DomainName: a.com, MtaStsMode: enforce}, {DomainName: b.com}]", "f.yaml")
+    assert parsed.value is not None
+    for kind, warned in (("mx", ["MtaStsMode"]), ("https", [])):
+        installation = Installation("mx.a.com", tmp_path, (ListenerSettings("one", kind, "127.0.0.1", 0),))
+        found = check_organization(parsed.value, installation=installation, source=parsed)
+        assert [problem.field for problem in found] == warned

@@ -86,7 +86,7 @@ validating = 1
         'mailwye.toml:6: listener "mx": address: "foo" is no IP address. Write an address; 0.0.0.0 and :: stand for all of the machine.',
         'mailwye.toml:7: listener "mx": port: must be at most 65535. Lower it.',
         "mailwye.toml:8: listener 2: name: is missing. Add it.",
-        "mailwye.toml:8: listener 2: kind: is missing. Use one of: mx, submission, submissions, admin.",
+        "mailwye.toml:8: listener 2: kind: is missing. Use one of: mx, submission, submissions, admin, https, http.",
         "mailwye.toml:8: listener 2: address: is missing. Add it.",
         "mailwye.toml:8: listener 2: port: is missing. Add it.",
         "mailwye.toml:9: listener 2: nam: is no key that Mailwye knows. Did you mean name?",
@@ -214,3 +214,36 @@ def test_every_dataclass_field_can_be_set_in_the_file() -> None:
     )
     for model, cls in tables:
         assert set(model.model_fields) == {field.name for field in dataclasses.fields(cls)}
+
+
+def test_certificates_of_listeners_and_by_name(tmp_path: Path) -> None:
+    text = (
+        MINIMUM
+        + 'certificate = "a.pem"\nprivate_key = "a.key"\n'
+        + '[tls]\ncertificate = "b.pem"\nprivate_key = "b.key"\n'
+        + '[[tls.certificates]]\ncertificate = "c.pem"\nprivate_key = "/c.key"\n'
+    )
+    installation = read(tmp_path, text).value
+    assert installation is not None
+    (listener,) = installation.listeners
+    assert (listener.certificate, listener.private_key) == (tmp_path / "a.pem", tmp_path / "a.key")
+    assert installation.tls.certificates == ((tmp_path / "c.pem", Path("/c.key")),)
+
+
+def test_halves_of_pairs_and_certificates_without_a_default(tmp_path: Path) -> None:
+    admin = '[[listener]]\nname = "admin"\nkind = "admin"\naddress = "127.0.0.1"\nport = 8443\ncertificate = "x"\nprivate_key = "y"\n'
+    more = '[[tls.certificates]]\ncertificate = "c.pem"\nprivate_key = "c.key"\n'
+    assert problems(tmp_path, MINIMUM + 'certificate = "a.pem"\n' + admin + more) == [
+        'mailwye.toml:3: listener "mx": private_key: has no private_key. Give both, certificate and private_key, or neither.',
+        'mailwye.toml:9: listener "admin": certificate: kind admin speaks plain HTTP. Remove certificate and private_key.',
+        (
+            "mailwye.toml:16: [tls]: certificates: [[tls.certificates]] needs a default. "
+            "Give certificate and private_key in [tls]: they are for clients that ask for no name, or for another one."
+        ),
+    ]
+    assert problems(tmp_path, MINIMUM + '[[tls.certificates]]\ncertificate = "c.pem"\nkey = "c.key"\n') == [
+        "mailwye.toml:8: [[tls.certificates]] 1: private_key: is missing. Add it.",
+        "mailwye.toml:10: [[tls.certificates]] 1: key: is no key that Mailwye knows. Known here: certificate, private_key.",
+    ]
+    many = "".join(f'[[tls.certificates]]\ncertificate = "{n}"\nprivate_key = "{n}"\n' for n in range(101))
+    assert problems(tmp_path, MINIMUM + many) == ["mailwye.toml:1: [tls]: certificates: has more than 100 entries. Remove some."]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mailwye.config.export import from_json, to_json, to_yaml
 from mailwye.config.parse import read_installation, read_organization, validate_object
 from mailwye.config.problem import Severity
 from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
-from mailwye.directory.model import DomainType
+from mailwye.directory.model import DomainType, MtaStsMode
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
@@ -211,3 +212,34 @@ def test_validate_object_is_what_the_api_asks() -> None:
         ('OutboundConnector "A"', "Enabled", Severity.ERROR),
         ('OutboundConnector "A"', "Foo", Severity.ERROR),
     ]
+
+
+def test_an_mta_sts_policy_is_read_and_written() -> None:
+    text = "AcceptedDomain: {DomainName: a.com, MtaStsMode: Enforce, MtaStsMXHosts: [z.a.com, '*.B.com', z.a.com], mtastsmaxage: 86400}"
+    parsed = read_organization(text)
+    assert parsed.problems == ()
+    assert parsed.value is not None
+    (domain,) = parsed.value.accepted_domains
+    assert (domain.mta_sts_mode, domain.mta_sts_mx_hosts) == (MtaStsMode.ENFORCE, ("z.a.com", "*.b.com"))
+    assert from_json(to_json(parsed.value)) == parsed.value
+    assert "MtaStsMode: enforce" in to_yaml(parsed.value)
+    plain = read_organization("AcceptedDomain: {DomainName: a.com}").value
+    assert plain is not None
+    assert from_json(to_json(plain)) == plain
+    assert "MtaSts" not in to_yaml(plain)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("MtaStsMode: strict", '"strict" is none of its values'),
+        ("MtaStsMXHosts: '*'", "* would be any server"),
+        ("MtaStsMXHosts: a b", "MtaStsMXHosts"),
+        ("MtaStsMaxAge: 60", "must be from 86400 to 31557600 seconds"),
+        ("MtaStsMaxAge: week", "must be a whole number of seconds"),
+        ("MtaStsMaxAge: true", "must be a whole number of seconds"),
+    ],
+)
+def test_an_mta_sts_policy_that_is_wrong(fields: str, words: str) -> None:
+    (problem,) = read_organization(f"AcceptedDomain: {{DomainName: a.com, {fields}}}").problems
+    assert words in str(problem)

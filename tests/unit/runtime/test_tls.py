@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import ssl
 from pathlib import Path
 
@@ -304,6 +305,106 @@ def test_client_learns_the_verdict_on_a_bad_server(pki: Pki) -> None:
     shake(client, server)
     assert client.peer_certificate is not None
     assert (client.peer_certificate.trusted, client.peer_certificate.trust_reason) == (False, "self-signed certificate")
+
+
+# --- several certificates
+
+
+def named(pki: Pki, *names: str, others: tuple[ServerTlsContext, ...] = (), asks: bool = True) -> ServerTlsContext:
+    certificate, key = issue(names[0], issuer=pki.root, names=names).write(pki.directory, names[0].replace("*", "any"))
+    return ServerTlsContext(
+        certificate=certificate, private_key=key, trusted_authorities=pki.trusted, request_client_certificate=asks, others=others
+    )
+
+
+def names_shown(pki: Pki, context: ServerTlsContext, server_name: str) -> tuple[str, ...]:
+    client, server = TlsLayer(pki.client(), server_name=server_name), TlsLayer(context)
+    shake(client, server)
+    assert server.server_name == server_name.lower()
+    assert client.peer_certificate is not None
+    assert client.peer_certificate.trusted
+    return client.peer_certificate.names
+
+
+def test_the_certificate_is_chosen_by_the_name_that_the_client_asks_for(pki: Pki) -> None:
+    context = named(pki, "mx.contoso.com", others=(named(pki, "mx.fabrikam.com"), named(pki, "*.example.org", "example.org")))
+    assert names_shown(pki, context, "mx.contoso.com") == ("mx.contoso.com",)
+    assert names_shown(pki, context, "MX.fabrikam.com") == ("mx.fabrikam.com",)
+    assert names_shown(pki, context, "any.example.org") == ("*.example.org", "example.org")
+    assert names_shown(pki, context, "unknown.example") == ("mx.contoso.com",)
+    assert names_shown(pki, context, "") == ("mx.contoso.com",)
+
+
+def test_who_calls_is_recognized_whatever_name_he_asks_for(pki: Pki) -> None:
+    context = named(pki, "mx.contoso.com", others=(named(pki, "mx.fabrikam.com"),))
+    for name in ("mx.contoso.com", "mx.fabrikam.com"):
+        client, server = (
+            TlsLayer(pki.client(issue("own.example", issuer=pki.root, names=("own.example",))), server_name=name),
+            TlsLayer(context),
+        )
+        shake(client, server)
+        assert server.peer_certificate is not None
+        assert (server.peer_certificate.trusted, server.peer_certificate.names) == (True, ("own.example",))
+    stranger, server = TlsLayer(pki.client(issue("own.example", names=("own.example",))), server_name="mx.fabrikam.com"), TlsLayer(context)
+    shake(stranger, server)
+    assert server.peer_certificate is not None
+    assert server.peer_certificate.trust_reason == "self-signed certificate"
+
+
+def test_a_handshake_that_began_before_the_certificates_changed_ends_well(pki: Pki) -> None:
+    """Its context is nobody else's any more when OpenSSL calls back into it."""
+    client = TlsLayer(pki.client(issue("own.example", issuer=pki.root, names=("own.example",))), server_name="mx.fabrikam.com")
+    server = TlsLayer(named(pki, "mx.contoso.com", others=(named(pki, "mx.fabrikam.com"),)))
+    client.start()
+    carry(client, server)
+    gc.collect()
+    carry(server, client)
+    gc.collect()
+    carry(client, server)
+    assert server.peer_certificate is not None
+    assert server.peer_certificate.names == ("own.example",)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_session_of_one_listener_is_worth_nothing_at_another(pki: Pki, version: ssl.TLSVersion, asks: bool) -> None:
+    """C5: not even where both have the same files and share the certificate that the client asked for."""
+    shared = named(pki, "mx.example", asks=asks)
+    first, second = (named(pki, "mx.contoso.com", others=(shared,), asks=asks) for _ in range(2))
+    context = ssl.create_default_context(cafile=pki.trusted[0])
+    context.minimum_version = context.maximum_version = version
+    session = standard_library_handshake(context, TlsLayer(first)).session
+    for listener in (first, second):
+        assert not standard_library_handshake(context, TlsLayer(listener), session).session_reused
+
+
+def test_compression_is_off_and_ciphers_are_modern(pki: Pki) -> None:
+    context = ssl.create_default_context(cafile=pki.trusted[0])
+    context.options &= ~ssl.OP_NO_COMPRESSION
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client = standard_library_handshake(context, TlsLayer(pki.server))
+    assert client.compression() is None
+    cipher = client.cipher()
+    assert cipher is not None
+    assert cipher[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"  # our first, not the client's
+
+
+@pytest.mark.parametrize(
+    "cipher", ["AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256", "AES128-GCM-SHA256", "AECDH-AES128-SHA"]
+)
+def test_weak_ciphers_are_refused(pki: Pki, cipher: str) -> None:
+    """W8: no key exchange without forward secrecy, no CBC, nothing anonymous."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    with pytest.raises(TlsError, match="no shared cipher"):
+        TlsLayer(pki.server).receive_data(outgoing.read())
 
 
 def test_file_errors_name_file_and_remedy(pki: Pki, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def check_organization(
     findings = Findings(source.value, source.places) if source is not None else Findings()
     duplicates = find_duplicates(organization, Places())
     snapshot = compile_snapshot(organization, 0)
-    check_domains(organization, findings)
+    check_domains(organization, installation, findings)
     check_recipients(organization, snapshot.directory, findings)
     check_groups(organization, snapshot.directory, findings)
     check_inbound(organization, snapshot.directory, installation, findings)

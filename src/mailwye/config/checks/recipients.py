@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from mailwye.config.checks.findings import Findings
+from mailwye.config.installation import Installation
 from mailwye.config.schema import MailContact, MailUser, Organization, Recipient
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import DomainType
 from mailwye.smtp.address import Address
 
 
-def check_domains(organization: Organization, findings: Findings) -> None:
-    """MatchSubDomains needs InternalRelay, one domain at most is the default."""
+def check_domains(organization: Organization, installation: Installation | None, findings: Findings) -> None:
+    """MatchSubDomains needs InternalRelay, one domain at most is the default; a published policy needs somebody who serves it."""
     default = ""
     for domain in organization.accepted_domains:
         if domain.match_sub_domains and domain.domain_type is not DomainType.INTERNAL_RELAY:
@@ -24,6 +25,13 @@ def check_domains(organization: Organization, findings: Findings) -> None:
             findings.error(domain, "Default", f"{default} is the default domain already", "Set Default true for one domain only")
         if domain.default:
             default = default or domain.domain_name
+        if domain.mta_sts_mode is not None and installation is not None and all(one.kind != "https" for one in installation.listeners):
+            findings.warning(
+                domain,
+                "MtaStsMode",
+                "no listener of mailwye.toml serves the policy",
+                "Add a listener of kind https, or serve it by a web server of your own",
+            )
 
 
 def check_recipients(organization: Organization, directory: Directory, findings: Findings) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 from mailwye.config.schema.config_object import ConfigObject, fault
-from mailwye.config.schema.values import DomainName, Flag, Text, choice
-from mailwye.directory.model import DomainType
+from mailwye.config.schema.values import DomainName, Flag, Text, as_list, choice, read_pattern
+from mailwye.directory.model import DomainType, MtaStsMode
 
 _choose = choice(DomainType)
 
@@ -27,6 +27,43 @@ _DomainType = Annotated[
 ]
 
 
+MAX_AGE_MINIMUM = 86_400
+MAX_AGE_LIMIT = 31_557_600  # RFC 8461 section 3.2
+
+_choose_mode = choice(MtaStsMode)
+_MtaStsMode = Annotated[
+    MtaStsMode,
+    PlainValidator(_choose_mode),
+    PlainSerializer(lambda value: value.value, return_type=str),
+    WithJsonSchema({"type": "string", "enum": [mode.value for mode in MtaStsMode]}),
+]
+
+
+def _read_mx_host(value: object) -> str:
+    pattern = read_pattern(value)
+    if pattern == "*":
+        raise fault("* would be any server", "Name the MX hosts, such as mx.contoso.com or *.contoso.com")
+    return pattern
+
+
+def _read_max_age(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise fault("must be a whole number of seconds", "Write digits without quotes")
+    if not MAX_AGE_MINIMUM <= value <= MAX_AGE_LIMIT:
+        raise fault(f"must be from {MAX_AGE_MINIMUM} to {MAX_AGE_LIMIT} seconds", "604800 is a week")
+    return value
+
+
+_MxHosts = Annotated[
+    tuple[Annotated[str, PlainValidator(_read_mx_host), WithJsonSchema({"type": "string"})], ...],
+    BeforeValidator(as_list),
+    AfterValidator(lambda values: tuple(dict.fromkeys(values))),  # in the order of the file, as the policy lists them
+]
+_MaxAge = Annotated[
+    int, PlainValidator(_read_max_age), WithJsonSchema({"type": "integer", "minimum": MAX_AGE_MINIMUM, "maximum": MAX_AGE_LIMIT})
+]
+
+
 class AcceptedDomain(ConfigObject):
     """A domain of the organization. `name` is a title only; the identity is the domain itself."""
 
@@ -37,6 +74,9 @@ class AcceptedDomain(ConfigObject):
     match_sub_domains: Flag = False
     default: Flag = False
     name: Text = ""
+    mta_sts_mode: _MtaStsMode | None = None
+    mta_sts_mx_hosts: _MxHosts = ()
+    mta_sts_max_age: _MaxAge = 604_800
 
     @property
     def identity(self) -> str:

@@ -1,0 +1,115 @@
+"""The composition root of TLS: an installation's certificates as the contexts of its listeners and of its outbound connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailwye.config.certificate_files import certificate_files
+from mailwye.config.installation import KINDS_WITHOUT_TLS, Installation, ListenerSettings
+from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
+
+KINDS_FOR_STRANGERS = ("https",)
+"""Listeners that ask for no client certificate: nobody is recognized there."""
+
+
+def server_tls(installation: Installation) -> dict[str, ServerTlsContext]:
+    """Listener name → its context; a listener without a certificate is left out. Each listener has a context of its own, so that no TLS
+    session could be carried from one to another; the contexts that SNI may lead to are shared, they hold certificates only.
+
+    :raises TlsError: names the file and the remedy.
+    """
+    listeners = [one for one in installation.listeners if one.kind not in KINDS_WITHOUT_TLS and _pair_of(installation, one) is not None]
+    made: dict[tuple[Path, Path, bool], ServerTlsContext] = {}
+    contexts: dict[str, ServerTlsContext] = {}
+    for listener in listeners:
+        own = _pair_of(installation, listener)
+        assert own is not None
+        asks = listener.kind not in KINDS_FOR_STRANGERS
+        others = []
+        for pair in dict.fromkeys(_shared_pairs(installation)):
+            if pair != own:
+                key = (*pair, asks)
+                if key not in made:
+                    made[key] = _context(installation, pair, asks=asks)
+                others.append(made[key])
+        contexts[listener.name] = _context(installation, own, asks=asks, others=tuple(others), for_connectors=asks)
+    return contexts
+
+
+def _pair_of(installation: Installation, listener: ListenerSettings) -> tuple[Path, Path] | None:
+    """What the listener presents to a client that asks for no name."""
+    tls = installation.tls
+    if listener.certificate is not None and listener.private_key is not None:
+        return listener.certificate, listener.private_key
+    return (tls.certificate, tls.private_key) if tls.certificate is not None and tls.private_key is not None else None
+
+
+def _shared_pairs(installation: Installation) -> Iterator[tuple[Path, Path]]:
+    """What every listener may present to a client that asks for its name. A listener's own pair is for that listener only."""
+    tls = installation.tls
+    if tls.certificate is not None and tls.private_key is not None:
+        yield tls.certificate, tls.private_key
+    yield from tls.certificates
+
+
+def _context(
+    installation: Installation,
+    pair: tuple[Path, Path],
+    *,
+    asks: bool,
+    others: tuple[ServerTlsContext, ...] = (),
+    for_connectors: bool = False,
+) -> ServerTlsContext:
+    """`for_connectors`: with the authorities that only connectors trust. A connection keeps those of the context that it begins with."""
+    authorities = installation.tls.authorities if for_connectors else {}
+    return ServerTlsContext(
+        certificate=str(pair[0]),
+        private_key=str(pair[1]),
+        trusted_authorities=tuple(map(str, installation.tls.trusted_authorities)),
+        authorities={name: tuple(map(str, files)) for name, files in authorities.items()},
+        request_client_certificate=asks,
+        others=others,
+    )
+
+
+class ClientTls:
+    """Contexts for outbound connections, one per client certificate, made when first needed."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._tls = installation.tls
+        self._contexts: dict[str, ClientTlsContext] = {}
+
+    def __call__(self, name: str) -> ClientTlsContext:
+        """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
+        certificate where it has one, so that a partner can recognize us by it. :raises TlsError: no such name, or bad files.
+        """
+        context = self._contexts.get(name)
+        if context is None:
+            context = self._contexts[name] = self._make(name)
+        return context
+
+    def _make(self, name: str) -> ClientTlsContext:
+        tls = self._tls
+        if name and name not in tls.client_certificates:
+            raise TlsError(f"client certificate {name!r} is not in [tls.client_certificates]; add it there or correct the connector")
+        pair = tls.client_certificates[name] if name else (tls.certificate, tls.private_key)
+        certificate, key = (str(path) if path is not None else "" for path in pair)
+        return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
+
+    def forget(self) -> None:
+        """Read the files again when next needed."""
+        self._contexts.clear()
+
+
+def check_tls(installation: Installation) -> None:
+    """Read all certificates as a worker will. :raises TlsError: names the file and the remedy."""
+    server_tls(installation)
+    contexts = ClientTls(installation)
+    for name in ("", *installation.tls.client_certificates):
+        contexts(name)
+
+
+def watched_files(installation: Installation) -> tuple[Path, ...]:
+    """The files whose change means that certificates have to be read again, each once."""
+    return tuple(dict.fromkeys(path for one in certificate_files(installation) for path in one.paths))

@@ -1,0 +1,73 @@
+"""Which listener presents which certificate to whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailwye.certificates import check_tls, server_tls, watched_files
+from mailwye.config.installation import Installation, ListenerSettings, TlsFileSettings
+from mailwye.runtime.clock import SystemClock
+from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError, TlsLayer
+from mailwye.testing.authority import Authority
+
+
+class World:
+    """An authority, and an installation with three certificates."""
+
+    def __init__(self, directory: Path) -> None:
+        authority = Authority(directory, now=SystemClock().now())
+        self.trusted = (authority.certificate,)
+        self.pairs = {}
+        for name, names in (("own", ["submit.contoso.com"]), ("tls", ["mx.contoso.com"]), ("more", ["mx.fabrikam.com", "*.fabrikam.com"])):
+            pair = authority.issue(name, names)
+            self.pairs[name] = (pair.certificate, pair.private_key)
+        self.installation = Installation(
+            "mx.contoso.com",
+            directory / "data",
+            (
+                ListenerSettings("mx", "mx", "127.0.0.1", 0),
+                ListenerSettings("in", "submission", "127.0.0.1", 0, (), (), *self.pairs["own"]),
+                ListenerSettings("admin", "admin", "127.0.0.1", 0),
+                ListenerSettings("pages", "https", "127.0.0.1", 0),
+            ),
+            tls=TlsFileSettings(*self.pairs["tls"], (self.pairs["more"],), self.trusted, {"partner": self.pairs["own"]}),
+        )
+
+    def shown(self, context: ServerTlsContext, name: str) -> str:
+        """The first name of the certificate that a client sees who asks for `name`."""
+        client = TlsLayer(ClientTlsContext(trusted_authorities=tuple(map(str, self.trusted))), server_name=name)
+        server = TlsLayer(context)
+        client.start()
+        for _ in range(3):
+            server.receive_data(client.data_to_send())
+            client.receive_data(server.data_to_send())
+        assert client.peer_certificate is not None
+        return client.peer_certificate.names[0]
+
+
+def test_each_listener_has_its_own_certificate_then_those_of_all(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    contexts = server_tls(world.installation)
+    assert set(contexts) == {"mx", "in", "pages"}
+    assert world.shown(contexts["mx"], "") == "mx.contoso.com"
+    assert world.shown(contexts["mx"], "submit.contoso.com") == "mx.contoso.com"  # another listener's own
+    assert world.shown(contexts["mx"], "a.fabrikam.com") == "mx.fabrikam.com"
+    assert world.shown(contexts["pages"], "any.fabrikam.com") == "mx.fabrikam.com"
+    assert world.shown(contexts["in"], "") == "submit.contoso.com"
+    assert world.shown(contexts["in"], "mx.contoso.com") == "mx.contoso.com"
+    assert world.shown(contexts["in"], "mx.fabrikam.com") == "mx.fabrikam.com"
+
+
+def test_all_files_are_watched_and_checked(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    files = {path for pair in world.pairs.values() for path in pair} | set(world.trusted)
+    assert set(watched_files(world.installation)) == files
+    check_tls(world.installation)
+    for path in files:
+        before = path.read_bytes()
+        path.write_bytes(b"rubbish")
+        with pytest.raises(TlsError, match=str(path)):
+            check_tls(world.installation)
+        path.write_bytes(before)
