@@ -28,7 +28,9 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_queue, open_trace_recorder
+from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_policy_store, open_queue, open_trace_recorder
+from mailwye.transport.policy_fetch import HttpsPolicyFetcher
+from mailwye.transport.sts_policies import StsPolicies
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -52,6 +54,7 @@ class ClientTls:
     def __init__(self, installation: Installation) -> None:
         self._tls = installation.tls
         self._contexts: dict[str, ClientTlsContext] = {}
+        self._anonymous: ClientTlsContext | None = None
 
     def __call__(self, name: str) -> ClientTlsContext:
         """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
@@ -70,9 +73,16 @@ class ClientTls:
         certificate, key = (str(path) if path is not None else "" for path in pair)
         return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
 
+    def anonymous(self) -> ClientTlsContext:
+        """A context that presents no certificate, for web servers. :raises TlsError: bad files."""
+        if self._anonymous is None:
+            self._anonymous = ClientTlsContext(trusted_authorities=tuple(map(str, self._tls.trusted_authorities)))
+        return self._anonymous
+
     def forget(self) -> None:
         """Read the files again when next needed."""
         self._contexts.clear()
+        self._anonymous = None
 
 
 def check_tls(installation: Installation) -> None:
@@ -145,7 +155,8 @@ class Worker:
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self._dns = dns_resolver(installation, self.clock)
-        self.resolver = route_resolver(installation, self._dns, rng or system_random())
+        self._policies = sts_policies(installation, self._dns, self._network, self.clock, self._client_tls, alert)
+        self.resolver = route_resolver(installation, self._dns, rng or system_random(), self._policies)
         self._couriers = self._make_couriers()
         self.dispatcher = Dispatcher(
             engines=self.engines,
@@ -179,6 +190,7 @@ class Worker:
 
     async def start(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
         """Deliver what is queued, then listen: on the bound `sockets` by listener name, or on the addresses of the settings."""
+        self._policies.start()
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))
@@ -221,6 +233,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*(courier.close() for courier in set(self._couriers.values())))
+        await self._policies.close()
         await self._dns.close()
         for engine in self.engines:
             await engine.close()
@@ -243,7 +256,24 @@ def dns_resolver(installation: Installation, clock: Clock) -> DnsResolver:
     )
 
 
-def route_resolver(installation: Installation, resolver: DnsResolver, rng: random.Random) -> RouteResolver:
+def sts_policies(
+    installation: Installation, resolver: DnsResolver, network: Network, clock: Clock, tls: ClientTls, alert: Alert
+) -> StsPolicies:
+    """Finds MTA-STS policies, for deliveries and `explain --resolve`. :raises PolicyStoreError: transport.sqlite cannot be used."""
+    fetcher = HttpsPolicyFetcher(
+        network=network,
+        resolver=resolver,
+        context=tls.anonymous,
+        settings=installation.transport,
+        private_allowed=installation.delivery.allow_private_mx,
+    )
+    store = open_policy_store(installation)
+    return StsPolicies(resolver=resolver, fetcher=fetcher, store=store, clock=clock, settings=installation.transport, alert=alert)
+
+
+def route_resolver(
+    installation: Installation, resolver: DnsResolver, rng: random.Random, policies: StsPolicies | None = None
+) -> RouteResolver:
     """Finds the hosts of a route, for couriers and `explain --resolve`."""
     own_addresses = {one.address for one in installation.listeners if one.kind == "mx"} - {"0.0.0.0", "::"}
     return RouteResolver(
@@ -252,4 +282,5 @@ def route_resolver(installation: Installation, resolver: DnsResolver, rng: rando
         rng=rng,
         own_names=(installation.hostname,),
         own_addresses=own_addresses,
+        policies=policies,
     )

@@ -13,16 +13,18 @@ from mailwye.config.store import ConfigStore, ConfigStoreError, StoredVersion
 from mailwye.queue.engine import QueueError
 from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.trace.recorder import TraceSearch
+from mailwye.transport.policy_store import PolicyStoreError
 
 if TYPE_CHECKING:
     from mailwye.config.snapshot import Snapshot
     from mailwye.queue.audit import QueueAudit
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+    from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
 
 Alert = Callable[[str], None]
 
-STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
+STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError, PolicyStoreError)
 """What the stores raise; their texts name the file and the remedy."""
 
 
@@ -60,6 +62,13 @@ def open_trace_recorder(installation: Installation, number: int, alert: Alert) -
         free_space_minimum=installation.queue.free_space_minimum // 2,  # refusals for want of room are still told
         on_alert=alert,
     )
+
+
+def open_policy_store(installation: Installation) -> SqlitePolicyStore:
+    """The MTA-STS policies of all workers. :raises PolicyStoreError: damaged, or no right to it; says what to do."""
+    from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
+
+    return SqlitePolicyStore(installation.data_directory / "transport.sqlite", limit=installation.transport.policies)
 
 
 def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:

@@ -91,6 +91,18 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """[transport]: MTA-STS. Seconds, octets, counts."""
+
+    policy_port: int = 443
+    policy_timeout: float = 60.0  # RFC 8461 section 3.3 suggests both limits
+    policy_octets: int = 65_536
+    policy_refresh: float = 86_400.0
+    policy_retry: float = 300.0
+    policies: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
     """[queue]. Seconds, octets."""
 
@@ -126,6 +138,7 @@ class Installation:
     dns: DnsSettings = field(default_factory=DnsSettings)
     limits: InboundLimits = field(default_factory=InboundLimits)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    transport: TransportSettings = field(default_factory=TransportSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
     shutdown_timeout: float = 30.0

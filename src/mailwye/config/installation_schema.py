@@ -19,6 +19,7 @@ from mailwye.config.installation import (
     ListenerSettings,
     QueueSettings,
     TraceSettings,
+    TransportSettings,
 )
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import fault
@@ -197,6 +198,7 @@ DeliveryModel = _model(
     connection_idle=_seconds(0.0),
     lmtp=Annotated[str, PlainValidator(_lmtp)],
 )
+TransportModel = _model(TransportSettings, policy_port=_Port, policy_octets=_count(1_024, 65_536))
 QueueModel = _model(
     QueueSettings,
     retry_delays=Annotated[tuple[_Delay, ...], BeforeValidator(_not_empty)],
@@ -223,6 +225,7 @@ class FileModel(BaseModel):
     dns: DnsModel = DnsModel()  # type: ignore[valid-type]
     limits: LimitsModel = LimitsModel()  # type: ignore[valid-type]
     delivery: DeliveryModel = DeliveryModel()  # type: ignore[valid-type]
+    transport: TransportModel = TransportModel()  # type: ignore[valid-type]
     queue: QueueModel = QueueModel()  # type: ignore[valid-type]
     trace: TraceModel = TraceModel()  # type: ignore[valid-type]
 
@@ -233,6 +236,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "dns": DnsModel,
     "limits": LimitsModel,
     "delivery": DeliveryModel,
+    "transport": TransportModel,
     "queue": QueueModel,
     "trace": TraceModel,
 }

@@ -208,6 +208,7 @@ def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[st
         connector.cloud_services_mail_enabled,
         reasons=reasons,
         considered=considered,
+        mta_sts_mode=connector.mta_sts_mode,
     )
 
 

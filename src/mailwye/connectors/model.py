@@ -22,6 +22,13 @@ class TlsSettings(Enum):
     DOMAIN_VALIDATION = "DomainValidation"
 
 
+class MtaStsMode(Enum):
+    """Whether deliveries by MX follow the MTA-STS policy of the recipient's domain (RFC 8461)."""
+
+    OPPORTUNISTIC = "Opportunistic"
+    NONE = "None"
+
+
 @dataclass(frozen=True, slots=True)
 class SmartHost:
     """One entry of SmartHosts. `host`: a name (lower-case A-labels) or an IP address. `port` 0: the default (25).
@@ -79,6 +86,7 @@ class OutboundConnector:
     smart_hosts: tuple[SmartHost, ...] = ()
     tls_settings: TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: str = ""
+    mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC
     cloud_services_mail_enabled: bool = False
     route_all_messages_via_on_premises: bool = False
     sender_rewriting_enabled: bool = False

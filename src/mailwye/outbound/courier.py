@@ -10,6 +10,7 @@ from mailwye.connectors.selection import Route
 from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.transport.host_policy import NO_POLICY, HostPolicy
 from mailwye.value import dataclass
 
 
@@ -66,12 +67,14 @@ class Work:
 class Host:
     """One server to try. `name`: as MX or SmartHosts names it (lower-case A-labels; the address itself where none was named), the
     name that a certificate is checked against. `address`: the IP address to dial. `validated`: DNSSEC vouches for name and address.
+    `policy`: what the recipient's domain demands of it, beside what a connector does.
     """
 
     name: str
     address: str
     port: int
     validated: bool = False
+    policy: HostPolicy = NO_POLICY
 
     def __str__(self) -> str:
         """As people read it: `mail.contoso.com[192.0.2.1]:25`."""

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby, zip_longest
 
 from mailwye.connectors.model import SmartHost
 from mailwye.outbound.courier import Host
+from mailwye.runtime.address_kinds import is_private
 from mailwye.runtime.dns_answer import Absence, Absent, Answer, Found, MxRecord, Unknown
 from mailwye.smtp.reply import Reply
 
 EXCHANGE_LIMIT = 32
 """How many exchanges of one domain are looked at; a set of 500 (catalogue R4) is cut here."""
-
-_PRIVATE = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
-        *("192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"),
-        *("::/127", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +126,6 @@ def _families_in_turn(addresses: Iterable[str]) -> list[str]:
     for address in addresses:
         (ipv6 if ":" in address else ipv4).append(address)
     return [address for pair in zip_longest(ipv4, ipv6) for address in pair if address is not None]
-
-
-@lru_cache(maxsize=1024)
-def is_private(address: str) -> bool:
-    """True for addresses that no Internet host has, also where IPv6 wraps an IPv4 address (mapped, NAT64, 6to4)."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_private(str(inner))
-    return any(ip in network for network in _PRIVATE)
 
 
 def spread(found: Sequence[Usable], limit: int) -> tuple[Host, ...]:

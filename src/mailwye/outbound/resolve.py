@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
-from mailwye.connectors.model import SmartHost
+from mailwye.connectors.model import MtaStsMode, SmartHost
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
+from mailwye.outbound.protection import keep_listed, with_policy
 from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
 from mailwye.smtp.reply import Reply
+from mailwye.transport.sts_policies import StsFinding, StsPolicies
 
 
 class RouteResolver:
     """The HostResolver of live couriers. `own_names` and `own_addresses`: under which this server is known and listens, so that it
     never delivers to itself; the couriers dial the addresses that it gives, so nothing is looked up twice (no rebinding, catalogue R1).
+    `policies`: finds the MTA-STS policy of a domain; None: nobody asks.
     """
 
     def __init__(
@@ -31,25 +35,41 @@ class RouteResolver:
         rng: random.Random,
         own_names: Iterable[str] = (),
         own_addresses: Iterable[str] = (),
+        policies: StsPolicies | None = None,
     ) -> None:
         self._resolver = resolver
         self._settings = settings
         self._rng = rng
         self._ourselves = Ourselves(frozenset(name.lower() for name in own_names), frozenset(own_addresses))
+        self._policies = policies
 
     async def hosts(self, route: Route) -> Hosts:
         """See HostResolver."""
         if route.smart_hosts:
             return await self._smart_hosts(route)
-        return await self._mx(route.domain, self._settings.mx_port, private_allowed=self._settings.allow_private_mx)
+        return await self._mx(route)
 
     # MX
 
-    async def _mx(self, domain: str, port: int, *, private_allowed: bool) -> Hosts:
+    async def _mx(self, route: Route) -> Hosts:
+        domain, settings = route.domain, self._settings
         exchanges = judge_mx(domain, await self._resolver.mx(domain), self._ourselves, self._rng)
         if exchanges.failure is not None:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
-        return await self._of_exchanges(domain, exchanges, port, private_allowed=private_allowed)
+        finding = await self._finding(route)
+        exchanges = keep_listed(domain, exchanges, finding.policy)
+        if exchanges.failure is not None:
+            return Hosts(failure=exchanges.failure, reasons=(*finding.reasons, *exchanges.reasons))
+        found = await self._of_exchanges(domain, exchanges, settings.mx_port, private_allowed=settings.allow_private_mx)
+        hosts = tuple(with_policy(host, finding.policy) for host in found.hosts)
+        return replace(found, hosts=hosts, reasons=(*finding.reasons, *found.reasons))
+
+    async def _finding(self, route: Route) -> StsFinding:
+        if self._policies is None:
+            return StsFinding()
+        if route.mta_sts_mode is MtaStsMode.NONE:
+            return StsFinding(reasons=(f'connector "{route.connector}" asks for no MTA-STS (MtaStsMode None)',))
+        return await self._policies.find(route.domain)
 
     async def _of_exchanges(self, domain: str, exchanges: Exchanges, port: int, *, private_allowed: bool) -> Hosts:
         """Group by group until there are enough addresses. One that proves to be ourselves ends the list before its group."""

@@ -127,5 +127,6 @@ def same_way(one: Route, other: Route) -> bool:
         (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
         and one.tls_settings is other.tls_settings
         and one.tls_domain == other.tls_domain
+        and one.mta_sts_mode is other.mta_sts_mode
         and one.client_certificate == other.client_certificate
     )

@@ -216,7 +216,7 @@ class SmtpPool:
         try:
             return await self._session(host, reasons, plaintext=False)
         except HostFailed as error:
-            if not error.handshake or self._settings.demand.required:
+            if not error.handshake or self._settings.demand.of(host.policy).required:
                 raise
             reasons.append(f"{host}: {error.reply}; nothing asks for TLS (TlsSettings null), so one more connection goes without it")
         return await self._session(host, reasons, plaintext=True)

@@ -61,6 +61,7 @@ class SmtpSession(asyncio.Protocol):
         self.failed: HostFailed | None = None  # why it is of no use any more
         self._host = host
         self._settings = settings
+        self._demand = settings.demand.of(host.policy)
         self._owner = owner
         self._clock = clock
         self._plaintext = plaintext
@@ -175,25 +176,24 @@ class SmtpSession(asyncio.Protocol):
             case TlsAccepted():
                 self._start_handshake()
             case TlsRefused(reply):
-                self._without_tls(tls_check.refused(self._settings.demand, self.host_text, reply), f"STARTTLS was refused ({reply})")
+                self._without_tls(tls_check.refused(self._demand, self.host_text, reply), f"STARTTLS was refused ({reply})")
             case ServerGone():
                 self._handle_gone(event)
 
     def _handle_ready(self, extensions: Extensions) -> None:
-        demand = self._settings.demand
         if self._tls is not None or self._plaintext:
             self._become_usable()
         elif extensions.starttls and self._settings.tls_context is not None:
             self._client.start_tls(self._clock.monotonic())
         else:
-            self._without_tls(tls_check.not_offered(demand, self.host_text), "STARTTLS is not offered")
+            self._without_tls(tls_check.not_offered(self._demand, self.host_text), "STARTTLS is not offered")
 
     def _without_tls(self, reply: Reply, cause: str) -> None:
         """There will be no TLS: go on in plaintext only where nobody asked for more (W7)."""
-        if self._settings.demand.required:
+        if self._demand.required:
             self._fail(HostFailed(Stage.TLS, reply))
         else:
-            self.tls_reason = f"plaintext: {cause}"
+            self.tls_reason = tls_check.without(self._demand, cause)
             self._become_usable()
 
     def _become_usable(self) -> None:
@@ -345,12 +345,12 @@ class SmtpSession(asyncio.Protocol):
 
     def _tls_broke(self, cause: str, *, shaking: bool) -> None:
         if shaking:
-            reply = tls_check.handshake_failed(self._settings.demand, self.host_text, cause)
+            reply = tls_check.handshake_failed(self._demand, self.host_text, cause)
             self.failed = HostFailed(Stage.TLS, reply, handshake=True)
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        verdict = tls_check.check_certificate(self._settings.demand, self._host.name, self.host_text, tls.peer_certificate)
+        verdict = tls_check.check_certificate(self._demand, self._host.name, self.host_text, tls.peer_certificate, self._clock.now())
         self.tls_text = f"{tls.version} with {tls.cipher}"
         if isinstance(verdict, Reply):
             self.failed = HostFailed(Stage.TLS, verdict)

@@ -29,6 +29,8 @@ __all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsE
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 _RECORD = 16_384  # plaintext of one TLS record at most (RFC 8446 section 5.1)
 _PIECE = 262_144
+CHAIN_LIMIT = 16
+"""How many certificates of a presented chain are looked at."""
 
 
 class _Context:
@@ -125,7 +127,7 @@ def _readable(certificate: crypto.X509) -> x509.Certificate | None:
 class TlsLayer:
     """One TLS session between an asyncio transport and an application protocol; no I/O of its own."""
 
-    __slots__ = ("_certificate", "_certificate_read", "_connection", "_handshaken", "_peer_closed", "_verdict")
+    __slots__ = ("_certificate", "_certificate_read", "_client", "_connection", "_handshaken", "_peer_closed", "_verdict")
 
     def __init__(self, context: ServerTlsContext | ClientTlsContext, *, server_name: str = "") -> None:
         """`server_name`: SNI to send (client side only)."""
@@ -136,7 +138,8 @@ class TlsLayer:
         self._peer_closed = False
         self._certificate: PresentedCertificate | None = None
         self._certificate_read = False
-        if isinstance(context, ServerTlsContext):
+        self._client = not isinstance(context, ServerTlsContext)
+        if not self._client:
             self._connection.set_accept_state()
         else:
             self._connection.set_connect_state()
@@ -254,12 +257,18 @@ class TlsLayer:
         if leaf is None:
             return None
         certificate = _readable(leaf)
+        chain = self._presented_chain() if self._client else ()
         if certificate is not None:
-            return present(certificate, self._verdict)
+            return present(certificate, self._verdict, chain)
         digest = leaf.digest("sha256").decode("ascii").replace(":", "").lower()
         return PresentedCertificate(
-            "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate"
+            "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate", chain=chain
         )
+
+    def _presented_chain(self) -> tuple[bytes, ...]:
+        """What the server sent, as DANE needs it: one TLSA record may name any certificate of it (RFC 7672 section 3.1)."""
+        sent = self._connection.get_peer_cert_chain() or ()
+        return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in sent[:CHAIN_LIMIT])
 
 
 def _openssl_words(error: SSL.Error) -> str:

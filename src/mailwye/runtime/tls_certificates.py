@@ -51,7 +51,9 @@ class TlsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PresentedCertificate:
-    """What the peer presented. Times in Unix seconds; `names` as message/facts.PeerCertificate has them."""
+    """What the peer presented. Times in Unix seconds; `names` as message/facts.PeerCertificate has them. `from_common_name`: they come
+    from the subject, since there is no subjectAltName. `chain`: DER of what was presented, leaf first; only a client reads it.
+    """
 
     subject: str
     issuer: str
@@ -61,6 +63,8 @@ class PresentedCertificate:
     fingerprint: str
     trusted: bool
     trust_reason: str
+    from_common_name: bool = False
+    chain: tuple[bytes, ...] = ()
 
 
 class ChainVerdict:
@@ -130,8 +134,8 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
     return ExtendedKeyUsageOID.SERVER_AUTH in usage
 
 
-def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCertificate:
-    """The peer's leaf with the verdict on its chain."""
+def present(certificate: x509.Certificate, verdict: ChainVerdict, chain: tuple[bytes, ...] = ()) -> PresentedCertificate:
+    """The peer's leaf with the verdict on its chain, and the chain itself in DER."""
     return PresentedCertificate(
         subject=subject_text(certificate.subject),
         issuer=subject_text(certificate.issuer),
@@ -141,7 +145,19 @@ def present(certificate: x509.Certificate, verdict: ChainVerdict) -> PresentedCe
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         trusted=verdict.trusted,
         trust_reason=verdict.reason,
+        from_common_name=_has_no_alternative_names(certificate),
+        chain=chain,
     )
+
+
+def _has_no_alternative_names(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return True
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return False
+    return False
 
 
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -119,9 +119,9 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def scripted(*talks: Talk) -> AsyncIterator[ScriptedServer]:
+async def scripted(*talks: Talk, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer(talks)
-    listening = await asyncio.start_server(server.accept, "127.0.0.1", 0, limit=2**20)
+    listening = await asyncio.start_server(server.accept, address, port, limit=2**20)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

@@ -7,7 +7,7 @@ import ipaddress
 from mailwye.config.checks.findings import Findings
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.schema import Organization, OutboundConnector
-from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHost, TlsSettings
 from mailwye.directory.lookup import Directory
 
 _MAIL_KINDS = ("mx", "submission", "submissions")
@@ -137,6 +137,14 @@ def _check_tls(connector: OutboundConnector, findings: Findings) -> None:
             "TlsDomain",
             f"is ignored while TlsSettings is {connector.tls_settings.value or 'null'}",
             "Set TlsSettings DomainValidation, or remove TlsDomain",
+        )
+
+    if connector.mta_sts_mode is not MtaStsMode.OPPORTUNISTIC and connector.smart_hosts:
+        findings.warning(
+            connector,
+            "MtaStsMode",
+            "has no effect with SmartHosts: MTA-STS is about MX records",
+            "Remove it; TlsSettings says what smart hosts must prove",
         )
 
 

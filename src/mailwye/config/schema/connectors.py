@@ -9,7 +9,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.smart_host import SmartHosts
 from mailwye.config.schema.values import CertificateName, DomainNames, DomainPatterns, Flag, MailAddresses, Name, Networks, Text, choice
-from mailwye.connectors.model import ConnectorType, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, TlsSettings
 
 _choose_tls = choice(TlsSettings)
 
@@ -29,6 +29,14 @@ _TlsSettings = Annotated[
     PlainValidator(_read_tls_settings),
     PlainSerializer(lambda value: value.value),
     WithJsonSchema({"enum": [None, "EncryptionOnly", "CertificateValidation", "DomainValidation"]}),
+]
+
+
+_MtaStsMode = Annotated[
+    MtaStsMode,
+    PlainValidator(choice(MtaStsMode)),
+    PlainSerializer(lambda value: value.value, return_type=str),
+    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "None"]}),
 ]
 
 
@@ -81,6 +89,7 @@ class OutboundConnector(_Connector):
     smart_hosts: SmartHosts = ()
     tls_settings: _TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: CertificateName = ""
+    mta_sts_mode: _MtaStsMode = MtaStsMode.OPPORTUNISTIC
     cloud_services_mail_enabled: Flag = False
     route_all_messages_via_on_premises: Flag = False
     sender_rewriting_enabled: Flag = False
