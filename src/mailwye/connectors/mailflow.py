@@ -209,6 +209,7 @@ def _through(connector: OutboundConnector, recipient: Address, reasons: tuple[st
         reasons=reasons,
         considered=considered,
         mta_sts_mode=connector.mta_sts_mode,
+        smtp_dane_mode=connector.smtp_dane_mode,
     )
 
 

@@ -29,6 +29,14 @@ class MtaStsMode(Enum):
     NONE = "None"
 
 
+class SmtpDaneMode(Enum):
+    """Whether deliveries by MX follow the TLSA records of the hosts (RFC 7672). MANDATORY: no delivery without them."""
+
+    OPPORTUNISTIC = "Opportunistic"
+    MANDATORY = "Mandatory"
+    NONE = "None"
+
+
 @dataclass(frozen=True, slots=True)
 class SmartHost:
     """One entry of SmartHosts. `host`: a name (lower-case A-labels) or an IP address. `port` 0: the default (25).
@@ -87,6 +95,7 @@ class OutboundConnector:
     tls_settings: TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: str = ""
     mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC
+    smtp_dane_mode: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     cloud_services_mail_enabled: bool = False
     route_all_messages_via_on_premises: bool = False
     sender_rewriting_enabled: bool = False

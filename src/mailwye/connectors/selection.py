@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from mailwye.connectors.matching import pattern_matches, specificity
-from mailwye.connectors.model import ConnectorType, MtaStsMode, OutboundConnector, SmartHost, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, OutboundConnector, SmartHost, SmtpDaneMode, TlsSettings
 from mailwye.connectors.table import ConnectorTable, is_centralized, scope_of
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
@@ -53,6 +53,7 @@ class Route:
     reasons: tuple[str, ...] = ()
     considered: tuple[Candidate, ...] = ()
     mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC
+    smtp_dane_mode: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
 
     @property
     def next_hop(self) -> str:

@@ -41,12 +41,16 @@ class Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """The addresses of one host that may be dialled. `ourselves`: one of them is this server. `unknown`: the look-up failed."""
+    """The addresses of one host that may be dialled. `ourselves`: one of them is this server. `unknown`: the look-up failed.
+    `canonical`: the host's name after CNAMEs. `refusal`: the deferring reply of a policy that forbids the host.
+    """
 
     hosts: tuple[Host, ...] = ()
     reasons: tuple[str, ...] = ()
     ourselves: bool = False
     unknown: bool = False
+    canonical: str = ""
+    refusal: Reply | None = None
 
 
 def judge_mx(domain: str, answer: Answer[MxRecord], ourselves: Ourselves, rng: random.Random) -> Exchanges:
@@ -117,7 +121,9 @@ def usable_addresses(
                     kept.append(address)
             rng.shuffle(kept)
             vouched = validated and answer.authenticated
-            return Usable(tuple(Host(name, address, port, vouched) for address in _families_in_turn(kept)), tuple(reasons))
+            return Usable(
+                tuple(Host(name, address, port, vouched) for address in _families_in_turn(kept)), tuple(reasons), canonical=answer.name
+            )
 
 
 def _families_in_turn(addresses: Iterable[str]) -> list[str]:
@@ -151,6 +157,9 @@ def order_smart_hosts(smart_hosts: Sequence[SmartHost], rng: random.Random) -> t
 def final_failure(domain: str, exchanges: Exchanges, found: Sequence[Usable]) -> Reply:
     """Why no host is left: what is unknown defers, what is sure fails."""
     reasons = "; ".join(reason for usable in found for reason in usable.reasons)
+    refusals = [usable.refusal for usable in found if usable.refusal is not None]
+    if refusals:
+        return Reply(450, refusals[0].enhanced, f"No mail server of {domain} may be used: {reasons}")
     if any(usable.unknown for usable in found) or exchanges.cut:
         return Reply(450, "4.4.312", f"DNS query failed: {reasons}")
     if exchanges.looped or any(usable.ourselves for usable in found):

@@ -1,48 +1,103 @@
-"""What the recipient's domain demands of the hosts that its MX records name (RFC 8461 section 5). Pure."""
+"""What the recipient's domain demands of the hosts that its MX records name (RFC 8461 section 5, RFC 7672). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from mailwye.connectors.model import SmtpDaneMode
+from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host
-from mailwye.outbound.mx import Exchanges
-from mailwye.runtime.dns_answer import MxRecord
+from mailwye.outbound.mx import Ourselves, Usable
+from mailwye.runtime.dns_answer import Answer, Found, MxRecord, TlsaRecord
 from mailwye.smtp.reply import Reply
-from mailwye.transport.host_policy import Demand, HostPolicy, sts_host_policy
+from mailwye.transport.failures import Failure
+from mailwye.transport.host_policy import Demand, HostPolicy, dane_host_policy, sts_host_policy
 from mailwye.transport.mta_sts import CachedPolicy
 
+TlsaAnswers = Mapping[str, Answer[TlsaRecord]]
+"""The TLSA answers by base name."""
 
-def keep_listed(domain: str, exchanges: Exchanges, cached: CachedPolicy | None) -> Exchanges:
-    """The exchanges to which mail for `domain` may go by its MTA-STS policy; those that it does not name are left out before any limit
-    counts them. With none left there is a `failure` that defers.
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The MX answer without what the policy forbids; `refused`: what that was; `failure`: nothing is left."""
+
+    answer: Answer[MxRecord]
+    refused: tuple[str, ...] = ()
+    failure: Reply | None = None
+
+
+def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | None, ourselves: Ourselves) -> Listed:
+    """The MX records of `domain` that its MTA-STS policy names. What is forged is left out before anything is counted or cut, so that it
+    does not crowd out the true ones. Our own names stay: they mean something else (RFC 5321 section 5.1).
     """
+    if not isinstance(answer, Found):
+        implicit = sts_host_policy(cached, domain)  # without MX records the domain is its own exchange
+        return Listed(answer) if isinstance(implicit, HostPolicy) else Listed(answer, (implicit,), _none_left(domain, [implicit]))
+    kept: list[MxRecord] = []
     refused: list[str] = []
-    groups: list[tuple[MxRecord, ...]] = []
-    for group in exchanges.groups:
-        kept = []
-        for record in group:
-            verdict = sts_host_policy(cached, record.exchange)
-            if isinstance(verdict, HostPolicy):
-                kept.append(record)
-            else:
-                refused.append(verdict)
-        if kept:
-            groups.append(tuple(kept))
-    if not refused:
-        return exchanges
-    reasons = (*exchanges.reasons, *refused)
-    if groups:
-        return replace(exchanges, groups=tuple(groups), reasons=reasons)
-    text = f"MX hosts of {domain} failed MTA-STS validation: {'; '.join(refused[:5])}"
-    return replace(exchanges, groups=(), reasons=reasons, failure=Reply(450, "4.7.5", text))
+    for record in answer.records:
+        verdict = sts_host_policy(cached, record.exchange) if record.exchange not in ourselves.names else None
+        if isinstance(verdict, str):
+            refused.append(verdict)
+        else:
+            kept.append(record)
+    if not kept:
+        return Listed(answer, tuple(refused), _none_left(domain, refused))
+    return Listed(replace(answer, records=tuple(kept)), tuple(refused))
 
 
-def with_policy(host: Host, cached: CachedPolicy | None) -> Host:
-    """`host`, which `keep_listed` has kept, with what the policy demands of it."""
-    policy = sts_host_policy(cached, host.name)
-    assert isinstance(policy, HostPolicy)
-    return replace(host, policy=policy)
+def _none_left(domain: str, refused: list[str]) -> Reply:
+    return Reply(450, "4.7.5", f"MX hosts of {domain} failed MTA-STS validation: {'; '.join(refused[:5])}")
+
+
+def tlsa_bases(route: Route, usable: Usable) -> tuple[str, ...]:
+    """The names whose TLSA records say something about this host, in their order; none where DNSSEC does not vouch for MX and addresses
+    (RFC 7672 section 2.2.1). A name that a secure CNAME leads to comes first (section 2.2.2).
+    """
+    if route.smtp_dane_mode is SmtpDaneMode.NONE or not usable.hosts or not usable.hosts[0].validated:
+        return ()
+    return tuple(dict.fromkeys(name for name in (usable.canonical, usable.hosts[0].name) if name))
+
+
+def protect(route: Route, usable: Usable, cached: CachedPolicy | None, answers: TlsaAnswers, port: int) -> Usable:
+    """`usable` with the demand on its hosts, or without hosts where a policy forbids them. DANE comes before MTA-STS, also where it fails
+    (RFC 8461 section 2). `answers` hold every name of `tlsa_bases`.
+    """
+    if not usable.hosts:
+        return usable
+    name = usable.hosts[0].name
+    by_dane = _by_dane(route, usable, answers, port)
+    if isinstance(by_dane, Failure):
+        reason = f"{name}: {by_dane.cause}; the host is not used (DANE)"
+        return Usable(reasons=(*usable.reasons, reason), refusal=Reply(450, "4.7.324", f"{by_dane.type.value}: {reason}"))
+    by_sts = sts_host_policy(cached, name)
+    if by_dane is not None:
+        # Records that nobody can match prove nothing: what MTA-STS demands beyond them counts.
+        stronger = by_dane.demand is Demand.DANE_ENCRYPTION and isinstance(by_sts, HostPolicy) and by_sts.demand is Demand.STS
+        return _with_policy(usable, by_sts if stronger and isinstance(by_sts, HostPolicy) else by_dane)
+    if route.smtp_dane_mode is SmtpDaneMode.MANDATORY:
+        lacks = "there are no secure TLSA records" if usable.hosts[0].validated else "DNSSEC does not vouch for its MX and addresses"
+        reason = f'{name}: {lacks}; connector "{route.connector}" asks for DANE (SmtpDaneMode Mandatory)'
+        return Usable(reasons=(*usable.reasons, reason), refusal=Reply(450, "4.7.324", f"dane-required: {reason}"))
+    if isinstance(by_sts, str):
+        return Usable(reasons=(*usable.reasons, by_sts), refusal=Reply(450, "4.7.5", by_sts))
+    return usable if by_sts.demand is Demand.NOTHING else _with_policy(usable, by_sts)
+
+
+def _by_dane(route: Route, usable: Usable, answers: TlsaAnswers, port: int) -> HostPolicy | Failure | None:
+    bases = tlsa_bases(route, usable)
+    for base in bases:
+        names = tuple(dict.fromkeys((*bases, route.domain)))  # RFC 7672 section 3.2.3
+        found = dane_host_policy(answers[base], base, port, route.domain, names)
+        if found is not None:
+            return found
+    return None
+
+
+def _with_policy(usable: Usable, policy: HostPolicy) -> Usable:
+    return replace(usable, hosts=tuple(replace(host, policy=policy) for host in usable.hosts))
 
 
 def demands(hosts: Iterable[Host]) -> tuple[str, ...]:

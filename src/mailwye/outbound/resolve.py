@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
-from mailwye.connectors.model import MtaStsMode, SmartHost
+from mailwye.connectors.model import MtaStsMode, SmartHost, SmtpDaneMode
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
-from mailwye.outbound.protection import keep_listed, with_policy
+from mailwye.outbound.protection import keep_listed, protect, tlsa_bases
 from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
 from mailwye.smtp.reply import Reply
+from mailwye.transport.dane import tlsa_name
 from mailwye.transport.sts_policies import StsFinding, StsPolicies
+
+Protect = Callable[[list[Usable]], Awaitable[list[Usable]]]
+"""Puts the demands of policies on the hosts of one group, or takes hosts away."""
 
 
 class RouteResolver:
@@ -53,16 +57,36 @@ class RouteResolver:
 
     async def _mx(self, route: Route) -> Hosts:
         domain, settings = route.domain, self._settings
-        exchanges = judge_mx(domain, await self._resolver.mx(domain), self._ourselves, self._rng)
+        answer = await self._resolver.mx(domain)
+        exchanges = judge_mx(domain, answer, self._ourselves, self._rng)
         if exchanges.failure is not None:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
         finding = await self._finding(route)
-        exchanges = keep_listed(domain, exchanges, finding.policy)
-        if exchanges.failure is not None:
-            return Hosts(failure=exchanges.failure, reasons=(*finding.reasons, *exchanges.reasons))
-        found = await self._of_exchanges(domain, exchanges, settings.mx_port, private_allowed=settings.allow_private_mx)
-        hosts = tuple(with_policy(host, finding.policy) for host in found.hosts)
-        return replace(found, hosts=hosts, reasons=(*finding.reasons, *found.reasons))
+        if not (exchanges.validated and route.smtp_dane_mode is not SmtpDaneMode.NONE):
+            # Signed records are not forged, and DANE decides about their hosts first.
+            listed = keep_listed(domain, answer, finding.policy, self._ourselves)
+            if listed.failure is not None:
+                return Hosts(failure=listed.failure, reasons=(*finding.reasons, *listed.refused))
+            if listed.refused:
+                exchanges = judge_mx(domain, listed.answer, self._ourselves, self._rng)
+                exchanges = replace(exchanges, reasons=(*exchanges.reasons, *listed.refused))
+                if exchanges.failure is not None:
+                    return Hosts(failure=exchanges.failure, reasons=(*finding.reasons, *exchanges.reasons))
+
+        async def protected(usables: list[Usable]) -> list[Usable]:
+            return [await self._protected(route, usable, finding) for usable in usables]
+
+        found = await self._of_exchanges(
+            domain, exchanges, settings.mx_port, private_allowed=settings.allow_private_mx, protected=protected
+        )
+        return replace(found, reasons=(*finding.reasons, *found.reasons))
+
+    async def _protected(self, route: Route, usable: Usable, finding: StsFinding) -> Usable:
+        """Ask for the TLSA records that count; what all of it means is decided in protection.py."""
+        port = self._settings.mx_port
+        bases = tlsa_bases(route, usable)
+        answers = {base: await self._resolver.tlsa(tlsa_name(base, port)) for base in bases}
+        return protect(route, usable, finding.policy, answers, port)
 
     async def _finding(self, route: Route) -> StsFinding:
         if self._policies is None:
@@ -71,7 +95,9 @@ class RouteResolver:
             return StsFinding(reasons=(f'connector "{route.connector}" asks for no MTA-STS (MtaStsMode None)',))
         return await self._policies.find(route.domain)
 
-    async def _of_exchanges(self, domain: str, exchanges: Exchanges, port: int, *, private_allowed: bool) -> Hosts:
+    async def _of_exchanges(
+        self, domain: str, exchanges: Exchanges, port: int, *, private_allowed: bool, protected: Protect | None = None
+    ) -> Hosts:
         """Group by group until there are enough addresses. One that proves to be ourselves ends the list before its group."""
         limit = self._settings.addresses_per_destination
         found: list[Usable] = []
@@ -80,7 +106,7 @@ class RouteResolver:
             if any(usable.ourselves for usable in usables):
                 found += [Usable(reasons=usable.reasons, ourselves=usable.ourselves) for usable in usables]
                 break
-            found += usables
+            found += usables if protected is None else await protected(usables)
             if sum(len(usable.hosts) for usable in found) >= limit:
                 break
         reasons = (*exchanges.reasons, *(reason for usable in found for reason in usable.reasons))

@@ -128,5 +128,6 @@ def same_way(one: Route, other: Route) -> bool:
         and one.tls_settings is other.tls_settings
         and one.tls_domain == other.tls_domain
         and one.mta_sts_mode is other.mta_sts_mode
+        and one.smtp_dane_mode is other.smtp_dane_mode
         and one.client_certificate == other.client_certificate
     )

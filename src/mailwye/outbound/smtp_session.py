@@ -322,7 +322,7 @@ class SmtpSession(asyncio.Protocol):
     def _start_handshake(self) -> None:
         context = self._settings.tls_context
         assert context is not None
-        name = self._host.name
+        name = self._host.policy.base or self._host.name
         self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
         self._tls.start()
         self._send_encrypted(self._tls)

@@ -12,7 +12,8 @@ from mailwye.connectors.matching import certificate_name_matches, is_presentable
 from mailwye.connectors.model import TlsSettings
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
-from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, Verdict, judge_certificate, without_tls
+from mailwye.transport.failures import Failure, FailureType
+from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, judge_certificate, without_tls
 
 NAMES_SHOWN = 10
 
@@ -63,6 +64,8 @@ def handshake_failed(demand: TlsDemand, host: str, cause: str) -> Reply:
 
 
 def _cannot_connect(demand: TlsDemand, cause: str) -> Reply:
+    if demand.policy.by_dane:
+        return Reply(450, "4.7.321", f"Cannot connect to remote server: starttls-not-supported: {cause}")
     if demand.policy.required:
         return Reply(450, "4.7.5", f"Cannot connect to remote server: {cause}")
     return Reply(450, "4.4.317", f"Cannot connect to remote server: {cause}")
@@ -88,13 +91,22 @@ def check_certificate(
         return by_connector
     verdict = judge_certificate(demand.policy, host_name, certificate, now)
     if verdict.failure is not None and demand.policy.required:
-        return _refusal(host, verdict)
+        return _refusal(demand.policy, host, verdict.failure, verdict.reason)
     by_policy = f"{verdict.reason}, but only for testing" if verdict.failure is not None else verdict.reason
     return by_policy if demand.settings is TlsSettings.OPPORTUNISTIC else f"{by_connector}; {by_policy}"
 
 
-def _refusal(host: str, verdict: Verdict) -> Reply:
-    return Reply(450, "4.7.320", f"Certificate validation failed: {host}: {verdict.reason}")
+_DANE_CODES = {
+    FailureType.CERTIFICATE_EXPIRED: "4.7.322",
+    FailureType.DNSSEC_INVALID: "4.7.324",
+    FailureType.CERTIFICATE_HOST_MISMATCH: "4.7.325",
+}
+
+
+def _refusal(policy: HostPolicy, host: str, failure: Failure, reason: str) -> Reply:
+    if not policy.by_dane:
+        return Reply(450, "4.7.320", f"Certificate validation failed: {host}: {reason}")
+    return Reply(450, _DANE_CODES.get(failure.type, "4.7.323"), f"{failure.type.value}: DANE validation of {host} failed: {reason}")
 
 
 def _check_for_connector(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:

@@ -4,14 +4,17 @@ and the verdict on a presented chain in words.
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import crypto
 
 NAMES_LIMIT = 256
 """How many names of one certificate are read; OpenSSL bounds the presented chain itself (100 KiB)."""
@@ -172,6 +175,56 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()  # unreadable extensions prove nothing
     names = (name.lower() for name in found[:NAMES_LIMIT])
     return tuple(dict.fromkeys(name for name in names if len(name) <= 253 and _DNS_NAME.fullmatch(name)))
+
+
+# --- for DANE (RFC 6698)
+
+
+def is_certificate(der: bytes) -> bool:
+    """Whether `der` is a certificate that can be read."""
+    try:
+        x509.load_der_x509_certificate(der)
+    except ValueError:
+        return False
+    return True
+
+
+def is_public_key(der: bytes) -> bool:
+    """Whether `der` is a SubjectPublicKeyInfo that can be read."""
+    try:
+        serialization.load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def public_key_of(certificate: bytes) -> bytes | None:
+    """The SubjectPublicKeyInfo of a certificate, both in DER; None for one that cannot be read."""
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def chain_fault(chain: tuple[bytes, ...], anchor: bytes, now: float) -> str:
+    """Why the leaf of `chain` (DER, leaf first) does not lead to the authority `anchor`, whose own issuer does not matter; "" where it
+    does. `now`: Unix seconds.
+    """
+    try:
+        store = crypto.X509Store()
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        store.set_time(datetime.datetime.fromtimestamp(now, tz=datetime.UTC))
+        store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, anchor))
+        leaf, *others = (crypto.load_certificate(crypto.FILETYPE_ASN1, one) for one in chain)
+        crypto.X509StoreContext(store, leaf, others).verify_certificate()
+    except crypto.X509StoreContextError as error:
+        readable = error.certificate.to_cryptography()
+        number, depth = error.errors[0], error.errors[1]
+        return _fault_in_words(number, depth, readable)
+    except (crypto.Error, ValueError):
+        return "a certificate of the chain is unreadable"
+    return ""
 
 
 def subject_text(name: x509.Name) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.connectors.matching import certificate_name_matches
+from mailwye.runtime.dns_answer import Answer, TlsaRecord
 from mailwye.runtime.tls import PresentedCertificate
+from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usable
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.mta_sts import CachedPolicy, StsMode, mx_matches
 
@@ -15,27 +17,41 @@ NAMES_SHOWN = 10
 
 class Demand(Enum):
     """NOTHING. STS: TLS with a certificate for the host from a trusted authority, or no delivery. STS_TESTING: the same is looked at and
-    told, and the mail goes anyway.
+    told, and the mail goes anyway. DANE: a certificate that a TLSA record names. DANE_ENCRYPTION: TLSA records that nobody can match ask
+    for TLS with any certificate (RFC 7672 section 2.2).
     """
 
     NOTHING = "nothing"
     STS = "MTA-STS"
     STS_TESTING = "MTA-STS testing"
+    DANE = "DANE"
+    DANE_ENCRYPTION = "DANE without usable records"
 
 
 @dataclass(frozen=True, slots=True)
 class HostPolicy:
-    """The demand on one host, the policy domain, and who asks, for people. `unlisted`: a policy in mode testing does not name this host."""
+    """The demand on one host, the policy domain, and who asks, for people. `unlisted`: a policy in mode testing does not name this host.
+    `base`: the name whose TLSA records count, which is also the name to ask for in SNI (RFC 7672 section 8.1), "" without DANE; `tlsa`: the
+    records to match; `names`: what a certificate may be for where an authority is matched.
+    """
 
     demand: Demand = Demand.NOTHING
     domain: str = ""
     asked_by: str = ""
     unlisted: bool = False
+    base: str = ""
+    tlsa: tuple[TlsaRecord, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
         """True where nothing may leave in plaintext."""
-        return self.demand is Demand.STS
+        return self.demand not in (Demand.NOTHING, Demand.STS_TESTING)
+
+    @property
+    def by_dane(self) -> bool:
+        """True where TLSA records demand it."""
+        return self.demand in (Demand.DANE, Demand.DANE_ENCRYPTION)
 
     @property
     def words(self) -> str:
@@ -46,7 +62,11 @@ class HostPolicy:
             case Demand.STS_TESTING:
                 listed = "it is not named in" if self.unlisted else "TLS is looked at and told, never asked for, by"
                 return f"{listed} {self.asked_by}"
-            case _:
+            case Demand.DANE:
+                return f"must use TLS with a certificate that matches {self.asked_by}"
+            case Demand.DANE_ENCRYPTION:
+                return f"must use TLS with any certificate, by {self.asked_by}"
+            case Demand.NOTHING:
                 return "nothing is demanded"
 
 
@@ -75,6 +95,22 @@ def sts_host_policy(cached: CachedPolicy | None, host: str) -> HostPolicy | str:
     return HostPolicy(Demand.STS, cached.domain, asked_by)
 
 
+def dane_host_policy(answer: Answer[TlsaRecord], base: str, port: int, domain: str, names: tuple[str, ...]) -> HostPolicy | Failure | None:
+    """What the TLSA records of the host `base` demand; None: there are no secure ones; Failure: the host must not be used."""
+    records = secure_records(answer)
+    if isinstance(records, Failure):
+        return records
+    if not records:
+        return None
+    at = f"the TLSA records of {tlsa_name(base, port)}"
+    good = usable(records)
+    if not good:
+        listed = ", ".join(map(shown, records[:5]))
+        return HostPolicy(Demand.DANE_ENCRYPTION, domain, f"{at} (none is usable: {listed})", base=base)
+    listed = ", ".join(map(shown, good[:5]))
+    return HostPolicy(Demand.DANE, domain, f"{at} ({listed})", base=base, tlsa=good, names=names)
+
+
 def without_tls(policy: HostPolicy, cause: str) -> Verdict:
     """There is no TLS with the host; `cause` as a sentence's end: STARTTLS is not offered."""
     return Verdict(f"{cause}; {policy.asked_by} asks for TLS", Failure(FailureType.STARTTLS_NOT_SUPPORTED, cause))
@@ -84,6 +120,13 @@ def judge_certificate(policy: HostPolicy, host: str, certificate: PresentedCerti
     """The certificate that the MX host `host` presented, against the policy. `now`: Unix seconds."""
     if policy.demand is Demand.NOTHING:
         return Verdict()
+    if policy.demand is Demand.DANE_ENCRYPTION:
+        return Verdict(f"TLS as {policy.asked_by} asks; any certificate is good")
+    if policy.demand is Demand.DANE:
+        found = match(policy.tlsa, policy.names, certificate, now)
+        if isinstance(found, str):
+            return Verdict(f"{found}, at {policy.asked_by}")
+        return Verdict(f"{found.cause}; asked for by {policy.asked_by}", found)
     if policy.unlisted:
         cause = f"{host} is not an mx of {policy.asked_by}"
         return Verdict(cause, Failure(FailureType.VALIDATION_FAILURE, cause))

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from mailwye.config.installation import DeliverySettings, TransportSettings
-from mailwye.connectors.model import MtaStsMode, TlsSettings
+from mailwye.connectors.model import MtaStsMode, SmtpDaneMode, TlsSettings
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Attempt
 from mailwye.outbound.resolve import RouteResolver
@@ -80,6 +80,11 @@ class Protected:
         lines = ["version: STSv1", f"mode: {mode}", *(f"mx: {name}" for name in mx), f"max_age: {age}"]
         self.served.body = "\n".join(lines).encode()
 
+    def tlsa(self, name: str, *records: tuple[int, int, int, bytes]) -> None:
+        """Publish TLSA records for the host `name`."""
+        port = next(iter(self.servers.values())).port
+        self.resolver.zone[f"_{port}._tcp.{name}"] = {"TLSA": list(records)}
+
     async def send(self, route: Route | None = None) -> Attempt:
         """One message to john at the domain."""
         (attempt,) = await carry(self.courier, work_for(JOHN, route=route or mx_route()))
@@ -91,13 +96,17 @@ class Protected:
         return {name: len(server.contents) for name, server in self.servers.items() if server.contents}
 
 
-def mx_route(mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC, tls: TlsSettings = TlsSettings.OPPORTUNISTIC) -> Route:
-    return Route(RouteKind.CONNECTOR, JOHN, "Out", domain=DOMAIN, mta_sts_mode=mta_sts_mode, tls_settings=tls)
+def mx_route(
+    mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC,
+    tls: TlsSettings = TlsSettings.OPPORTUNISTIC,
+    dane: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC,
+) -> Route:
+    return Route(RouteKind.CONNECTOR, JOHN, "Out", domain=DOMAIN, mta_sts_mode=mta_sts_mode, tls_settings=tls, smtp_dane_mode=dane)
 
 
 @asynccontextmanager
-async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]]) -> AsyncIterator[Protected]:
-    """A world whose MX records name the hosts of `talks` in their order."""
+async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]], *, signed: bool = False) -> AsyncIterator[Protected]:
+    """A world whose MX records name the hosts of `talks` in their order. `signed`: DNSSEC vouches for its zone."""
     async with AsyncExitStack() as stack:
         servers: dict[str, ScriptedServer] = {}
         zone: dict[str, dict[str, list[object]]] = {DOMAIN: {"MX": [(10 * n, name) for n, (name, _) in enumerate(talks, 1)]}}
@@ -107,7 +116,7 @@ async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]]) -> 
             servers[name] = await stack.enter_async_context(scripted(talk, address=address, port=port))
             port = servers[name].port
             zone[name] = {"A": [address]}
-        resolver, served, clock = StaticResolver(zone), Served(), SystemClock()
+        resolver, served, clock = StaticResolver(zone, authenticated=signed), Served(), SystemClock()
         policies = StsPolicies(
             resolver=resolver,
             fetcher=served,

@@ -7,7 +7,7 @@ import ipaddress
 from mailwye.config.checks.findings import Findings
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.schema import Organization, OutboundConnector
-from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHost, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHost, SmtpDaneMode, TlsSettings
 from mailwye.directory.lookup import Directory
 
 _MAIL_KINDS = ("mx", "submission", "submissions")
@@ -139,13 +139,18 @@ def _check_tls(connector: OutboundConnector, findings: Findings) -> None:
             "Set TlsSettings DomainValidation, or remove TlsDomain",
         )
 
-    if connector.mta_sts_mode is not MtaStsMode.OPPORTUNISTIC and connector.smart_hosts:
-        findings.warning(
-            connector,
-            "MtaStsMode",
-            "has no effect with SmartHosts: MTA-STS is about MX records",
-            "Remove it; TlsSettings says what smart hosts must prove",
-        )
+    changed = {
+        "MtaStsMode": connector.mta_sts_mode is not MtaStsMode.OPPORTUNISTIC,
+        "SmtpDaneMode": connector.smtp_dane_mode is not SmtpDaneMode.OPPORTUNISTIC,
+    }
+    for field, is_changed in changed.items():
+        if is_changed and connector.smart_hosts:
+            findings.warning(
+                connector,
+                field,
+                "has no effect with SmartHosts: it is about MX records",
+                "Remove it; TlsSettings says what smart hosts must prove",
+            )
 
 
 def _check_installation(connector: OutboundConnector, installation: Installation, findings: Findings) -> None:
@@ -154,6 +159,13 @@ def _check_installation(connector: OutboundConnector, installation: Installation
         listed = f"It has: {', '.join(sorted(known))}" if known else f"Add [tls.client_certificates.{connector.client_certificate}]"
         findings.error(
             connector, "ClientCertificate", f"the installation has no client certificate of the name {connector.client_certificate}", listed
+        )
+    if connector.smtp_dane_mode is SmtpDaneMode.MANDATORY and not installation.dns.validating:
+        findings.error(
+            connector,
+            "SmtpDaneMode",
+            "is Mandatory, but no name server of [dns] is trusted to validate: nothing could be delivered",
+            "Set nameservers and validating = true in [dns] for a validating resolver on this machine, or SmtpDaneMode Opportunistic",
         )
     for host in connector.smart_hosts:
         listener = _own_listener(host, installation)

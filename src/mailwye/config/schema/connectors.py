@@ -9,7 +9,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.smart_host import SmartHosts
 from mailwye.config.schema.values import CertificateName, DomainNames, DomainPatterns, Flag, MailAddresses, Name, Networks, Text, choice
-from mailwye.connectors.model import ConnectorType, MtaStsMode, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmtpDaneMode, TlsSettings
 
 _choose_tls = choice(TlsSettings)
 
@@ -37,6 +37,14 @@ _MtaStsMode = Annotated[
     PlainValidator(choice(MtaStsMode)),
     PlainSerializer(lambda value: value.value, return_type=str),
     WithJsonSchema({"type": "string", "enum": ["Opportunistic", "None"]}),
+]
+
+
+_SmtpDaneMode = Annotated[
+    SmtpDaneMode,
+    PlainValidator(choice(SmtpDaneMode)),
+    PlainSerializer(lambda value: value.value, return_type=str),
+    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "Mandatory", "None"]}),
 ]
 
 
@@ -90,6 +98,7 @@ class OutboundConnector(_Connector):
     tls_settings: _TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: CertificateName = ""
     mta_sts_mode: _MtaStsMode = MtaStsMode.OPPORTUNISTIC
+    smtp_dane_mode: _SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     cloud_services_mail_enabled: Flag = False
     route_all_messages_via_on_premises: Flag = False
     sender_rewriting_enabled: Flag = False
