@@ -13,7 +13,7 @@ from mailwye.connectors.model import ConnectorType
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_way
-from mailwye.message.envelope import BodyType
+from mailwye.message.envelope import BodyType, TlsWish
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Field, Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
@@ -208,6 +208,7 @@ class Intake:
             auto_submitted=is_auto_submitted(_value(self._header, first, b"auto-submitted")),
             requires_8bit=self._found.eight_bit,
             plain=self._found.plain,
+            tls=tls_wish(mail.require_tls, _value(self._header, first, b"tls-required")),
         )
 
     def record(self, message: NewMessage) -> None:
@@ -228,6 +229,13 @@ def _header_too_large(limit: int) -> Reply:
 def is_auto_submitted(value: str) -> bool:
     """True where the Auto-Submitted field says that a program sent the message (RFC 3834 section 5): it causes no DSN of ours."""
     return bool(value) and value.partition(";")[0].strip().lower() != "no"
+
+
+def tls_wish(require_tls: bool, field: str) -> TlsWish:
+    """From REQUIRETLS of MAIL and the value of the field TLS-Required, which only says something without it (RFC 8689 sections 3, 5)."""
+    if require_tls:
+        return TlsWish.REQUIRED
+    return TlsWish.OPTIONAL if field.lower() == "no" else TlsWish.DEFAULT
 
 
 def _value(header: Header, first: dict[bytes, Field], name: bytes) -> str:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
@@ -20,6 +21,7 @@ class Stage(Enum):
     RESOLVE = "resolve"
     CONNECT = "connect"
     TLS = "tls"
+    PROTECTION = "protection"  # the host can be used, but not with the protection that the message asks for
     GREETING = "greeting"
     MAIL = "mail"
     RCPT = "rcpt"
@@ -55,12 +57,22 @@ class Work:
     recipients: tuple[Address, ...] = ()
 
     @property
+    def way(self) -> str:
+        """The key of the connections that may carry it: the next hop, and what the message asks of TLS."""
+        return way_key(self.route.next_hop, self.lease.message.tls)
+
+    @property
     def envelope_recipients(self) -> tuple[Address, ...]:
         """One per delivery of the lease, in its order."""
         if self.recipients:
             return self.recipients
         deliveries = self.lease.deliveries
         return (self.route.recipient,) if len(deliveries) == 1 else tuple(delivery.recipient for delivery in deliveries)
+
+
+def way_key(next_hop: str, wish: TlsWish) -> str:
+    """See Work.way."""
+    return next_hop if wish is TlsWish.DEFAULT else f"{next_hop} {wish.value}"
 
 
 @dataclass(frozen=True, slots=True)

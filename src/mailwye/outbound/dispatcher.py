@@ -169,7 +169,7 @@ class Dispatcher:
             self._carry(flight, work, snapshot.version)
 
     def _carry(self, flight: _Flight, work: Work, version: int) -> None:
-        failure = self._health.resting(work.route.next_hop, self._clock.now())
+        failure = self._health.resting(work.way, self._clock.now())
         if failure is not None:
             self._attempted(flight, work.lease, work.route, version, _not_tried(work, failure))
             return
@@ -196,7 +196,7 @@ class Dispatcher:
             return
         failed = hop_failed(attempts)
         if failed is not None:
-            self._health.failed(work.route.next_hop, failed, self._clock.now())
+            self._health.failed(work.way, failed, self._clock.now())
         self._attempted(flight, work.lease, work.route, version, attempts)
 
     def _attempted(self, flight: _Flight, lease: Lease, route: Route, version: int, attempts: Sequence[Attempt]) -> None:

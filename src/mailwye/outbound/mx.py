@@ -157,11 +157,12 @@ def order_smart_hosts(smart_hosts: Sequence[SmartHost], rng: random.Random) -> t
 def final_failure(domain: str, exchanges: Exchanges, found: Sequence[Usable]) -> Reply:
     """Why no host is left: what is unknown defers, what is sure fails."""
     reasons = "; ".join(reason for usable in found for reason in usable.reasons)
-    refusals = [usable.refusal for usable in found if usable.refusal is not None]
-    if refusals:
-        return Reply(450, refusals[0].enhanced, f"No mail server of {domain} may be used: {reasons}")
     if any(usable.unknown for usable in found) or exchanges.cut:
         return Reply(450, "4.4.312", f"DNS query failed: {reasons}")
+    refusals = [usable.refusal for usable in found if usable.refusal is not None]
+    if refusals:
+        mildest = next((reply for reply in refusals if reply.is_transient), refusals[0])
+        return Reply(mildest.code, mildest.enhanced, f"No mail server of {domain} may be used: {reasons}")
     if exchanges.looped or any(usable.ourselves for usable in found):
         return loop_reply(domain)
     return Reply(550, "5.4.4", f"No mail server of {domain} can be reached: {reasons}")

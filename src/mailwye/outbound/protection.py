@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mailwye.connectors.model import SmtpDaneMode
 from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host
 from mailwye.outbound.mx import Ourselves, Usable
 from mailwye.runtime.dns_answer import Answer, Found, MxRecord, TlsaRecord
@@ -14,6 +15,8 @@ from mailwye.smtp.reply import Reply
 from mailwye.transport.failures import Failure
 from mailwye.transport.host_policy import Demand, HostPolicy, dane_host_policy, sts_host_policy
 from mailwye.transport.mta_sts import CachedPolicy
+
+REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 
 TlsaAnswers = Mapping[str, Answer[TlsaRecord]]
 """The TLSA answers by base name."""
@@ -52,11 +55,18 @@ def _none_left(domain: str, refused: list[str]) -> Reply:
     return Reply(450, "4.7.5", f"MX hosts of {domain} failed MTA-STS validation: {'; '.join(refused[:5])}")
 
 
+def asks_for_dane(route: Route) -> bool:
+    """Whether TLSA records count on this way. TLS-Required: No lets them be, but for what a connector insists on (RFC 8689 section 5)."""
+    if route.smtp_dane_mode is SmtpDaneMode.OPPORTUNISTIC:
+        return route.tls_wish is not TlsWish.OPTIONAL
+    return route.smtp_dane_mode is SmtpDaneMode.MANDATORY
+
+
 def tlsa_bases(route: Route, usable: Usable) -> tuple[str, ...]:
     """The names whose TLSA records say something about this host, in their order; none where DNSSEC does not vouch for MX and addresses
     (RFC 7672 section 2.2.1). A name that a secure CNAME leads to comes first (section 2.2.2).
     """
-    if route.smtp_dane_mode is SmtpDaneMode.NONE or not usable.hosts or not usable.hosts[0].validated:
+    if not asks_for_dane(route) or not usable.hosts or not usable.hosts[0].validated:
         return ()
     return tuple(dict.fromkeys(name for name in (usable.canonical, usable.hosts[0].name) if name))
 
@@ -84,6 +94,25 @@ def protect(route: Route, usable: Usable, cached: CachedPolicy | None, answers: 
     if isinstance(by_sts, str):
         return Usable(reasons=(*usable.reasons, by_sts), refusal=Reply(450, "4.7.5", by_sts))
     return usable if by_sts.demand is Demand.NOTHING else _with_policy(usable, by_sts)
+
+
+def require(route: Route, usable: Usable, *, doubtful: bool) -> Usable:
+    """For a message with REQUIRETLS: the hosts must be named by a signed MX or by an MTA-STS policy, and prove to be who they are (RFC 8689
+    section 4.2.1). `doubtful`: a policy could not be had just now, so a refusal is not for good.
+    """
+    if not usable.hosts or route.tls_wish is not TlsWish.REQUIRED:
+        return usable
+    host = usable.hosts[0]
+    policy = host.policy
+    if policy.demand in (Demand.DANE, Demand.STS):
+        return usable
+    if policy.demand is Demand.STS_TESTING and not policy.unlisted:
+        return _with_policy(usable, replace(policy, demand=Demand.STS, asked_by=f"{REQUIRETLS} and {policy.asked_by}"))
+    if host.validated:
+        return _with_policy(usable, HostPolicy(Demand.STS, route.domain, REQUIRETLS))
+    reason = f"{host.name}: neither DNSSEC nor an MTA-STS policy vouches for it, as {REQUIRETLS} asks"
+    reply = Reply(450, "4.7.30", reason) if doubtful else Reply(550, "5.7.30", reason)
+    return Usable(reasons=(*usable.reasons, reason), refusal=reply)
 
 
 def _by_dane(route: Route, usable: Usable, answers: TlsaAnswers, port: int) -> HostPolicy | Failure | None:

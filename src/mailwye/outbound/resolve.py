@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
-from mailwye.connectors.model import MtaStsMode, SmartHost, SmtpDaneMode
+from mailwye.connectors.model import MtaStsMode, SmartHost
 from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
-from mailwye.outbound.protection import keep_listed, protect, tlsa_bases
+from mailwye.outbound.protection import asks_for_dane, keep_listed, protect, require, tlsa_bases
 from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
 from mailwye.smtp.reply import Reply
 from mailwye.transport.dane import tlsa_name
@@ -62,7 +63,7 @@ class RouteResolver:
         if exchanges.failure is not None:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
         finding = await self._finding(route)
-        if not (exchanges.validated and route.smtp_dane_mode is not SmtpDaneMode.NONE):
+        if not (exchanges.validated and asks_for_dane(route)):
             # Signed records are not forged, and DANE decides about their hosts first.
             listed = keep_listed(domain, answer, finding.policy, self._ourselves)
             if listed.failure is not None:
@@ -86,11 +87,13 @@ class RouteResolver:
         port = self._settings.mx_port
         bases = tlsa_bases(route, usable)
         answers = {base: await self._resolver.tlsa(tlsa_name(base, port)) for base in bases}
-        return protect(route, usable, finding.policy, answers, port)
+        return require(route, protect(route, usable, finding.policy, answers, port), doubtful=finding.failure is not None)
 
     async def _finding(self, route: Route) -> StsFinding:
         if self._policies is None:
             return StsFinding()
+        if route.tls_wish is TlsWish.OPTIONAL:
+            return StsFinding(reasons=("The message says TLS-Required: No, so no policy of the domain is asked for (RFC 8689 section 5)",))
         if route.mta_sts_mode is MtaStsMode.NONE:
             return StsFinding(reasons=(f'connector "{route.connector}" asks for no MTA-STS (MtaStsMode None)',))
         return await self._policies.find(route.domain)
@@ -137,7 +140,7 @@ class RouteResolver:
         reasons: list[str] = []
         failures: list[str] = []
         for entry in order_smart_hosts(route.smart_hosts, self._rng):
-            found = await self._smart_host(entry)
+            found = await self._smart_host(entry, route)
             hosts += found.hosts
             reasons += found.reasons
             if found.failure is not None:
@@ -149,7 +152,7 @@ class RouteResolver:
         text = f'DNS query failed for SmartHosts of connector "{route.connector}": {"; ".join(failures)}'
         return Hosts(failure=Reply(450, "4.4.312", text), reasons=(*reasons, text))
 
-    async def _smart_host(self, entry: SmartHost) -> Hosts:
+    async def _smart_host(self, entry: SmartHost, route: Route) -> Hosts:
         port = entry.port or self._settings.smart_host_port
         if entry.is_address:
             return Hosts((Host(entry.host, entry.host, port),))
@@ -163,6 +166,11 @@ class RouteResolver:
         exchanges = judge_mx(entry.host, answer, self._ourselves, self._rng)
         if exchanges.failure is not None:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
+        if route.tls_wish is TlsWish.REQUIRED and not exchanges.validated and not route.tls_domain:
+            text = (
+                f"REQUIRETLS support required: DNSSEC does not vouch for the MX records of {entry.host}, and TlsDomain names no certificate"
+            )
+            return Hosts(failure=Reply(450, "4.7.30", text))
         return await self._of_exchanges(entry.host, exchanges, port, private_allowed=True)
 
     async def _address_records(self, name: str, port: int) -> Hosts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
-from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work
+from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
 from mailwye.outbound.smtp_pool import SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
-from mailwye.outbound.tls_check import TlsDemand, handshake_failed
+from mailwye.outbound.tls_check import demand_of, handshake_failed
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.runtime.tls import ClientTlsContext, TlsError
@@ -69,12 +70,12 @@ class SmtpCourier:
         if self._closed:
             ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
             return ticket
-        pool = self._pools.get(work.route.next_hop)
+        pool = self._pools.get(work.way)
         if pool is None or not same_way(pool.route, work.route):
             try:
-                pool = self._new_pool(work.route)
+                pool = self._new_pool(replace(work.route, tls_wish=work.lease.message.tls))
             except TlsError as error:
-                demand = TlsDemand(work.route.tls_settings, work.route.tls_domain, work.route.connector)
+                demand = demand_of(work.route)
                 ticket.fail(Stage.TLS, handshake_failed(demand, work.route.next_hop, f"the client certificate cannot be used: {error}"))
                 return ticket
         pool.submit(ticket)
@@ -95,13 +96,13 @@ class SmtpCourier:
 
     def _new_pool(self, route: Route) -> SmtpPool:
         """A pool for `route`; the one that had the same key before a configuration change finishes what it has."""
-        key = route.next_hop
+        key = way_key(route.next_hop, route.tls_wish)
         context = self._tls_contexts(route.client_certificate)
         old = self._pools.pop(key, None)
         if old is not None:
             self._retired.add(old)
             old.close_when_idle()
-        demand = TlsDemand(route.tls_settings, route.tls_domain, route.connector)
+        demand = demand_of(route)
         pool = self._pools[key] = SmtpPool(
             route,
             settings=SessionSettings(self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection),
@@ -114,7 +115,7 @@ class SmtpCourier:
         return pool
 
     def _drop_pool(self, pool: SmtpPool) -> None:
-        key = pool.route.next_hop
+        key = way_key(pool.route.next_hop, pool.route.tls_wish)
         if self._pools.get(key) is pool:
             del self._pools[key]
         self._retired.discard(pool)

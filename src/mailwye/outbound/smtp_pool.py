@@ -204,11 +204,13 @@ class SmtpPool:
             reply = found.failure or Reply(450, "4.4.312", f"DNS query failed: no host for {self.route.next_hop}")
             return _Refusal(Stage.RESOLVE, reply, "", tuple(reasons))
         last, failure = found.hosts[0], HostFailed(Stage.CONNECT, Reply(450, "4.4.316", "not tried"))
+        untried = failure.reply
         for host in found.hosts[: self._delivery.addresses_per_destination]:
             try:
                 return await self._connect_to(host, reasons)
             except HostFailed as error:
-                last, failure = host, error
+                if error.stage is not Stage.PROTECTION or failure.reply is untried:
+                    last, failure = host, error  # one that could not be reached may still be the one that protects
                 reasons.append(f"{host}: {error.reply}")
         return _Refusal(failure.stage, failure.reply, str(last), tuple(reasons))
 

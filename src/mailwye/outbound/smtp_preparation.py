@@ -8,7 +8,7 @@ from dataclasses import field, replace
 
 from mailwye.message.content import Content
 from mailwye.message.conversion import CONVERSION_LIMIT, ConversionImpossible, to_seven_bit
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.outbound.courier import Work
 from mailwye.outbound.fitting import HEADER_LIMIT, Fit, fit, header_of, needs_smtputf8, too_large
 from mailwye.smtp.client_events import Extensions, RecipientRequest, TransactionRequest
@@ -47,7 +47,10 @@ def request_for(work: Work, fitted: Fit, content: bytes | None, offered: Extensi
     )
     size = message.size if content is None else len(content)  # re-encoded content is larger
     plain = message.plain and not fitted.convert
-    return TransactionRequest(message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
+    require_tls = message.tls is TlsWish.REQUIRED
+    return TransactionRequest(
+        message.sender, recipients, content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain, require_tls
+    )
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:

@@ -182,7 +182,8 @@ class SmtpSession(asyncio.Protocol):
 
     def _handle_ready(self, extensions: Extensions) -> None:
         if self._tls is not None or self._plaintext:
-            self._become_usable()
+            lack = tls_check.unprotected(self._demand, self.host_text, offered=extensions.require_tls)
+            self._become_usable() if lack is None else self._fail(HostFailed(Stage.PROTECTION, lack))
         elif extensions.starttls and self._settings.tls_context is not None:
             self._client.start_tls(self._clock.monotonic())
         else:

@@ -10,29 +10,33 @@ from dataclasses import dataclass, replace
 
 from mailwye.connectors.matching import certificate_name_matches, is_presentable, pattern_matches
 from mailwye.connectors.model import TlsSettings
+from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, judge_certificate, without_tls
 
 NAMES_SHOWN = 10
+REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 
 
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
     """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one; `policy`: what the
-    recipient's domain asks of the one host.
+    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689).
     """
 
     settings: TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: str = ""
     connector: str = ""
     policy: HostPolicy = NO_POLICY
+    require_tls: bool = False
 
     @property
     def required(self) -> bool:
         """True where mail must not leave in plaintext."""
-        return self.settings is not TlsSettings.OPPORTUNISTIC or self.policy.required
+        return self.settings is not TlsSettings.OPPORTUNISTIC or self.policy.required or self.require_tls
 
     def of(self, policy: HostPolicy) -> TlsDemand:
         """The demand on a host that `policy` speaks of: the connector's stays, the domain's is added."""
@@ -41,10 +45,28 @@ class TlsDemand:
     @property
     def asked_by(self) -> str:
         """Which setting asked, for people."""
+        if self.require_tls and not self.policy.required:
+            return REQUIRETLS
         if self.settings is TlsSettings.OPPORTUNISTIC and self.policy.required:
             return self.policy.asked_by
         domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
         return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
+
+
+def demand_of(route: Route) -> TlsDemand:
+    """What the connector of `route` asks for. A message with REQUIRETLS asks smart hosts for what it asks of MX hosts: a certificate for
+    their name (RFC 8689 section 4.2.1).
+    """
+    require_tls = route.tls_wish is TlsWish.REQUIRED
+    settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
+    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls)
+
+
+def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:
+    """The refusal where the message asks for REQUIRETLS and the peer, which was heard within TLS, does not offer it."""
+    if not demand.require_tls or offered:
+        return None
+    return Reply(550, "5.7.30", f"REQUIRETLS support required: the message asks for it, and {host} does not offer it")
 
 
 def not_offered(demand: TlsDemand, host: str) -> Reply:

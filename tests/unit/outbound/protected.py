@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mailwye.config.installation import DeliverySettings, TransportSettings
 from mailwye.connectors.model import MtaStsMode, SmtpDaneMode, TlsSettings
 from mailwye.connectors.selection import Route, RouteKind
+from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Attempt
 from mailwye.outbound.resolve import RouteResolver
 from mailwye.outbound.smtp_courier import SmtpCourier
@@ -85,9 +86,9 @@ class Protected:
         port = next(iter(self.servers.values())).port
         self.resolver.zone[f"_{port}._tcp.{name}"] = {"TLSA": list(records)}
 
-    async def send(self, route: Route | None = None) -> Attempt:
+    async def send(self, route: Route | None = None, *, tls: TlsWish = TlsWish.DEFAULT) -> Attempt:
         """One message to john at the domain."""
-        (attempt,) = await carry(self.courier, work_for(JOHN, route=route or mx_route()))
+        (attempt,) = await carry(self.courier, work_for(JOHN, route=route or mx_route(), tls=tls))
         return attempt
 
     @property

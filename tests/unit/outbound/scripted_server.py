@@ -11,7 +11,7 @@ from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.model import SmartHost, TlsSettings
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import Content, InlineContent
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.outbound.courier import Attempt, Courier, Host, Hosts, Work
 from mailwye.outbound.smtp_courier import SmtpCourier
 from mailwye.queue.item import Delivery, DeliveryState, Lease, Origin, QueuedMessage
@@ -155,10 +155,11 @@ def work_for(
     body: BodyType = BodyType.SEVEN_BIT,
     smtputf8: bool = False,
     requires_8bit: bool = False,
+    tls: TlsWish = TlsWish.DEFAULT,
 ) -> Work:
     handle = InlineContent(content) if isinstance(content, bytes) else content
     message = QueuedMessage(
-        "m", 0.0, sender, handle.size, Origin("s", "anonymous"), 1, body, smtputf8, "", "", "", "", False, requires_8bit
+        "m", 0.0, sender, handle.size, Origin("s", "anonymous"), 1, body, smtputf8, "", "", "", "", False, requires_8bit, tls=tls
     )
     deliveries = tuple(
         Delivery(index, "m", address, address, "connector:X", Notify.DEFAULT, "", DeliveryState.LEASED, 0.0)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mailwye.runtime.dns_answer import Absence, Absent, Answer, Found, TlsaRecord, Unknown
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.runtime.tls_certificates import ChainVerdict, present
-from mailwye.transport.dane import match, secure_records, usable
+from mailwye.transport import dane
+from mailwye.transport.dane import secure_records, usable
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.host_policy import Demand, HostPolicy, dane_host_policy
 from tests.unit.runtime.tls_pki import Issued, issue
@@ -36,12 +37,12 @@ def key(issued: Issued) -> bytes:
 
 def record(usage: int, selector: int, matching: int, issued: Issued) -> TlsaRecord:
     data = der(issued) if selector == 0 else key(issued)
-    digest = {
-        0: lambda octets: octets,
-        1: lambda octets: hashlib.sha256(octets).digest(),
-        2: lambda octets: hashlib.sha512(octets).digest(),
-    }
-    return TlsaRecord(usage, selector, matching, digest[matching](data))
+    match matching:
+        case 1:
+            data = hashlib.sha256(data).digest()
+        case 2:
+            data = hashlib.sha512(data).digest()
+    return TlsaRecord(usage, selector, matching, data)
 
 
 def presented(*chain: Issued) -> PresentedCertificate:
@@ -53,10 +54,10 @@ def presented(*chain: Issued) -> PresentedCertificate:
 def test_an_end_entity_matches_by_every_selector_and_digest(selector: int, matching: int) -> None:
     good = record(3, selector, matching, LEAF)
     assert usable([good]) == (good,)
-    found = match([good], NAMES, presented(LEAF), NOW)
+    found = dane.match([good], NAMES, presented(LEAF), NOW)
     assert isinstance(found, str)
     assert "DANE-EE" in found
-    assert isinstance(match([record(3, selector, matching, MIDDLE)], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
+    assert isinstance(dane.match([record(3, selector, matching, MIDDLE)], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
 
 
 @pytest.mark.parametrize("selector", [0, 1])
@@ -65,20 +66,20 @@ def test_an_authority_matches_by_every_selector_and_digest(selector: int, matchi
     for anchor in (MIDDLE, ROOT):
         good = record(2, selector, matching, anchor)
         assert usable([good]) == (good,)
-        found = match([good], NAMES, presented(LEAF, MIDDLE, ROOT), NOW)
+        found = dane.match([good], NAMES, presented(LEAF, MIDDLE, ROOT), NOW)
         assert isinstance(found, str), found
         assert "DANE-TA" in found
 
 
 def test_a_whole_authority_in_the_record_need_not_be_presented() -> None:
-    assert isinstance(match([record(2, 0, 0, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), str)
-    assert isinstance(match([record(2, 0, 1, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
+    assert isinstance(dane.match([record(2, 0, 0, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), str)
+    assert isinstance(dane.match([record(2, 0, 1, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
 
 
 def test_an_end_entity_needs_no_name_and_no_date() -> None:
     then = datetime.datetime.fromtimestamp(NOW - 86_400, tz=datetime.UTC)
     old = issue("old", names=("elsewhere.example",), start=then - datetime.timedelta(days=9), end=then)
-    assert isinstance(match([record(3, 1, 1, old)], NAMES, presented(old), NOW), str)
+    assert isinstance(dane.match([record(3, 1, 1, old)], NAMES, presented(old), NOW), str)
 
 
 EXPIRED = issue(
@@ -106,7 +107,7 @@ RENAMED = issue("mx", issuer=MIDDLE, names=("mx.other.example",))
     ids=["expired", "not signed by it", "issuer is no authority", "name", "other authority", "leaf"],
 )
 def test_authorities_that_do_not_match(chain: tuple[Issued, ...], anchor: Issued, kind: FailureType, says: str) -> None:
-    found = match([record(2, 1, 1, anchor)], NAMES, presented(*chain), NOW)
+    found = dane.match([record(2, 1, 1, anchor)], NAMES, presented(*chain), NOW)
     assert isinstance(found, Failure)
     assert found.type is kind
     assert says in found.cause
@@ -115,16 +116,16 @@ def test_authorities_that_do_not_match(chain: tuple[Issued, ...], anchor: Issued
 @pytest.mark.parametrize("name", ["mx.example.com", "*.example.com", "example.com"])
 def test_the_names_of_an_authoritys_leaf(name: str) -> None:
     leaf = issue("mx", issuer=ROOT, names=("a.example", name))
-    assert isinstance(match([record(2, 0, 1, ROOT)], NAMES, presented(leaf, ROOT), NOW), str)
+    assert isinstance(dane.match([record(2, 0, 1, ROOT)], NAMES, presented(leaf, ROOT), NOW), str)
 
 
 def test_one_matching_record_of_several_is_enough() -> None:
     records = [record(2, 0, 1, OTHER_ROOT), record(3, 1, 1, ROOT), record(3, 1, 1, LEAF)]
-    assert isinstance(match(records, NAMES, presented(LEAF, MIDDLE), NOW), str)
+    assert isinstance(dane.match(records, NAMES, presented(LEAF, MIDDLE), NOW), str)
 
 
 def test_no_certificate_matches_nothing() -> None:
-    found = match([record(3, 1, 1, LEAF)], NAMES, None, NOW)
+    found = dane.match([record(3, 1, 1, LEAF)], NAMES, None, NOW)
     assert isinstance(found, Failure)
 
 
@@ -186,7 +187,7 @@ def test_an_unknown_answer_is_not_no() -> None:
 def test_any_records_are_judged(records: list[TlsaRecord]) -> None:
     good = usable(records)
     assert set(good) <= set(records)
-    assert isinstance(match(good, NAMES, presented(LEAF, MIDDLE), NOW), Failure)
+    assert isinstance(dane.match(good, NAMES, presented(LEAF, MIDDLE), NOW), Failure)
 
 
 @given(st.integers(2, 3), st.integers(0, 1), st.integers(1, 2), st.integers(0, 63), st.integers(1, 255))
@@ -195,4 +196,4 @@ def test_one_flipped_octet_never_matches(usage: int, selector: int, matching: in
     data = bytearray(good.data)
     data[at % len(data)] ^= flip
     bad = TlsaRecord(usage, selector, matching, bytes(data))
-    assert isinstance(match([bad], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
+    assert isinstance(dane.match([bad], NAMES, presented(LEAF, MIDDLE), NOW), Failure)

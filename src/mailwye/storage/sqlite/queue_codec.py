@@ -12,7 +12,7 @@ from zlib import crc32
 
 import msgspec
 
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.queue.item import Delivery, DeliveryState, NewDelivery, NewMessage, Origin, QueuedMessage
 from mailwye.smtp.address import Address
 
@@ -36,6 +36,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     auto_submitted: bool
     requires_8bit: bool
     plain: bool = False
+    tls: str = ""
 
 
 class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -86,6 +87,7 @@ def pack_message(new: NewMessage, seq: int, staging: int, checksum: int) -> byte
                 new.auto_submitted,
                 new.requires_8bit,
                 new.plain,
+                new.tls.value,
             )
         ),
         _message_place(new.id, seq, staging, checksum),
@@ -115,6 +117,7 @@ def unpack_message(message_id: str, packed: bytes, seq: int, staging: int, check
             meta.auto_submitted,
             meta.requires_8bit,
             meta.plain,
+            TlsWish(meta.tls),
         )
     except ValueError as error:  # msgspec's errors are ValueErrors too
         raise CorruptRow(f"message {message_id}: {error}") from error
