@@ -28,9 +28,24 @@ from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError
-from mailwye.stores import Alert, compiled, current_snapshot, open_config_store, open_policy_store, open_queue, open_trace_recorder
+from mailwye.stores import (
+    Alert,
+    compiled,
+    current_snapshot,
+    open_config_store,
+    open_policy_store,
+    open_queue,
+    open_result_store,
+    open_trace_recorder,
+)
 from mailwye.transport.policy_fetch import HttpsPolicyFetcher
+from mailwye.transport.report_mail import ReportMail
+from mailwye.transport.report_message import report_message, submitter_of
+from mailwye.transport.reporter import HttpsPoster, Reporter
+from mailwye.transport.results import TlsResults
+from mailwye.transport.security import TransportSecurity
 from mailwye.transport.sts_policies import StsPolicies
+from mailwye.transport.tls_report import Submitter
 
 GOODBYE_SECONDS = 2.0  # for QUIT to the servers that connections are kept to, after everything else is done
 
@@ -155,8 +170,9 @@ class Worker:
         )
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self._dns = dns_resolver(installation, self.clock)
-        self._policies = sts_policies(installation, self._dns, self._network, self.clock, self._client_tls, alert)
-        self.resolver = route_resolver(installation, self._dns, rng or system_random(), self._policies)
+        rng = rng or system_random()
+        self.transport = self._transport_security(rng, new_id, alert)
+        self.resolver = route_resolver(installation, self._dns, rng, self.transport.policies)
         self._couriers = self._make_couriers()
         self.dispatcher = Dispatcher(
             engines=self.engines,
@@ -171,6 +187,34 @@ class Worker:
             alert=alert,
         )
 
+    def _transport_security(self, rng: random.Random, new_id: Callable[[], str], alert: Alert) -> TransportSecurity:
+        """Policies and results in every worker, reports from the first."""
+        installation, store = self.installation, open_result_store(self.installation)
+        policies = sts_policies(installation, self._dns, self._network, self.clock, self._client_tls, alert)
+        results = TlsResults(store=store, clock=self.clock, alert=alert)
+        if self.number:
+            return TransportSecurity(policies, results, None, store)
+        settings, private_allowed = installation.transport, installation.delivery.allow_private_mx
+        reporter = Reporter(
+            store=store,
+            resolver=self._dns,
+            poster=HttpsPoster(self._network, self._dns, self._client_tls.anonymous, settings, private_allowed),
+            submit=self._submit_report,
+            submitter=self._submitter,
+            new_id=new_id,
+            clock=self.clock,
+            settings=settings,
+            rng=rng,
+            alert=alert,
+        )
+        return TransportSecurity(policies, results, reporter, store)
+
+    def _submitter(self) -> Submitter:
+        return submitter_of(self.snapshot.current, self.installation.hostname, self.installation.transport.tls_report_contact)
+
+    async def _submit_report(self, mail: ReportMail) -> None:
+        await self.engines[0].accept(report_message(mail, self._submitter(), self.snapshot.current))
+
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
         installation, delivery = self.installation, self.installation.delivery
         smtp = SmtpCourier(
@@ -180,6 +224,7 @@ class Worker:
             clock=self.clock,
             settings=delivery,
             hostname=installation.hostname,
+            report=self.transport.results.record,
         )
         mailbox: Courier
         if delivery.lmtp:
@@ -190,7 +235,7 @@ class Worker:
 
     async def start(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
         """Deliver what is queued, then listen: on the bound `sockets` by listener name, or on the addresses of the settings."""
-        self._policies.start()
+        self.transport.start()
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))
@@ -233,7 +278,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*(courier.close() for courier in set(self._couriers.values())))
-        await self._policies.close()
+        await self.transport.close()
         await self._dns.close()
         for engine in self.engines:
             await engine.close()

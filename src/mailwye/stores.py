@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
     from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
+    from mailwye.storage.sqlite.transport.results import SqliteResultStore
 
 Alert = Callable[[str], None]
 
@@ -69,6 +70,14 @@ def open_policy_store(installation: Installation) -> SqlitePolicyStore:
     from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
 
     return SqlitePolicyStore(installation.data_directory / "transport.sqlite", limit=installation.transport.policies)
+
+
+def open_result_store(installation: Installation) -> SqliteResultStore:
+    """What sessions met, for TLS reports, of all workers. :raises PolicyStoreError: damaged, or no right to it; says what to do."""
+    from mailwye.storage.sqlite.transport.results import SqliteResultStore
+
+    path = installation.data_directory / "transport.sqlite"
+    return SqliteResultStore(path, failures_per_domain=installation.transport.tls_report_failures)
 
 
 def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:

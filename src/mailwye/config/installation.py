@@ -92,7 +92,7 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
-    """[transport]: MTA-STS. Seconds, octets, counts."""
+    """[transport]: MTA-STS and TLS reports. Seconds, octets, counts."""
 
     policy_port: int = 443
     policy_timeout: float = 60.0  # RFC 8461 section 3.3 suggests both limits
@@ -100,6 +100,10 @@ class TransportSettings:
     policy_refresh: float = 86_400.0
     policy_retry: float = 300.0
     policies: int = 100_000
+    tls_reports: str = "https"  # "off" | "https" | "all"
+    tls_report_contact: str = ""
+    tls_report_days: int = 30
+    tls_report_failures: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

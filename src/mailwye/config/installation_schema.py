@@ -24,9 +24,10 @@ from mailwye.config.installation import (
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import Name, Text, read_networks
-from mailwye.smtp.address import AddressError, parse_domain
+from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin")
+TLS_REPORTS = ("off", "https", "all")
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
 NUMBER_LIMIT = 2**53
@@ -50,6 +51,14 @@ def _string(value: object) -> str:
 
 def _optional_domain(value: object) -> str:
     return _domain(value) if value != "" else ""
+
+
+def _optional_address(value: object) -> str:
+    text = _string(value)
+    try:
+        return str(parse_address(text)) if text else ""
+    except AddressError as error:
+        raise fault(str(error), "Write an address, such as postmaster@contoso.com") from error
 
 
 def _ip_address(value: object) -> str:
@@ -198,7 +207,14 @@ DeliveryModel = _model(
     connection_idle=_seconds(0.0),
     lmtp=Annotated[str, PlainValidator(_lmtp)],
 )
-TransportModel = _model(TransportSettings, policy_port=_Port, policy_octets=_count(1_024, 65_536))
+TransportModel = _model(
+    TransportSettings,
+    policy_port=_Port,
+    policy_octets=_count(1_024, 65_536),
+    tls_reports=_one_of(TLS_REPORTS),
+    tls_report_contact=Annotated[str, PlainValidator(_optional_address)],
+    tls_report_days=_count(2, 366),
+)
 QueueModel = _model(
     QueueSettings,
     retry_delays=Annotated[tuple[_Delay, ...], BeforeValidator(_not_empty)],

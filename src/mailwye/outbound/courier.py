@@ -12,6 +12,7 @@ from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.transport.host_policy import NO_POLICY, HostPolicy
+from mailwye.transport.tls_report import SessionResult
 from mailwye.value import dataclass
 
 
@@ -96,12 +97,14 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """Where a route leads: `hosts` in the order to try; or, with none, `failure`: the temporary (450 4.4.312 DNS query failed …) or
-    permanent (556 5.1.10, 550 5.4.6 …) reply. `reasons` say how the list came about.
+    permanent (556 5.1.10, 550 5.4.6 …) reply. `reasons` say how the list came about; `results` what TLS reports must hear of policies and
+    hosts that could not be used.
     """
 
     hosts: tuple[Host, ...] = ()
     failure: Reply | None = None
     reasons: tuple[str, ...] = ()
+    results: tuple[SessionResult, ...] = ()
 
 
 class HostResolver(Protocol):

@@ -12,6 +12,7 @@ from mailwye.outbound.courier import Host
 from mailwye.runtime.address_kinds import is_private
 from mailwye.runtime.dns_answer import Absence, Absent, Answer, Found, MxRecord, Unknown
 from mailwye.smtp.reply import Reply
+from mailwye.transport.tls_report import SessionResult
 
 EXCHANGE_LIMIT = 32
 """How many exchanges of one domain are looked at; a set of 500 (catalogue R4) is cut here."""
@@ -42,7 +43,8 @@ class Exchanges:
 @dataclass(frozen=True, slots=True)
 class Usable:
     """The addresses of one host that may be dialled. `ourselves`: one of them is this server. `unknown`: the look-up failed.
-    `canonical`: the host's name after CNAMEs. `refusal`: the deferring reply of a policy that forbids the host.
+    `canonical`: the host's name after CNAMEs. `refusal`: the deferring reply of a policy that forbids the host; `result`: the
+    same for TLS reports.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -51,6 +53,7 @@ class Usable:
     unknown: bool = False
     canonical: str = ""
     refusal: Reply | None = None
+    result: SessionResult | None = None
 
 
 def judge_mx(domain: str, answer: Answer[MxRecord], ourselves: Ourselves, rng: random.Random) -> Exchanges:

@@ -12,9 +12,11 @@ from mailwye.outbound.courier import Host
 from mailwye.outbound.mx import Ourselves, Usable
 from mailwye.runtime.dns_answer import Answer, Found, MxRecord, TlsaRecord
 from mailwye.smtp.reply import Reply
-from mailwye.transport.failures import Failure
-from mailwye.transport.host_policy import Demand, HostPolicy, dane_host_policy, sts_host_policy
+from mailwye.transport.failures import Failure, FailureType
+from mailwye.transport.host_policy import Demand, HostPolicy, dane_host_policy, reported_sts, sts_host_policy
 from mailwye.transport.mta_sts import CachedPolicy
+from mailwye.transport.sts_policies import StsFinding
+from mailwye.transport.tls_report import TEXT_LIMIT, PolicyType, ReportedPolicy, SessionResult
 
 REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 
@@ -29,6 +31,7 @@ class Listed:
     answer: Answer[MxRecord]
     refused: tuple[str, ...] = ()
     failure: Reply | None = None
+    results: tuple[SessionResult, ...] = ()
 
 
 def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | None, ourselves: Ourselves) -> Listed:
@@ -37,18 +40,30 @@ def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | No
     """
     if not isinstance(answer, Found):
         implicit = sts_host_policy(cached, domain)  # without MX records the domain is its own exchange
-        return Listed(answer) if isinstance(implicit, HostPolicy) else Listed(answer, (implicit,), _none_left(domain, [implicit]))
+        return (
+            Listed(answer)
+            if isinstance(implicit, HostPolicy)
+            else Listed(answer, (implicit,), _none_left(domain, [implicit]), tuple(_unlisted(cached, domain, implicit)))
+        )
     kept: list[MxRecord] = []
     refused: list[str] = []
+    results: list[SessionResult] = []
     for record in answer.records:
         verdict = sts_host_policy(cached, record.exchange) if record.exchange not in ourselves.names else None
         if isinstance(verdict, str):
             refused.append(verdict)
+            results += _unlisted(cached, record.exchange, verdict)
         else:
             kept.append(record)
     if not kept:
-        return Listed(answer, tuple(refused), _none_left(domain, refused))
-    return Listed(replace(answer, records=tuple(kept)), tuple(refused))
+        return Listed(answer, tuple(refused), _none_left(domain, refused), tuple(results))
+    return Listed(replace(answer, records=tuple(kept)), tuple(refused), results=tuple(results))
+
+
+def _unlisted(cached: CachedPolicy | None, host: str, reason: str) -> list[SessionResult]:
+    if cached is None:
+        return []
+    return [SessionResult(reported_sts(cached), FailureType.VALIDATION_FAILURE, host, reason=reason[:TEXT_LIMIT])]
 
 
 def _none_left(domain: str, refused: list[str]) -> Reply:
@@ -81,7 +96,7 @@ def protect(route: Route, usable: Usable, cached: CachedPolicy | None, answers: 
     by_dane = _by_dane(route, usable, answers, port)
     if isinstance(by_dane, Failure):
         reason = f"{name}: {by_dane.cause}; the host is not used (DANE)"
-        return Usable(reasons=(*usable.reasons, reason), refusal=Reply(450, "4.7.324", f"{by_dane.type.value}: {reason}"))
+        return _refused(usable, "4.7.324", route, by_dane.type, reason)
     by_sts = sts_host_policy(cached, name)
     if by_dane is not None:
         # Records that nobody can match prove nothing: what MTA-STS demands beyond them counts.
@@ -90,10 +105,19 @@ def protect(route: Route, usable: Usable, cached: CachedPolicy | None, answers: 
     if route.smtp_dane_mode is SmtpDaneMode.MANDATORY:
         lacks = "there are no secure TLSA records" if usable.hosts[0].validated else "DNSSEC does not vouch for its MX and addresses"
         reason = f'{name}: {lacks}; connector "{route.connector}" asks for DANE (SmtpDaneMode Mandatory)'
-        return Usable(reasons=(*usable.reasons, reason), refusal=Reply(450, "4.7.324", f"dane-required: {reason}"))
+        return _refused(usable, "4.7.324", route, FailureType.DANE_REQUIRED, reason)
     if isinstance(by_sts, str):
-        return Usable(reasons=(*usable.reasons, by_sts), refusal=Reply(450, "4.7.5", by_sts))
+        result = next(iter(_unlisted(cached, name, by_sts)), None)
+        return Usable(reasons=(*usable.reasons, by_sts), refusal=Reply(450, "4.7.5", by_sts), result=result)
     return usable if by_sts.demand is Demand.NOTHING else _with_policy(usable, by_sts)
+
+
+def _refused(usable: Usable, enhanced: str, route: Route, kind: FailureType, reason: str) -> Usable:
+    host = usable.hosts[0]
+    policy = ReportedPolicy(route.domain, PolicyType.TLSA, mx=(host.name,))
+    result = SessionResult(policy, kind, host.name, host.address, reason=reason[:TEXT_LIMIT])
+    refusal = Reply(450, enhanced, f"{kind.value}: {reason}")
+    return Usable(reasons=(*usable.reasons, reason), refusal=refusal, result=result)
 
 
 def require(route: Route, usable: Usable, *, doubtful: bool) -> Usable:
@@ -133,3 +157,11 @@ def demands(hosts: Iterable[Host]) -> tuple[str, ...]:
     """One sentence for each host name of which something is demanded, for people."""
     told = {host.name: f"{host.name}: {host.policy.words}" for host in hosts if host.policy.demand is not Demand.NOTHING}
     return tuple(told.values())
+
+
+def fetch_results(domain: str, finding: StsFinding) -> tuple[SessionResult, ...]:
+    """What TLS reports must hear of a policy that is announced and could not be had."""
+    if finding.failure is None:
+        return ()
+    policy = reported_sts(finding.policy) if finding.policy is not None else ReportedPolicy(domain, PolicyType.STS)
+    return (SessionResult(policy, finding.failure.type, reason=finding.failure.cause[:TEXT_LIMIT]),)

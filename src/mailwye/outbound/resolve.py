@@ -16,7 +16,7 @@ from mailwye.connectors.selection import Route
 from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
-from mailwye.outbound.protection import asks_for_dane, keep_listed, protect, require, tlsa_bases
+from mailwye.outbound.protection import asks_for_dane, fetch_results, keep_listed, protect, require, tlsa_bases
 from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
 from mailwye.smtp.reply import Reply
 from mailwye.transport.dane import tlsa_name
@@ -63,11 +63,13 @@ class RouteResolver:
         if exchanges.failure is not None:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
         finding = await self._finding(route)
+        results = fetch_results(domain, finding)
         if not (exchanges.validated and asks_for_dane(route)):
             # Signed records are not forged, and DANE decides about their hosts first.
             listed = keep_listed(domain, answer, finding.policy, self._ourselves)
             if listed.failure is not None:
-                return Hosts(failure=listed.failure, reasons=(*finding.reasons, *listed.refused))
+                return Hosts(failure=listed.failure, reasons=(*finding.reasons, *listed.refused), results=results + listed.results)
+            results += listed.results
             if listed.refused:
                 exchanges = judge_mx(domain, listed.answer, self._ourselves, self._rng)
                 exchanges = replace(exchanges, reasons=(*exchanges.reasons, *listed.refused))
@@ -80,7 +82,7 @@ class RouteResolver:
         found = await self._of_exchanges(
             domain, exchanges, settings.mx_port, private_allowed=settings.allow_private_mx, protected=protected
         )
-        return replace(found, reasons=(*finding.reasons, *found.reasons))
+        return replace(found, reasons=(*finding.reasons, *found.reasons), results=results + found.results)
 
     async def _protected(self, route: Route, usable: Usable, finding: StsFinding) -> Usable:
         """Ask for the TLSA records that count; what all of it means is decided in protection.py."""
@@ -113,10 +115,11 @@ class RouteResolver:
             if sum(len(usable.hosts) for usable in found) >= limit:
                 break
         reasons = (*exchanges.reasons, *(reason for usable in found for reason in usable.reasons))
+        results = tuple(usable.result for usable in found if usable.result is not None)
         hosts = spread(found, limit)
         if not hosts:
-            return Hosts(failure=final_failure(domain, exchanges, found), reasons=reasons)
-        return Hosts(hosts, reasons=(*reasons, f"MX of {domain}: {_listed(hosts)}"))
+            return Hosts(failure=final_failure(domain, exchanges, found), reasons=reasons, results=results)
+        return Hosts(hosts, reasons=(*reasons, f"MX of {domain}: {_listed(hosts)}"), results=results)
 
     async def _group(self, group: Sequence[MxRecord], port: int, *, private_allowed: bool, validated: bool) -> list[Usable]:
         names = [record.exchange for record in group]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
-from mailwye.outbound.smtp_pool import SmtpPool
+from mailwye.outbound.smtp_pool import Report, SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import demand_of, handshake_failed
 from mailwye.runtime.clock import Clock
@@ -52,7 +52,9 @@ class SmtpCourier:
         settings: DeliverySettings,
         hostname: str,
         mode: ClientMode = ClientMode.SMTP,
+        report: Report | None = None,
     ) -> None:
+        self._report = report
         self._network = network
         self._resolver = resolver
         self._tls_contexts = tls_contexts
@@ -111,6 +113,7 @@ class SmtpCourier:
             network=self._network,
             clock=self._clock,
             on_empty=self._drop_pool,
+            report=self._report,
         )
         return pool
 

@@ -10,11 +10,11 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
-from mailwye.outbound import tls_check
 from mailwye.outbound.courier import Host, Stage
 from mailwye.outbound.fitting import fits_as_it_is
 from mailwye.outbound.smtp_preparation import prepare, request_for
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
+from mailwye.outbound.tls_trial import TlsTrial
 from mailwye.queue.engine import QueueError
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import TlsError, TlsLayer
@@ -57,11 +57,10 @@ class SmtpSession(asyncio.Protocol):
         self.tls_text = ""
         self.reasons: tuple[str, ...] = ()
         self.messages = 0
-        self.tls_reason = ""
         self.failed: HostFailed | None = None  # why it is of no use any more
         self._host = host
         self._settings = settings
-        self._demand = settings.demand.of(host.policy)
+        self.trial = TlsTrial(settings.demand.of(host.policy), host)
         self._owner = owner
         self._clock = clock
         self._plaintext = plaintext
@@ -176,25 +175,27 @@ class SmtpSession(asyncio.Protocol):
             case TlsAccepted():
                 self._start_handshake()
             case TlsRefused(reply):
-                self._without_tls(tls_check.refused(self._demand, self.host_text, reply), f"STARTTLS was refused ({reply})")
+                self._without_tls(self.trial.refused(reply))
             case ServerGone():
                 self._handle_gone(event)
 
     def _handle_ready(self, extensions: Extensions) -> None:
         if self._tls is not None or self._plaintext:
-            lack = tls_check.unprotected(self._demand, self.host_text, offered=extensions.require_tls)
-            self._become_usable() if lack is None else self._fail(HostFailed(Stage.PROTECTION, lack))
+            lack = self.trial.unprotected(offered=extensions.require_tls)
+            if lack is not None:
+                self._fail(HostFailed(Stage.PROTECTION, lack))
+            else:
+                self._become_usable()
         elif extensions.starttls and self._settings.tls_context is not None:
             self._client.start_tls(self._clock.monotonic())
         else:
-            self._without_tls(tls_check.not_offered(self._demand, self.host_text), "STARTTLS is not offered")
+            self._without_tls(self.trial.not_offered())
 
-    def _without_tls(self, reply: Reply, cause: str) -> None:
+    def _without_tls(self, refusal: Reply | None) -> None:
         """There will be no TLS: go on in plaintext only where nobody asked for more (W7)."""
-        if self._demand.required:
-            self._fail(HostFailed(Stage.TLS, reply))
+        if refusal is not None:
+            self._fail(HostFailed(Stage.TLS, refusal))
         else:
-            self.tls_reason = tls_check.without(self._demand, cause)
             self._become_usable()
 
     def _become_usable(self) -> None:
@@ -346,18 +347,16 @@ class SmtpSession(asyncio.Protocol):
 
     def _tls_broke(self, cause: str, *, shaking: bool) -> None:
         if shaking:
-            reply = tls_check.handshake_failed(self._demand, self.host_text, cause)
-            self.failed = HostFailed(Stage.TLS, reply, handshake=True)
+            self.failed = HostFailed(Stage.TLS, self.trial.broken(cause), handshake=True)
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        verdict = tls_check.check_certificate(self._demand, self._host.name, self.host_text, tls.peer_certificate, self._clock.now())
+        refusal = self.trial.certificate(tls.peer_certificate, self._clock.now())
         self.tls_text = f"{tls.version} with {tls.cipher}"
-        if isinstance(verdict, Reply):
-            self.failed = HostFailed(Stage.TLS, verdict)
+        if refusal is not None:
+            self.failed = HostFailed(Stage.TLS, refusal)
             self._client.quit(now)
             return
-        self.tls_reason = verdict
         self._client.tls_started(now)
 
     # Writing and time

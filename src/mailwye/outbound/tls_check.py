@@ -102,20 +102,21 @@ def without(demand: TlsDemand, cause: str) -> str:
 
 def check_certificate(
     demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None, now: float = 0.0
-) -> Reply | str:
-    """The verdict on the handshake's certificate: the deferring reply, or the reason why it is good enough.
+) -> tuple[Reply | str, Failure | None]:
+    """The verdict on the handshake's certificate: the deferring reply, or the reason why it is good enough; and the failure that TLS
+    reports tell of, also where it is overlooked.
 
     `host_name` is what DomainValidation expects where TlsDomain is empty, and what a policy expects; `host` names the peer for people.
     `now`: Unix seconds.
     """
     by_connector = _check_for_connector(demand, host_name, host, certificate)
     if isinstance(by_connector, Reply) or demand.policy.demand is Demand.NOTHING:
-        return by_connector
+        return by_connector, Failure(FailureType.VALIDATION_FAILURE, by_connector.text) if isinstance(by_connector, Reply) else None
     verdict = judge_certificate(demand.policy, host_name, certificate, now)
     if verdict.failure is not None and demand.policy.required:
-        return _refusal(demand.policy, host, verdict.failure, verdict.reason)
+        return _refusal(demand.policy, host, verdict.failure, verdict.reason), verdict.failure
     by_policy = f"{verdict.reason}, but only for testing" if verdict.failure is not None else verdict.reason
-    return by_policy if demand.settings is TlsSettings.OPPORTUNISTIC else f"{by_connector}; {by_policy}"
+    return by_policy if demand.settings is TlsSettings.OPPORTUNISTIC else f"{by_connector}; {by_policy}", verdict.failure
 
 
 _DANE_CODES = {

@@ -39,6 +39,11 @@ def shown(record: TlsaRecord) -> str:
     return f"{record.usage} {record.selector} {record.matching_type} {record.data[:_SHOWN].hex()}{more}"
 
 
+def whole(record: TlsaRecord) -> str:
+    """The record as a zone file has it."""
+    return f"{record.usage} {record.selector} {record.matching_type} {record.data.hex()}"
+
+
 def secure_records(answer: Answer[TlsaRecord]) -> tuple[TlsaRecord, ...] | Failure:
     """The TLSA records that DNSSEC vouches for, none where there are none; a Failure where that is not known: then the host must not be
     used (RFC 7672 section 2.1.2: an attacker could be hiding them).

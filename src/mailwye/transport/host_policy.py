@@ -8,9 +8,10 @@ from enum import Enum
 from mailwye.connectors.matching import certificate_name_matches
 from mailwye.runtime.dns_answer import Answer, TlsaRecord
 from mailwye.runtime.tls import PresentedCertificate
-from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usable
+from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usable, whole
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.mta_sts import CachedPolicy, StsMode, mx_matches
+from mailwye.transport.tls_report import PolicyType, ReportedPolicy
 
 NAMES_SHOWN = 10
 
@@ -32,7 +33,8 @@ class Demand(Enum):
 class HostPolicy:
     """The demand on one host, the policy domain, and who asks, for people. `unlisted`: a policy in mode testing does not name this host.
     `base`: the name whose TLSA records count, which is also the name to ask for in SNI (RFC 7672 section 8.1), "" without DANE; `tlsa`: the
-    records to match; `names`: what a certificate may be for where an authority is matched.
+    records to match; `names`: what a certificate may be for where an authority is matched. `reported`: the policy as TLS reports
+    tell of it.
     """
 
     demand: Demand = Demand.NOTHING
@@ -42,6 +44,7 @@ class HostPolicy:
     base: str = ""
     tlsa: tuple[TlsaRecord, ...] = ()
     names: tuple[str, ...] = ()
+    reported: ReportedPolicy | None = None
 
     @property
     def required(self) -> bool:
@@ -88,11 +91,18 @@ def sts_host_policy(cached: CachedPolicy | None, host: str) -> HostPolicy | str:
     mode = cached.policy.mode
     asked_by = f"the MTA-STS policy of {cached.domain} (mode {mode.value}, id {cached.id})"
     listed = mx_matches(cached.policy, host)
+    reported = reported_sts(cached)
     if mode is StsMode.TESTING:
-        return HostPolicy(Demand.STS_TESTING, cached.domain, asked_by, unlisted=not listed)
+        return HostPolicy(Demand.STS_TESTING, cached.domain, asked_by, unlisted=not listed, reported=reported)
     if not listed:
         return f"{host} is not an mx of {asked_by}: not used"
-    return HostPolicy(Demand.STS, cached.domain, asked_by)
+    return HostPolicy(Demand.STS, cached.domain, asked_by, reported=reported)
+
+
+def reported_sts(cached: CachedPolicy) -> ReportedPolicy:
+    """The policy as TLS reports tell of it (RFC 8460 section 4.4)."""
+    lines = tuple(line.strip() for line in cached.text.splitlines() if line.strip())
+    return ReportedPolicy(cached.domain, PolicyType.STS, lines, cached.policy.mx)
 
 
 def dane_host_policy(answer: Answer[TlsaRecord], base: str, port: int, domain: str, names: tuple[str, ...]) -> HostPolicy | Failure | None:
@@ -104,11 +114,12 @@ def dane_host_policy(answer: Answer[TlsaRecord], base: str, port: int, domain: s
         return None
     at = f"the TLSA records of {tlsa_name(base, port)}"
     good = usable(records)
+    reported = ReportedPolicy(domain, PolicyType.TLSA, tuple(map(whole, records)), (base,))
     if not good:
         listed = ", ".join(map(shown, records[:5]))
-        return HostPolicy(Demand.DANE_ENCRYPTION, domain, f"{at} (none is usable: {listed})", base=base)
+        return HostPolicy(Demand.DANE_ENCRYPTION, domain, f"{at} (none is usable: {listed})", base=base, reported=reported)
     listed = ", ".join(map(shown, good[:5]))
-    return HostPolicy(Demand.DANE, domain, f"{at} ({listed})", base=base, tlsa=good, names=names)
+    return HostPolicy(Demand.DANE, domain, f"{at} ({listed})", base=base, tlsa=good, names=names, reported=reported)
 
 
 def without_tls(policy: HostPolicy, cause: str) -> Verdict:

@@ -24,6 +24,7 @@ from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.policy_fetch import PolicyFetchError
 from mailwye.transport.policy_store import MemoryPolicyStore
 from mailwye.transport.sts_policies import StsPolicies
+from mailwye.transport.tls_report import SessionResult
 from tests.unit.outbound.scripted_server import JOHN, Peer, ScriptedServer, Talk, carry, scripted, work_for
 
 DOMAIN = "example.com"
@@ -74,6 +75,7 @@ class Protected:
     courier: SmtpCourier
     servers: dict[str, ScriptedServer]
     policies: StsPolicies
+    results: list[SessionResult]
 
     def announce(self, mode: str, *mx: str, age: int = 86_400) -> None:
         """Publish an MTA-STS policy."""
@@ -130,6 +132,7 @@ async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]], *, 
         settings = DeliverySettings(
             mx_port=port, allow_private_mx=True, command_timeout=5.0, content_timeout=5.0, messages_per_connection=1, connect_timeout=2.0
         )
+        results: list[SessionResult] = []
         context = ClientTlsContext(trusted_authorities=(str(authority.certificate),))
         courier = SmtpCourier(
             network=SystemNetwork(),
@@ -138,6 +141,7 @@ async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]], *, 
             clock=clock,
             settings=settings,
             hostname="me.example",
+            report=results.append,
         )
         stack.push_async_callback(courier.close)
-        yield Protected(resolver, served, courier, servers, policies)
+        yield Protected(resolver, served, courier, servers, policies, results)

@@ -1,4 +1,4 @@
-"""The SQLite file transport.sqlite, shared by all workers: MTA-STS policies.
+"""The SQLite file transport.sqlite, shared by all workers: MTA-STS policies, results of sessions for TLS reports.
 
 Its commits are not synced one by one (synchronous=NORMAL): a power cut may take back the latest ones, whose policies are fetched again.
 """
@@ -26,6 +26,16 @@ CREATE TABLE policies (
   expires_at REAL NOT NULL,
   text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE results (
+  day TEXT NOT NULL,
+  domain TEXT NOT NULL,
+  policy TEXT NOT NULL,
+  failure TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  UNIQUE (day, domain, policy, failure, detail)
+) STRICT;
+CREATE TABLE reports (day TEXT, domain TEXT, address TEXT, PRIMARY KEY (day, domain, address)) STRICT, WITHOUT ROWID;
 CREATE INDEX policies_fetched ON policies(fetched_at);
 CREATE INDEX policies_expires ON policies(expires_at);
 """
