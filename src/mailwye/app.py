@@ -40,7 +40,7 @@ from mailwye.stores import (
 )
 from mailwye.transport.policy_fetch import HttpsPolicyFetcher
 from mailwye.transport.report_mail import ReportMail
-from mailwye.transport.report_message import report_message, submitter_of
+from mailwye.transport.report_message import report_events, report_message, submitter_of
 from mailwye.transport.reporter import HttpsPoster, Reporter
 from mailwye.transport.results import TlsResults
 from mailwye.transport.security import TransportSecurity
@@ -213,7 +213,10 @@ class Worker:
         return submitter_of(self.snapshot.current, self.installation.hostname, self.installation.transport.tls_report_contact)
 
     async def _submit_report(self, mail: ReportMail) -> None:
-        await self.engines[0].accept(report_message(mail, self._submitter(), self.snapshot.current))
+        message = report_message(mail, self._submitter(), self.snapshot.current)
+        await self.engines[0].accept(message)
+        for event in report_events(message, mail.domain):
+            self.trace.record(event)
 
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
         installation, delivery = self.installation, self.installation.delivery

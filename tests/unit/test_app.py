@@ -13,8 +13,9 @@ from mailwye.inbound.listener import ListenerError
 from mailwye.queue.item import QueueQuery
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import TlsError
-from mailwye.stores import open_config_store, open_result_store
+from mailwye.stores import open_config_store, open_result_store, open_trace
 from mailwye.testing.authority import Authority
+from mailwye.trace.recorder import TraceQuery
 from mailwye.transport.report_mail import ReportMail
 from mailwye.transport.tls_report import ReportedPolicy, SessionResult
 
@@ -156,9 +157,12 @@ async def test_a_report_mail_is_queued_and_only_the_first_worker_reports(tmp_pat
     second = Worker(installation(tmp_path), 1, queues=(1,), alert=silent)
     assert first.transport.reporter is not None
     assert second.transport.reporter is None
-    await first._submit_report(ReportMail("Q1", 0.0, "2026-11-27", "example.com", "reports@example.com", b"packed"))
+    await first._submit_report(ReportMail("Q1", first.clock.now(), "2026-11-27", "example.com", "reports@example.com", b"packed"))
     (row,) = await first.engines[0].inspect(QueueQuery())
     assert (str(row.delivery.recipient), row.message.sender) == ("reports@example.com", None)
+    await first.trace.flush()
+    (found,) = open_trace(first.installation).search(TraceQuery(recipient="reports@example.com"))
+    assert (found.message, found.status, found.sender) == ("Q1", "Pending", "<>")
     second.transport.results.record(SessionResult(ReportedPolicy("example.com")))
     await second.stop(1)
     await first.stop(1)

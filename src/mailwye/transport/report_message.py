@@ -9,6 +9,7 @@ from mailwye.message.content import InlineContent
 from mailwye.message.envelope import Notify, TlsWish
 from mailwye.queue.item import NewDelivery, NewMessage, Origin
 from mailwye.smtp.address import parse_address
+from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.transport.report_mail import ReportMail, render, title
 from mailwye.transport.tls_report import Submitter
 
@@ -39,4 +40,27 @@ def report_message(mail: ReportMail, submitter: Submitter, snapshot: Snapshot) -
         subject=title(mail, submitter)[:256],
         auto_submitted=True,
         tls=TlsWish.OPTIONAL,
+    )
+
+
+def report_events(message: NewMessage, domain: str) -> tuple[TraceEvent, ...]:
+    """What the trace is told of a report that was queued, so that it can be followed like any message."""
+    session, (one,) = message.origin.session_id, message.deliveries
+    facts = {"size": str(message.content.size), "message_id": message.message_id, "subject": message.subject}
+    version = message.config_version
+    reasons = (f"A TLS report to {domain}, written here",)
+    way = {"original": str(one.original), "next_hop": one.next_hop}
+    return (
+        TraceEvent(message.received_at, EventKind.RECEIVE, session, message.id, "<>", reasons=reasons, config_version=version, data=facts),
+        TraceEvent(
+            message.received_at,
+            EventKind.ROUTE,
+            session,
+            message.id,
+            "<>",
+            str(one.recipient),
+            status="Pending",
+            config_version=version,
+            data=way,
+        ),
     )
