@@ -81,6 +81,7 @@ class DeliverySettings:
     connections_per_destination: int = 10
     messages_per_connection: int = 100_000
     connection_idle: float = 10.0
+    connection_lifetime: float = 3_600.0  # then policies of the domain are looked up again
     addresses_per_destination: int = 5
     connect_timeout: float = 30.0
     command_timeout: float = 300.0

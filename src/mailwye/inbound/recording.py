@@ -8,6 +8,7 @@ from __future__ import annotations
 from mailwye.connectors.attribution import Caller
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
+from mailwye.message.envelope import TlsWish
 from mailwye.message.facts import SessionFacts
 from mailwye.queue.item import NewMessage
 from mailwye.smtp.address import Address
@@ -52,6 +53,8 @@ def record_receipt(
     data["size"] = str(message.content.size)
     data["message_id"] = message.message_id
     data["subject"] = message.subject
+    if message.tls is not TlsWish.DEFAULT:
+        data["protection"] = message.tls.value
     if removed_headers:
         data["removed_headers"] = ", ".join(removed_headers)
     _record_step(context, message, EventKind.RECEIVE, data, caller.reasons, connector=message.origin.connector)

@@ -107,7 +107,14 @@ class SmtpCourier:
         demand = demand_of(route)
         pool = self._pools[key] = SmtpPool(
             route,
-            settings=SessionSettings(self._client, demand, context, self._settings.connection_idle, self._settings.messages_per_connection),
+            settings=SessionSettings(
+                self._client,
+                demand,
+                context,
+                self._settings.connection_idle,
+                self._settings.messages_per_connection,
+                self._settings.connection_lifetime,
+            ),
             delivery=self._settings,
             resolver=self._resolver,
             network=self._network,

@@ -69,6 +69,7 @@ class SmtpSession(asyncio.Protocol):
         self._tls: TlsLayer | None = None
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
+        self._worn_at = self._idle_since + settings.lifetime
         self._timer: asyncio.TimerHandle | None = None
         self._care: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
@@ -121,8 +122,8 @@ class SmtpSession(asyncio.Protocol):
 
     @property
     def worn_out(self) -> bool:
-        """True after as many messages as one connection may carry."""
-        return self.messages >= self._settings.messages
+        """True after as many messages as one connection may carry, or as long as one may last."""
+        return self.messages >= self._settings.messages or (self.messages > 0 and self._idle_since > self._worn_at)
 
     def deliver(self, ticket: Ticket) -> None:
         """Carry the message of `ticket`. Only for a session that is free. A message that breaks our own code gets the exception."""

@@ -89,13 +89,16 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` before a connection is replaced."""
+    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` and `lifetime` seconds before a
+    connection is replaced.
+    """
 
     client: ClientConfig
     demand: TlsDemand
     tls_context: ClientTlsContext | None = None
     idle: float = 10.0
     messages: int = 100_000
+    lifetime: float = 3_600.0
 
 
 class HostFailed(Exception):

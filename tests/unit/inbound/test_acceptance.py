@@ -173,6 +173,8 @@ async def test_tls_required_no_is_kept_with_the_message(field: str, wish: TlsWis
     deliver(world.greeted(), f"TLS-Required: {field}", "", "y")
     (row,) = await world.queued()
     assert row.message.tls is wish
+    (event,) = world.trace.of(EventKind.RECEIVE)
+    assert event.data.get("protection", "") == wish.value
 
 
 def test_requiretls_comes_before_the_field() -> None:
