@@ -9,7 +9,7 @@ from mailwye.connectors.model import SmtpDaneMode
 from mailwye.connectors.selection import Route
 from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host
-from mailwye.outbound.mx import Ourselves, Usable
+from mailwye.outbound.mx import Usable
 from mailwye.runtime.dns_answer import Answer, Found, MxRecord, TlsaRecord
 from mailwye.smtp.reply import Reply
 from mailwye.transport.failures import Failure, FailureType
@@ -34,9 +34,9 @@ class Listed:
     results: tuple[SessionResult, ...] = ()
 
 
-def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | None, ourselves: Ourselves) -> Listed:
+def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | None) -> Listed:
     """The MX records of `domain` that its MTA-STS policy names. What is forged is left out before anything is counted or cut, so that it
-    does not crowd out the true ones. Our own names stay: they mean something else (RFC 5321 section 5.1).
+    does not crowd out the true ones, and so that a forged record with our own name is no loop.
     """
     if not isinstance(answer, Found):
         implicit = sts_host_policy(cached, domain)  # without MX records the domain is its own exchange
@@ -49,7 +49,7 @@ def keep_listed(domain: str, answer: Answer[MxRecord], cached: CachedPolicy | No
     refused: list[str] = []
     results: list[SessionResult] = []
     for record in answer.records:
-        verdict = sts_host_policy(cached, record.exchange) if record.exchange not in ourselves.names else None
+        verdict = sts_host_policy(cached, record.exchange)
         if isinstance(verdict, str):
             refused.append(verdict)
             results += _unlisted(cached, record.exchange, verdict)

@@ -60,21 +60,21 @@ class RouteResolver:
         domain, settings = route.domain, self._settings
         answer = await self._resolver.mx(domain)
         exchanges = judge_mx(domain, answer, self._ourselves, self._rng)
-        if exchanges.failure is not None:
+        if exchanges.failure is not None and not exchanges.looped:
             return Hosts(failure=exchanges.failure, reasons=exchanges.reasons)
         finding = await self._finding(route)
         results = fetch_results(domain, finding)
         if not (exchanges.validated and asks_for_dane(route)):
             # Signed records are not forged, and DANE decides about their hosts first.
-            listed = keep_listed(domain, answer, finding.policy, self._ourselves)
+            listed = keep_listed(domain, answer, finding.policy)
             if listed.failure is not None:
                 return Hosts(failure=listed.failure, reasons=(*finding.reasons, *listed.refused), results=results + listed.results)
             results += listed.results
             if listed.refused:
                 exchanges = judge_mx(domain, listed.answer, self._ourselves, self._rng)
                 exchanges = replace(exchanges, reasons=(*exchanges.reasons, *listed.refused))
-                if exchanges.failure is not None:
-                    return Hosts(failure=exchanges.failure, reasons=(*finding.reasons, *exchanges.reasons))
+        if exchanges.failure is not None:
+            return Hosts(failure=exchanges.failure, reasons=(*finding.reasons, *exchanges.reasons), results=results)
 
         async def protected(usables: list[Usable]) -> list[Usable]:
             return [await self._protected(route, usable, finding) for usable in usables]
@@ -89,7 +89,7 @@ class RouteResolver:
         port = self._settings.mx_port
         bases = tlsa_bases(route, usable)
         answers = {base: await self._resolver.tlsa(tlsa_name(base, port)) for base in bases}
-        return require(route, protect(route, usable, finding.policy, answers, port), doubtful=finding.failure is not None)
+        return require(route, protect(route, usable, finding.policy, answers, port), doubtful=finding.is_doubtful)
 
     async def _finding(self, route: Route) -> StsFinding:
         if self._policies is None:

@@ -28,11 +28,19 @@ FAILURES_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StsFinding:
-    """The policy in force, None for none, with the reasons; `failure`: why a policy that is announced could not be had."""
+    """The policy in force, None for none, with the reasons; `failure`: why a policy that is announced could not be had. `unknown`: whether
+    one is announced could not be looked up, so that none holds just now.
+    """
 
     policy: CachedPolicy | None = None
     reasons: tuple[str, ...] = ()
     failure: Failure | None = None
+    unknown: bool = False
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True where another policy may hold soon."""
+        return self.unknown or self.failure is not None
 
 
 class StsPolicies:
@@ -67,7 +75,7 @@ class StsPolicies:
         cached = self._cached(domain, now)
         if announced is None:
             if cached is None:
-                return StsFinding()
+                return StsFinding(unknown=isinstance(answer, Unknown))
             return StsFinding(cached, (told(cached, now), f"The policy is kept: {_hidden(answer, domain)} (RFC 8461 section 5.1)"))
         if cached is not None and cached.id == announced:
             return StsFinding(cached, (told(cached, now),))

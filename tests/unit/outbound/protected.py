@@ -28,6 +28,7 @@ from mailwye.transport.tls_report import SessionResult
 from tests.unit.outbound.scripted_server import JOHN, Peer, ScriptedServer, Talk, carry, scripted, work_for
 
 DOMAIN = "example.com"
+OWN_NAME = "me.example"
 
 
 class Served:
@@ -136,11 +137,11 @@ async def protected(authority: Authority, talks: Sequence[tuple[str, Talk]], *, 
         context = ClientTlsContext(trusted_authorities=(str(authority.certificate),))
         courier = SmtpCourier(
             network=SystemNetwork(),
-            resolver=RouteResolver(resolver=resolver, settings=settings, rng=system_random(), policies=policies),
+            resolver=RouteResolver(resolver=resolver, settings=settings, rng=system_random(), policies=policies, own_names=[OWN_NAME]),
             tls_contexts=lambda _name: context,
             clock=clock,
             settings=settings,
-            hostname="me.example",
+            hostname=OWN_NAME,
             report=results.append,
         )
         stack.push_async_callback(courier.close)

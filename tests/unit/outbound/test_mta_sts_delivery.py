@@ -11,7 +11,7 @@ from mailwye.outbound.courier import Stage
 from mailwye.outbound.outcomes import judge
 from mailwye.queue.item import Result
 from mailwye.testing.authority import Authority, KeyPair
-from tests.unit.outbound.protected import DOMAIN, encrypted, mx_route, plain, protected
+from tests.unit.outbound.protected import DOMAIN, OWN_NAME, encrypted, mx_route, plain, protected
 from tests.unit.outbound.scripted_server import Peer, Talk
 
 MX = "mx.example.com"
@@ -115,6 +115,18 @@ async def test_poisoned_mx_records_lead_nowhere(authority: Authority, pair: KeyP
         assert "MX hosts of example.com failed MTA-STS validation: mx.evil.example is not an mx of" in attempt.reply.text
         assert judge(attempt).result is Result.DEFERRED
         assert world.servers[EVIL].connections == 0
+
+
+async def test_a_forged_record_with_our_own_name_is_no_loop(authority: Authority, pair: KeyPair) -> None:
+    """A loop would be returned to the sender for good; mail that an attacker holds up waits."""
+    async with protected(authority, [(MX, encrypted(pair))]) as world:
+        world.announce("enforce", MX)
+        world.resolver.zone[DOMAIN]["MX"].append((1, OWN_NAME))
+        assert judge(await world.send()).result is Result.DELIVERED
+        world.resolver.zone[DOMAIN] = {"MX": [(1, OWN_NAME)]}
+        attempt = await world.send()
+        assert (attempt.reply.code, attempt.reply.enhanced) == (450, "4.7.5")
+        assert judge(attempt).result is Result.DEFERRED
 
 
 async def test_many_poisoned_records_do_not_crowd_out_the_true_host(authority: Authority, pair: KeyPair) -> None:

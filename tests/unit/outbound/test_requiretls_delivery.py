@@ -75,6 +75,14 @@ async def test_a_policy_that_cannot_be_had_just_now_is_waited_for(authority: Aut
         assert judge(attempt).result is Result.DEFERRED
 
 
+async def test_whether_there_is_a_policy_must_be_known(authority: Authority, pair: KeyPair) -> None:
+    async with protected(authority, [(MX, encrypted(pair, b"REQUIRETLS"))]) as world:
+        world.resolver.unknown[f"_mta-sts.{DOMAIN}"] = "SERVFAIL"
+        attempt = await world.send(tls=REQUIRED)
+        assert (attempt.reply.code, attempt.reply.enhanced) == (450, "4.7.30")
+        assert judge(await world.send()).result is Result.DELIVERED  # other mail goes on (RFC 8461 section 3.1)
+
+
 async def test_a_host_that_does_not_offer_it_gets_nothing(authority: Authority, pair: KeyPair) -> None:
     async with protected(authority, [(MX, encrypted(pair)), (SECOND, encrypted(pair, b"REQUIRETLS"))]) as world:
         world.announce("enforce", "*.example.com")
