@@ -11,6 +11,7 @@ COMMANDS = {
     "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
+    "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),
     "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),

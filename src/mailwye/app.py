@@ -43,11 +43,21 @@ from mailwye.stores import (
     current_snapshot,
     installation_secret,
     open_config_store,
+    open_policy_store,
     open_queue,
+    open_result_store,
     open_sightings,
     open_trace_recorder,
 )
 from mailwye.trace.sightings import MemorySightings, SightingStore
+from mailwye.transport.policy_fetch import HttpsPolicyFetcher
+from mailwye.transport.report_mail import ReportMail
+from mailwye.transport.report_message import report_events, report_message, submitter_of
+from mailwye.transport.reporter import HttpsPoster, Reporter
+from mailwye.transport.results import TlsResults
+from mailwye.transport.security import TransportSecurity
+from mailwye.transport.sts_policies import StsPolicies
+from mailwye.transport.tls_report import Submitter
 from mailwye.web.listener import KINDS as PAGE_KINDS
 from mailwye.web.listener import PageListener
 from mailwye.web.pages import Pages
@@ -124,7 +134,9 @@ class Worker:
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self.page_listeners = self._make_page_listeners()
         self._dns = dns_resolver(installation, self.clock)
-        self.resolver = route_resolver(installation, self._dns, rng or system_random())
+        rng = rng or system_random()
+        self.transport = self._transport_security(rng, new_id, alert)
+        self.resolver = route_resolver(installation, self._dns, rng, self.transport.policies)
         self._couriers = self._make_couriers()
         self.dispatcher = Dispatcher(
             engines=self.engines,
@@ -163,6 +175,37 @@ class Worker:
         chosen = [one for one in self.installation.listeners if one.kind in PAGE_KINDS]
         return [PageListener(one, pages, self._network, partial(self.tls.of, one.name)) for one in chosen]
 
+    def _transport_security(self, rng: random.Random, new_id: Callable[[], str], alert: Alert) -> TransportSecurity:
+        """Policies and results in every worker, reports from the first."""
+        installation, store = self.installation, open_result_store(self.installation)
+        policies = sts_policies(installation, self._dns, self._network, self.clock, self._client_tls, alert)
+        results = TlsResults(store=store, clock=self.clock, alert=alert)
+        if self.number:
+            return TransportSecurity(policies, results, None, store)
+        settings, private_allowed = installation.transport, installation.delivery.allow_private_mx
+        reporter = Reporter(
+            store=store,
+            resolver=self._dns,
+            poster=HttpsPoster(self._network, self._dns, self._client_tls.anonymous, settings, private_allowed),
+            submit=self._submit_report,
+            submitter=self._submitter,
+            new_id=new_id,
+            clock=self.clock,
+            settings=settings,
+            rng=rng,
+            alert=alert,
+        )
+        return TransportSecurity(policies, results, reporter, store)
+
+    def _submitter(self) -> Submitter:
+        return submitter_of(self.snapshot.current, self.installation.hostname, self.installation.transport.tls_report_contact)
+
+    async def _submit_report(self, mail: ReportMail) -> None:
+        message = report_message(mail, self._submitter(), self.snapshot.current)
+        await self.engines[0].accept(message)
+        for event in report_events(message, mail.domain):
+            self.trace.record(event)
+
     def _make_couriers(self) -> Mapping[RouteKind, Courier]:
         installation, delivery = self.installation, self.installation.delivery
         smtp = SmtpCourier(
@@ -174,6 +217,7 @@ class Worker:
             hostname=installation.hostname,
             border=Border(self._marks, self._rewriting, self.clock),
             seen=self.seen,
+            report=self.transport.results.record,
         )
         mailbox: Courier
         if delivery.lmtp:
@@ -184,6 +228,7 @@ class Worker:
 
     async def start(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
         """Deliver what is queued, then listen: on the bound `sockets` by listener name, or on the addresses of the settings."""
+        self.transport.start()
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))
@@ -230,6 +275,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*(courier.close() for courier in set(self._couriers.values())))
+        await self.transport.close()
         await self._dns.close()
         for engine in self.engines:
             await engine.close()
@@ -253,7 +299,24 @@ def dns_resolver(installation: Installation, clock: Clock) -> DnsResolver:
     )
 
 
-def route_resolver(installation: Installation, resolver: DnsResolver, rng: random.Random) -> RouteResolver:
+def sts_policies(
+    installation: Installation, resolver: DnsResolver, network: Network, clock: Clock, tls: ClientTls, alert: Alert
+) -> StsPolicies:
+    """Finds MTA-STS policies, for deliveries and `explain --resolve`. :raises PolicyStoreError: transport.sqlite cannot be used."""
+    fetcher = HttpsPolicyFetcher(
+        network=network,
+        resolver=resolver,
+        context=tls.anonymous,
+        settings=installation.transport,
+        private_allowed=installation.delivery.allow_private_mx,
+    )
+    store = open_policy_store(installation)
+    return StsPolicies(resolver=resolver, fetcher=fetcher, store=store, clock=clock, settings=installation.transport, alert=alert)
+
+
+def route_resolver(
+    installation: Installation, resolver: DnsResolver, rng: random.Random, policies: StsPolicies | None = None
+) -> RouteResolver:
     """Finds the hosts of a route, for couriers and `explain --resolve`."""
     own_addresses = {one.address for one in installation.listeners if one.kind == "mx"} - {"0.0.0.0", "::"}
     return RouteResolver(
@@ -262,4 +325,5 @@ def route_resolver(installation: Installation, resolver: DnsResolver, rng: rando
         rng=rng,
         own_names=(installation.hostname,),
         own_addresses=own_addresses,
+        policies=policies,
     )

@@ -79,6 +79,7 @@ class ClientTls:
     def __init__(self, installation: Installation) -> None:
         self._tls = installation.tls
         self._contexts: dict[str, ClientTlsContext] = {}
+        self._anonymous: ClientTlsContext | None = None
 
     def __call__(self, name: str) -> ClientTlsContext:
         """The context that presents the client certificate `name` of [tls.client_certificates]; "" presents the installation's own
@@ -97,9 +98,16 @@ class ClientTls:
         certificate, key = (str(path) if path is not None else "" for path in pair)
         return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
 
+    def anonymous(self) -> ClientTlsContext:
+        """A context that presents no certificate, for web servers. :raises TlsError: bad files."""
+        if self._anonymous is None:
+            self._anonymous = ClientTlsContext(trusted_authorities=tuple(map(str, self._tls.trusted_authorities)))
+        return self._anonymous
+
     def forget(self) -> None:
         """Read the files again when next needed."""
         self._contexts.clear()
+        self._anonymous = None
 
 
 def check_tls(installation: Installation) -> None:

@@ -14,6 +14,7 @@ from mailwye.queue.engine import QueueError
 from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.trace.recorder import TraceSearch
 from mailwye.trace.sightings import SightingStore
+from mailwye.transport.policy_store import PolicyStoreError
 
 if TYPE_CHECKING:
     from mailwye.admin.certificate_register import CertificateRegister
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from mailwye.queue.audit import QueueAudit
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+    from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
+    from mailwye.storage.sqlite.transport.results import SqliteResultStore
 
 Alert = Callable[[str], None]
 
 SECRET_OCTETS = 32
 
-STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError)
+STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError, PolicyStoreError)
 """What the stores raise; their texts name the file and the remedy."""
 
 
@@ -95,6 +98,21 @@ def open_sightings(installation: Installation) -> SightingStore:
 
     installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     return SqliteSightings(installation.data_directory / "certificates.sqlite")
+
+
+def open_policy_store(installation: Installation) -> SqlitePolicyStore:
+    """The MTA-STS policies of all workers. :raises PolicyStoreError: damaged, or no right to it; says what to do."""
+    from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
+
+    return SqlitePolicyStore(installation.data_directory / "transport.sqlite", limit=installation.transport.policies)
+
+
+def open_result_store(installation: Installation) -> SqliteResultStore:
+    """What sessions met, for TLS reports, of all workers. :raises PolicyStoreError: damaged, or no right to it; says what to do."""
+    from mailwye.storage.sqlite.transport.results import SqliteResultStore
+
+    path = installation.data_directory / "transport.sqlite"
+    return SqliteResultStore(path, failures_per_domain=installation.transport.tls_report_failures)
 
 
 def open_queue(installation: Installation, number: int, alert: Alert) -> SqliteQueueEngine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailwye.message.content import Content, InlineContent
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.queue.item import Lease, NewDelivery, NewMessage, Origin, Result, Settlement
 from mailwye.smtp.address import Address
 
@@ -43,6 +43,7 @@ def new_message(
         subject="test €",
         auto_submitted=True,
         requires_8bit=True,
+        tls=TlsWish.REQUIRED,
         first_attempt_at=first_attempt_at,
     )
 

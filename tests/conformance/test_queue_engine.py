@@ -54,7 +54,7 @@ class TestAcceptAndLease:
         (delivery,) = lease.deliveries
         for field in ("id", "received_at", "sender", "origin", "config_version", "body", "smtputf8", "ret", "envid"):
             assert getattr(lease.message, field) == getattr(sent, field)
-        for field in ("message_id", "subject", "auto_submitted", "requires_8bit"):
+        for field in ("message_id", "subject", "auto_submitted", "requires_8bit", "tls"):
             assert getattr(lease.message, field) == getattr(sent, field)
         for field in ("recipient", "original", "next_hop", "notify", "orcpt"):
             assert getattr(delivery, field) == getattr(sent.deliveries[0], field)

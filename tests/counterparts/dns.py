@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from tests.counterparts.dnssec import sign
 from tests.counterparts.process import Process, free_port, program
 
 NSD_CONFIGURATION = """\
@@ -56,17 +58,33 @@ stub-zone:
 
 
 class Nsd:
-    """An authoritative server. `zones`: name → lines of the zone file below SOA and NS."""
+    """An authoritative server. `zones`: name → lines of the zone file below SOA and NS. `signed`: those of them that are signed; `anchors`:
+    what a resolver must trust for that. `tamper`: changes a signed zone file afterwards, as nobody who has no key could.
+    """
 
-    def __init__(self, directory: Path, *, address: str, zones: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        address: str,
+        zones: dict[str, str],
+        signed: Collection[str] = (),
+        tamper: Callable[[str], str] = lambda text: text,
+    ) -> None:
         program("nsd")
         directory.mkdir(parents=True)
         self.address = address
         self.port = free_port(address)
         self.directory = directory
+        self.anchors: list[str] = []
         text = NSD_CONFIGURATION.format(address=address, port=self.port, directory=directory)
         for zone, records in zones.items():
-            (directory / f"{zone}.zone").write_text(f"$ORIGIN {zone}.\n" + ZONE_HEAD.format(zone=zone) + records + "\n")
+            lines = f"$ORIGIN {zone}.\n" + ZONE_HEAD.format(zone=zone) + records + "\n"
+            if zone in signed:
+                lines, anchor = sign(zone, lines)
+                lines = tamper(lines)
+                self.anchors.append(anchor)
+            (directory / f"{zone}.zone").write_text(lines)
             text += ZONE.format(zone=zone)
         self.configuration = directory / "nsd.conf"
         self.configuration.write_text(text)
@@ -84,7 +102,7 @@ class Nsd:
 
 
 class Unbound:
-    """A resolver that asks only `nsd`."""
+    """A resolver that asks only `nsd`, and validates what `nsd` signs."""
 
     def __init__(self, directory: Path, *, address: str, nsd: Nsd) -> None:
         program("unbound")
@@ -100,6 +118,9 @@ class Unbound:
         head, _, _ = text.partition("stub-zone:")
         for zone_file in sorted(nsd.directory.glob("*.zone")):
             head += f'stub-zone:\n  name: "{zone_file.stem}"\n  stub-addr: {nsd.address}@{nsd.port}\n'
+        if nsd.anchors:
+            trusted = "".join(f'  trust-anchor: "{anchor}"\n' for anchor in nsd.anchors)
+            head = head.replace('  module-config: "iterator"\n', f'  module-config: "validator iterator"\n{trusted}')
         self.configuration.write_text(head)
         self._process: Process | None = None
 

@@ -32,6 +32,13 @@ need mkfs.ext4 e2fsprogs
 exim_missing=""
 [ -x "$unpacked/exim/usr/sbin/exim4" ] || exim_missing=yes
 
+# A reader of TLS reports, in an environment of its own.
+parsedmarc=$unpacked/parsedmarc
+if [ ! -x "$parsedmarc/bin/parsedmarc" ]; then
+    { python3 -m venv "$parsedmarc" && "$parsedmarc/bin/pip" install -q --disable-pip-version-check 'parsedmarc>=11.1,<12'; } ||
+        { rm -rf "$parsedmarc"; echo "counterparts: parsedmarc could not be installed"; }
+fi
+
 if [ -z "$missing$exim_missing" ] && id Debian-exim >/dev/null 2>&1; then
     echo "counterparts: all here"
     exit 0

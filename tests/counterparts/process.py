@@ -23,6 +23,9 @@ def program(name: str) -> str:
     if name == "exim4":
         unpacked = REPOSITORY / ".counterparts" / "exim" / "usr" / "sbin" / "exim4"
         found = str(unpacked) if unpacked.exists() else shutil.which(name, path=SEARCH_PATH)
+    elif name == "parsedmarc":  # the Python that has it
+        environment = REPOSITORY / ".counterparts" / "parsedmarc" / "bin" / "python"
+        found = str(environment) if environment.exists() else None
     else:
         found = shutil.which(name, path=SEARCH_PATH)
     if found is None:

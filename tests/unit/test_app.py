@@ -11,10 +11,14 @@ from mailwye.config.installation import Installation, ListenerSettings, TlsFileS
 from mailwye.config.parse import read_organization
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.inbound.listener import ListenerError
+from mailwye.queue.item import QueueQuery
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import TlsError
-from mailwye.stores import open_config_store
+from mailwye.stores import open_config_store, open_result_store, open_trace
 from mailwye.testing.authority import Authority
+from mailwye.trace.recorder import TraceQuery
+from mailwye.transport.report_mail import ReportMail
+from mailwye.transport.tls_report import ReportedPolicy, SessionResult
 
 
 def installation(directory: Path, *, tls: TlsFileSettings | None = None, kind: str = "mx") -> Installation:
@@ -144,3 +148,26 @@ def test_ids_do_not_repeat_when_the_clock_is_set_back() -> None:
     made = [new_id() for _ in range(4)]
     assert len(set(made)) == 4
     assert made == sorted(made)
+
+
+# --- transport security
+
+
+async def test_a_report_mail_is_queued_and_only_the_first_worker_reports(tmp_path: Path) -> None:
+    first = Worker(installation(tmp_path), alert=silent)
+    second = Worker(installation(tmp_path), 1, queues=(1,), alert=silent)
+    assert first.transport.reporter is not None
+    assert second.transport.reporter is None
+    await first._submit_report(ReportMail("Q1", first.clock.now(), "2026-11-27", "example.com", "reports@example.com", b"packed"))
+    (row,) = await first.engines[0].inspect(QueueQuery())
+    assert (str(row.delivery.recipient), row.message.sender) == ("reports@example.com", None)
+    await first.trace.flush()
+    (found,) = open_trace(first.installation).search(TraceQuery(recipient="reports@example.com"))
+    assert (found.message, found.status, found.sender) == ("Q1", "Pending", "<>")
+    second.transport.results.record(SessionResult(ReportedPolicy("example.com")))
+    await second.stop(1)
+    await first.stop(1)
+    store = open_result_store(first.installation)
+    (day,) = store.days()
+    assert store.results(day, "example.com")[0].successes == 1
+    store.close()

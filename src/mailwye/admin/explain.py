@@ -27,11 +27,13 @@ from mailwye.smtp.reply import Reply
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """What the DNS says of a route now. `hosts` in the order in which they are tried, as people read them
-    ("mail.contoso.com[192.0.2.1]:25"); with none, `failure` is the reply that says why.
+    ("mail.contoso.com[192.0.2.1]:25"); with none, `failure` is the reply that says why. `reasons`: how the list came about, and which
+    policy (MTA-STS) holds for each host.
     """
 
     hosts: tuple[str, ...] = ()
     failure: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -126,6 +128,7 @@ class Explanation:
             "hosts": list(resolved.hosts or self.hosts[number]),
             "smart_hosts": list(self.hosts[number]),
             "resolved": list(resolved.words),
+            "resolution": list(resolved.reasons),
             "domain": route.domain,
             "mailbox": route.mailbox,
             "tls": route.tls_settings.value,
@@ -197,6 +200,8 @@ def render(explanation: Explanation) -> str:
     for number, route in enumerate(explanation.routes):
         resolved = explanation.resolved[number].words if explanation.resolved else ()
         lines += _bullets((_way(route, explanation.hosts[number], resolved), *_new(route.reasons, decision.resolution.reasons)))
+        if explanation.resolved:
+            lines += [f"      {reason}" for reason in explanation.resolved[number].reasons]
         if not number:
             lines += _considered(route.considered)
     if changed := list(dict.fromkeys(sentence for one in explanation.changes for sentence in one)):

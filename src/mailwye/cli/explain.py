@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailwye.config.installation import Installation
     from mailwye.connectors.mailflow import Unwrap
     from mailwye.connectors.selection import Route
+    from mailwye.outbound.courier import Hosts
 
 
 @click.command()
@@ -135,9 +136,32 @@ def _explain_session(config: Path, trace_id: str, *, resolve: bool, as_json: boo
 def _resolve(installation: Installation, route: Route) -> Resolved:
     """The route's hosts as the DNS has them now, in the order in which they would be tried; or why there are none."""
     from mailwye.admin.explain import Resolved
-    from mailwye.app import dns_resolver, route_resolver
+    from mailwye.outbound.protection import demands
+    from mailwye.transport.policy_store import PolicyStoreError
+
+    try:
+        found = asyncio.run(_hosts(installation, route))
+    except PolicyStoreError as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    failure = str(found.failure) if found.failure is not None else ""
+    return Resolved(tuple(map(str, found.hosts)), failure, (*found.reasons, *demands(found.hosts)))
+
+
+async def _hosts(installation: Installation, route: Route) -> Hosts:
+    """As a worker finds them, with the policies that are kept; a policy that is fetched for the question is kept too."""
+    from mailwye.app import dns_resolver, route_resolver, sts_policies
+    from mailwye.certificates import ClientTls
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.entropy import system_random
+    from mailwye.runtime.network import SystemNetwork
 
-    found = asyncio.run(route_resolver(installation, dns_resolver(installation, SystemClock()), system_random()).hosts(route))
-    return Resolved(tuple(map(str, found.hosts)), str(found.failure) if found.failure is not None else "")
+    clock = SystemClock()
+    resolver = dns_resolver(installation, clock)
+    policies = sts_policies(
+        installation, resolver, SystemNetwork(), clock, ClientTls(installation), lambda text: click.echo(text, err=True)
+    )
+    try:
+        return await route_resolver(installation, resolver, system_random(), policies).hosts(route)
+    finally:
+        await policies.close()
+        await resolver.close()

@@ -97,6 +97,7 @@ class DeliverySettings:
     connections_per_destination: int = 10
     messages_per_connection: int = 100_000
     connection_idle: float = 10.0
+    connection_lifetime: float = 3_600.0  # then policies of the domain are looked up again
     addresses_per_destination: int = 5
     connect_timeout: float = 30.0
     command_timeout: float = 300.0
@@ -104,6 +105,22 @@ class DeliverySettings:
     concurrency: int = 2_000  # leases under way in one worker
     concurrency_per_destination: int = 200
     lmtp: str = ""  # "127.0.0.1:24" or a socket path: mailbox delivery by LMTP instead of Maildir
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """[transport]: MTA-STS and TLS reports. Seconds, octets, counts."""
+
+    policy_port: int = 443
+    policy_timeout: float = 60.0  # RFC 8461 section 3.3 suggests both limits
+    policy_octets: int = 65_536
+    policy_refresh: float = 86_400.0
+    policy_retry: float = 300.0
+    policies: int = 100_000
+    tls_reports: str = "https"  # "off" | "https" | "all"
+    tls_report_contact: str = ""
+    tls_report_days: int = 30
+    tls_report_failures: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +159,7 @@ class Installation:
     dns: DnsSettings = field(default_factory=DnsSettings)
     limits: InboundLimits = field(default_factory=InboundLimits)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    transport: TransportSettings = field(default_factory=TransportSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
     shutdown_timeout: float = 30.0

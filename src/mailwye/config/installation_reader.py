@@ -19,6 +19,7 @@ from mailwye.config.installation import (
     QueueSettings,
     TlsFileSettings,
     TraceSettings,
+    TransportSettings,
 )
 from mailwye.config.installation_schema import LISTENER_KINDS, TABLES, FileModel, KeyPairModel, TlsModel
 from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
@@ -54,6 +55,7 @@ class InstallationReader:
             dns=_as(DnsSettings, checked.dns),
             limits=_as(InboundLimits, checked.limits),
             delivery=self._delivery(_as(DeliverySettings, checked.delivery)),
+            transport=_as(TransportSettings, checked.transport),
             queue=_as(QueueSettings, checked.queue),
             trace=_as(TraceSettings, checked.trace),
             shutdown_timeout=checked.shutdown_timeout,

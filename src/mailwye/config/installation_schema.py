@@ -19,14 +19,16 @@ from mailwye.config.installation import (
     ListenerSettings,
     QueueSettings,
     TraceSettings,
+    TransportSettings,
 )
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import fault
 from mailwye.config.schema.values import Name, Text, as_list, read_networks
-from mailwye.smtp.address import AddressError, parse_domain
+from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin", "https", "http")
 CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
+TLS_REPORTS = ("off", "https", "all")
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
 AUTHORITIES_LIMIT = 50  # entries of [tls.authorities]
@@ -51,6 +53,14 @@ def _string(value: object) -> str:
 
 def _optional_domain(value: object) -> str:
     return _domain(value) if value != "" else ""
+
+
+def _optional_address(value: object) -> str:
+    text = _string(value)
+    try:
+        return str(parse_address(text)) if text else ""
+    except AddressError as error:
+        raise fault(str(error), "Write an address, such as postmaster@contoso.com") from error
 
 
 def _ip_address(value: object) -> str:
@@ -212,6 +222,14 @@ DeliveryModel = _model(
     connection_idle=_seconds(0.0),
     lmtp=Annotated[str, PlainValidator(_lmtp)],
 )
+TransportModel = _model(
+    TransportSettings,
+    policy_port=_Port,
+    policy_octets=_count(1_024, 65_536),
+    tls_reports=_one_of(TLS_REPORTS),
+    tls_report_contact=Annotated[str, PlainValidator(_optional_address)],
+    tls_report_days=_count(2, 366),
+)
 QueueModel = _model(
     QueueSettings,
     retry_delays=Annotated[tuple[_Delay, ...], BeforeValidator(_not_empty)],
@@ -238,6 +256,7 @@ class FileModel(BaseModel):
     dns: DnsModel = DnsModel()  # type: ignore[valid-type]
     limits: LimitsModel = LimitsModel()  # type: ignore[valid-type]
     delivery: DeliveryModel = DeliveryModel()  # type: ignore[valid-type]
+    transport: TransportModel = TransportModel()  # type: ignore[valid-type]
     queue: QueueModel = QueueModel()  # type: ignore[valid-type]
     trace: TraceModel = TraceModel()  # type: ignore[valid-type]
 
@@ -248,6 +267,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "dns": DnsModel,
     "limits": LimitsModel,
     "delivery": DeliveryModel,
+    "transport": TransportModel,
     "queue": QueueModel,
     "trace": TraceModel,
 }

@@ -25,8 +25,6 @@ _T = TypeVar("_T")
 # Parameters of Exchange that say something true there and nothing here.
 _NOT_HERE = {
     "connectorsource": "It says who made the connector; remove it",
-    "mtastsmode": "MTA-STS cannot be set per connector; remove it",
-    "smtpdanemode": "DANE cannot be set per connector; remove it",
     "efusers": "Enhanced filtering applies to all recipients; remove it",
     "trustedorganizations": "There are no other tenants; remove it",
     "isvalidated": "It is a result, not a setting; remove it",

@@ -245,6 +245,8 @@ def _through(
         considered=considered,
         remove_internal_received_headers=connector.remove_internal_received_headers,
         rewrites_sender=connector.sender_rewriting_enabled and own and not inside,
+        mta_sts_mode=connector.mta_sts_mode,
+        smtp_dane_mode=connector.smtp_dane_mode,
     )
 
 

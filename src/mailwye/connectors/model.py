@@ -22,6 +22,21 @@ class TlsSettings(Enum):
     DOMAIN_VALIDATION = "DomainValidation"
 
 
+class MtaStsMode(Enum):
+    """Whether deliveries by MX follow the MTA-STS policy of the recipient's domain (RFC 8461)."""
+
+    OPPORTUNISTIC = "Opportunistic"
+    NONE = "None"
+
+
+class SmtpDaneMode(Enum):
+    """Whether deliveries by MX follow the TLSA records of the hosts (RFC 7672). MANDATORY: no delivery without them."""
+
+    OPPORTUNISTIC = "Opportunistic"
+    MANDATORY = "Mandatory"
+    NONE = "None"
+
+
 @dataclass(frozen=True, slots=True)
 class SmartHost:
     """One entry of SmartHosts. `host`: a name (lower-case A-labels) or an IP address. `port` 0: the default (25).
@@ -85,6 +100,8 @@ class OutboundConnector:
     smart_hosts: tuple[SmartHost, ...] = ()
     tls_settings: TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: str = ""
+    mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC
+    smtp_dane_mode: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     cloud_services_mail_enabled: bool = False
     route_all_messages_via_on_premises: bool = False
     sender_rewriting_enabled: bool = False

@@ -14,7 +14,7 @@ from mailwye.inbound.context import InboundContext
 from mailwye.inbound.recipients import NO_ROOM, Transaction
 from mailwye.inbound.recording import record_expansion, record_receipt, record_rule, record_ways
 from mailwye.inbound.ruling import NO_RULING, apply_rules
-from mailwye.message.envelope import BodyType
+from mailwye.message.envelope import BodyType, TlsWish
 from mailwye.message.firewall import filter_header, promote, source_field, without_source
 from mailwye.message.headers import Header, find_header_end, scan
 from mailwye.message.mime_words import decode_words
@@ -261,6 +261,7 @@ class Intake:
             auto_submitted=is_auto_submitted(header.get("Auto-Submitted")),
             requires_8bit=self._found.eight_bit,
             plain=self._found.plain,
+            tls=tls_wish(mail.require_tls, header.get("TLS-Required")),
         )
 
     def record(self, message: NewMessage) -> None:
@@ -282,3 +283,10 @@ def _header_too_large(limit: int) -> Reply:
 def is_auto_submitted(value: str) -> bool:
     """True where the Auto-Submitted field says that a program sent the message (RFC 3834 section 5): it causes no DSN of ours."""
     return bool(value) and value.partition(";")[0].strip().lower() != "no"
+
+
+def tls_wish(require_tls: bool, field: str) -> TlsWish:
+    """From REQUIRETLS of MAIL and the value of the field TLS-Required, which only says something without it (RFC 8689 sections 3, 5)."""
+    if require_tls:
+        return TlsWish.REQUIRED
+    return TlsWish.OPTIONAL if field and field.lower() == "no" else TlsWish.DEFAULT

@@ -12,6 +12,7 @@ from mailwye.connectors.enhanced_filtering import Source
 from mailwye.connectors.mailflow import RecipientDecision
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.decisions import Way
+from mailwye.message.envelope import TlsWish
 from mailwye.message.facts import SessionFacts, TlsFacts
 from mailwye.policy.rules.decide import RuleHit
 from mailwye.queue.item import NewMessage
@@ -68,6 +69,8 @@ def record_receipt(
     data["size"] = str(message.content.size)
     data["message_id"] = message.message_id
     data["subject"] = message.subject
+    if message.tls is not TlsWish.DEFAULT:
+        data["protection"] = message.tls.value
     if removed_headers:
         data["removed_headers"] = ", ".join(removed_headers)
     reasons = caller.reasons

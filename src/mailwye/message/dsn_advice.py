@@ -117,6 +117,12 @@ _BY_STATUS: dict[str, Advice] = {
     "7.4": _TLS,
     "7.5": _TLS,
     "7.10": _TLS,
+    "7.30": Advice(
+        "The message asks every server on its way for protected delivery (REQUIRETLS), and the receiving side cannot promise it.",
+        _S,
+        "Send it again without that demand if it may travel less protected, or ask the recipient's mail administrator to support "
+        "REQUIRETLS with MTA-STS or DANE.",
+    ),
     "7.64": _RELAY,
     "7.57": _RELAY,
     "7.320": _TLS,

@@ -13,6 +13,14 @@ class BodyType(Enum):
     BINARY_MIME = "BINARYMIME"
 
 
+class TlsWish(Enum):
+    """What the sender asks of every hop. REQUIRED: REQUIRETLS of MAIL FROM; OPTIONAL: the field TLS-Required: No (RFC 8689)."""
+
+    DEFAULT = ""
+    REQUIRED = "requiretls"
+    OPTIONAL = "tls-optional"
+
+
 class Notify(Flag):
     """NOTIFY= of RCPT TO (RFC 3461 section 4.1). DEFAULT (no flag) means: failure and delay, as the RFC advises."""
 

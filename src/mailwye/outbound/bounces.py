@@ -14,7 +14,7 @@ from mailwye.connectors.mailflow import decide_route
 from mailwye.connectors.selection import RouteKind
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action, RecipientStatus, Report, Returned, fits_lines, render, title
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.message.firewall import leave
 from mailwye.message.headers import find_header_end, scan
 from mailwye.outbound.settling import Ended
@@ -114,6 +114,8 @@ class Bounces:
             message_id=report.notice_message_id,
             subject=title(report)[:256],
             auto_submitted=True,
+            # RFC 8689 section 5: the notice holds what the message was to be protected for.
+            tls=message.tls if message.tls is TlsWish.REQUIRED else TlsWish.DEFAULT,
             requires_8bit=not octets.isascii(),
         )
 

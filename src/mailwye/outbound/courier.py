@@ -8,10 +8,15 @@ from typing import Protocol
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.queue.item import Delivery, Lease
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.transport.host_policy import NO_POLICY, HostPolicy
+from mailwye.transport.tls_report import SessionResult
 from mailwye.value import dataclass
+
+_NO_WISH = TlsWish.DEFAULT
 
 
 class Stage(Enum):
@@ -20,6 +25,7 @@ class Stage(Enum):
     RESOLVE = "resolve"
     CONNECT = "connect"
     TLS = "tls"
+    PROTECTION = "protection"  # the host can be used, but not with the protection that the message asks for
     GREETING = "greeting"
     MAIL = "mail"
     RCPT = "rcpt"
@@ -59,6 +65,12 @@ class Work:
     snapshot: Snapshot | None = None
 
     @property
+    def way(self) -> str:
+        """The key of the connections that may carry it: the next hop, and what the message asks of TLS."""
+        hop, wish = self.route.next_hop, self.lease.message.tls
+        return hop if wish is _NO_WISH else way_key(hop, wish)
+
+    @property
     def envelope_recipients(self) -> tuple[Address, ...]:
         """One per delivery of the lease, in its order."""
         if self.recipients:
@@ -67,16 +79,23 @@ class Work:
         return (self.route.recipient,) if len(deliveries) == 1 else tuple(delivery.recipient for delivery in deliveries)
 
 
+def way_key(next_hop: str, wish: TlsWish) -> str:
+    """See Work.way."""
+    return next_hop if wish is _NO_WISH else f"{next_hop} {wish.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One server to try. `name`: as MX or SmartHosts names it (lower-case A-labels; the address itself where none was named), the
     name that a certificate is checked against. `address`: the IP address to dial. `validated`: DNSSEC vouches for name and address.
+    `policy`: what the recipient's domain demands of it, beside what a connector does.
     """
 
     name: str
     address: str
     port: int
     validated: bool = False
+    policy: HostPolicy = NO_POLICY
 
     def __str__(self) -> str:
         """As people read it: `mail.contoso.com[192.0.2.1]:25`."""
@@ -86,12 +105,14 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """Where a route leads: `hosts` in the order to try; or, with none, `failure`: the temporary (450 4.4.312 DNS query failed …) or
-    permanent (556 5.1.10, 550 5.4.6 …) reply. `reasons` say how the list came about.
+    permanent (556 5.1.10, 550 5.4.6 …) reply. `reasons` say how the list came about; `results` what TLS reports must hear of policies and
+    hosts that could not be used.
     """
 
     hosts: tuple[Host, ...] = ()
     failure: Reply | None = None
     reasons: tuple[str, ...] = ()
+    results: tuple[SessionResult, ...] = ()
 
 
 class HostResolver(Protocol):

@@ -18,8 +18,8 @@ from mailwye.message.path_mark import TAKEN_BEFORE, PathMarks, loop_reply, was_t
 from mailwye.message.received_hops import without_internal_hops
 from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.outbound.courier import Work
-from mailwye.outbound.mx import is_private
 from mailwye.runtime.clock import Clock
+from mailwye.runtime.network import is_private
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass

@@ -17,7 +17,7 @@ from mailwye.config.installation import DeliverySettings, QueueSettings
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.bounces import Bounces, is_owed
-from mailwye.outbound.courier import Attempt, Courier, Stage, Work
+from mailwye.outbound.courier import Attempt, Courier, Stage, Work, way_key
 from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
 from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of, future_of
@@ -169,7 +169,7 @@ class Dispatcher:
             self._carry(flight, work, snapshot.version)
 
     def _carry(self, flight: _Flight, work: Work, version: int) -> None:
-        failure = self._health.resting(work.route.next_hop, self._clock.now()) if self._health.failing else None
+        failure = self._health.resting(work.way, self._clock.now()) if self._health.failing else None
         if failure is not None:
             self._attempted(flight, work.lease, work.route, version, _not_tried(work, failure))
             return
@@ -199,7 +199,7 @@ class Dispatcher:
             return
         failed = hop_failed(attempts)
         if failed is not None:
-            self._health.failed(work.route.next_hop, failed, self._clock.now())
+            self._health.failed(work.way, failed, self._clock.now())
         self._attempted(flight, work.lease, work.route, version, attempts)
 
     def _attempted(self, flight: _Flight, lease: Lease, route: Route, version: int, attempts: Sequence[Attempt]) -> None:
@@ -258,7 +258,7 @@ class Dispatcher:
             for one in ended:
                 if one.settlement.result is _DELIVERED:
                     hop, attempts = one.hop, attempts + one.attempt.delivery.attempts
-            if hop and self._health.reached(hop, waited=attempts > 0):
+            if hop and self._health.reached(way_key(hop, lease.message.tls), waited=attempts > 0):
                 self._release_waiting(hop)
         finally:
             self._land(flight)  # whatever happens, its place is free again

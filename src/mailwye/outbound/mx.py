@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby, zip_longest
 
 from mailwye.connectors.model import SmartHost
 from mailwye.outbound.courier import Host
 from mailwye.runtime.dns_answer import Absence, Absent, Answer, Found, MxRecord, Unknown
+from mailwye.runtime.network import is_private
 from mailwye.smtp.reply import Reply
+from mailwye.transport.tls_report import SessionResult
 
 EXCHANGE_LIMIT = 32
 """How many exchanges of one domain are looked at; a set of 500 (catalogue R4) is cut here."""
-
-_PRIVATE = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
-        *("192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"),
-        *("::/127", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +42,18 @@ class Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """The addresses of one host that may be dialled. `ourselves`: one of them is this server. `unknown`: the look-up failed."""
+    """The addresses of one host that may be dialled. `ourselves`: one of them is this server. `unknown`: the look-up failed.
+    `canonical`: the host's name after CNAMEs. `refusal`: the deferring reply of a policy that forbids the host; `result`: the
+    same for TLS reports.
+    """
 
     hosts: tuple[Host, ...] = ()
     reasons: tuple[str, ...] = ()
     ourselves: bool = False
     unknown: bool = False
+    canonical: str = ""
+    refusal: Reply | None = None
+    result: SessionResult | None = None
 
 
 def judge_mx(domain: str, answer: Answer[MxRecord], ourselves: Ourselves, rng: random.Random) -> Exchanges:
@@ -128,7 +124,9 @@ def usable_addresses(
                     kept.append(address)
             rng.shuffle(kept)
             vouched = validated and answer.authenticated
-            return Usable(tuple(Host(name, address, port, vouched) for address in _families_in_turn(kept)), tuple(reasons))
+            return Usable(
+                tuple(Host(name, address, port, vouched) for address in _families_in_turn(kept)), tuple(reasons), canonical=answer.name
+            )
 
 
 def _families_in_turn(addresses: Iterable[str]) -> list[str]:
@@ -137,19 +135,6 @@ def _families_in_turn(addresses: Iterable[str]) -> list[str]:
     for address in addresses:
         (ipv6 if ":" in address else ipv4).append(address)
     return [address for pair in zip_longest(ipv4, ipv6) for address in pair if address is not None]
-
-
-@lru_cache(maxsize=1024)
-def is_private(address: str) -> bool:
-    """True for addresses that no Internet host has, also where IPv6 wraps an IPv4 address (mapped, NAT64, 6to4)."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_private(str(inner))
-    return any(ip in network for network in _PRIVATE)
 
 
 def spread(found: Sequence[Usable], limit: int) -> tuple[Host, ...]:
@@ -177,6 +162,10 @@ def final_failure(domain: str, exchanges: Exchanges, found: Sequence[Usable]) ->
     reasons = "; ".join(reason for usable in found for reason in usable.reasons)
     if any(usable.unknown for usable in found) or exchanges.cut:
         return Reply(450, "4.4.312", f"DNS query failed: {reasons}")
+    refusals = [usable.refusal for usable in found if usable.refusal is not None]
+    if refusals:
+        mildest = next((reply for reply in refusals if reply.is_transient), refusals[0])
+        return Reply(mildest.code, mildest.enhanced, f"No mail server of {domain} may be used: {reasons}")
     if exchanges.looped or any(usable.ourselves for usable in found):
         return loop_reply(domain)
     return Reply(550, "5.4.4", f"No mail server of {domain} can be reached: {reasons}")

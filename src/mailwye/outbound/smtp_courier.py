@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
-from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work
+from mailwye.message.envelope import TlsWish
+from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
 from mailwye.outbound.departure import Border
-from mailwye.outbound.smtp_pool import SmtpPool
+from mailwye.outbound.smtp_pool import Report, SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
-from mailwye.outbound.tls_check import TlsDemand, handshake_failed
+from mailwye.outbound.tls_check import demand_of, handshake_failed
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.runtime.seen_certificates import SeenCertificates
@@ -55,9 +57,13 @@ class SmtpCourier:
         mode: ClientMode = ClientMode.SMTP,
         border: Border | None = None,
         seen: SeenCertificates | None = None,
+        report: Report | None = None,
     ) -> None:
-        """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP)."""
+        """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP). `report`: hears what each
+        session met, for TLS reports.
+        """
         self._border = border
+        self._report = report
         self._network = network
         self._resolver = resolver
         self._tls_contexts = tls_contexts
@@ -76,12 +82,12 @@ class SmtpCourier:
         if self._closed:
             ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
             return ticket
-        pool = self._pools.get(work.route.next_hop)
+        pool = self._pools.get(work.way)
         if pool is None or (pool.route is not work.route and not same_way(pool.route, work.route)):
             try:
-                pool = self._new_pool(work.route)
+                pool = self._new_pool(_with_wish(work.route, work.lease.message.tls))
             except TlsError as error:
-                demand = TlsDemand(work.route.tls_settings, work.route.tls_domain, work.route.connector)
+                demand = demand_of(work.route)
                 ticket.fail(Stage.TLS, handshake_failed(demand, work.route.next_hop, f"the client certificate cannot be used: {error}"))
                 return ticket
         pool.submit(ticket)
@@ -102,13 +108,13 @@ class SmtpCourier:
 
     def _new_pool(self, route: Route) -> SmtpPool:
         """A pool for `route`; the one that had the same key before a configuration change finishes what it has."""
-        key = route.next_hop
+        key = way_key(route.next_hop, route.tls_wish)
         context = self._tls_contexts(route.client_certificate)
         old = self._pools.pop(key, None)
         if old is not None:
             self._retired.add(old)
             old.close_when_idle()
-        demand = TlsDemand(route.tls_settings, route.tls_domain, route.connector)
+        demand = demand_of(route)
         pool = self._pools[key] = SmtpPool(
             route,
             settings=SessionSettings(
@@ -117,6 +123,7 @@ class SmtpCourier:
                 context,
                 self._settings.connection_idle,
                 self._settings.messages_per_connection,
+                self._settings.connection_lifetime,
                 self._border,
                 self._seen,
             ),
@@ -125,15 +132,21 @@ class SmtpCourier:
             network=self._network,
             clock=self._clock,
             on_empty=self._drop_pool,
+            report=self._report,
         )
         return pool
 
     def _drop_pool(self, pool: SmtpPool) -> None:
-        key = pool.route.next_hop
+        key = way_key(pool.route.next_hop, pool.route.tls_wish)
         if self._pools.get(key) is pool:
             del self._pools[key]
         self._retired.discard(pool)
         self._emptied.set()
+
+
+def _with_wish(route: Route, wish: TlsWish) -> Route:
+    """The route itself for most messages: a pool that has it knows the next one by identity."""
+    return route if route.tls_wish is wish else replace(route, tls_wish=wish)
 
 
 def same_way(one: Route, other: Route) -> bool:
@@ -142,5 +155,7 @@ def same_way(one: Route, other: Route) -> bool:
         (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
         and one.tls_settings is other.tls_settings
         and one.tls_domain == other.tls_domain
+        and one.mta_sts_mode is other.mta_sts_mode
+        and one.smtp_dane_mode is other.smtp_dane_mode
         and one.client_certificate == other.client_certificate
     )

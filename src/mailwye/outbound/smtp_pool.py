@@ -12,9 +12,14 @@ from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host, HostResolver, Stage
 from mailwye.outbound.smtp_session import SmtpSession
 from mailwye.outbound.ticket import HostFailed, SessionSettings, Ticket
+from mailwye.outbound.tls_trial import TlsTrial
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.smtp.reply import Reply
+from mailwye.transport.tls_report import TEXT_LIMIT, ReportedPolicy, SessionResult
+
+Report = Callable[[SessionResult], None]
+"""Takes what a session met, for TLS reports."""
 
 GROWTH_PAUSE = 10.0  # seconds without further connections after one was refused while others work
 
@@ -77,6 +82,7 @@ class SmtpPool:
         network: Network,
         clock: Clock,
         on_empty: Callable[[SmtpPool], None],
+        report: Report | None = None,
     ) -> None:
         self.route = route
         self._settings = settings
@@ -85,6 +91,7 @@ class SmtpPool:
         self._network = network
         self._clock = clock
         self._on_empty = on_empty
+        self._report = report
         self._waiting: deque[Ticket] = deque()
         self._sessions: set[SmtpSession] = set()
         self._idle: list[SmtpSession] = []  # the one used last is taken first, so that surplus ones reach their idle limit
@@ -200,15 +207,20 @@ class SmtpPool:
         """The first host that will have us, in the resolver's order."""
         found = await self._resolver.hosts(self.route)
         reasons = list(found.reasons)
+        if self._report is not None:
+            for result in found.results:
+                self._report(result)
         if not found.hosts:
             reply = found.failure or Reply(450, "4.4.312", f"DNS query failed: no host for {self.route.next_hop}")
             return _Refusal(Stage.RESOLVE, reply, "", tuple(reasons))
         last, failure = found.hosts[0], HostFailed(Stage.CONNECT, Reply(450, "4.4.316", "not tried"))
+        untried = failure.reply
         for host in found.hosts[: self._delivery.addresses_per_destination]:
             try:
                 return await self._connect_to(host, reasons)
             except HostFailed as error:
-                last, failure = host, error
+                if error.stage is not Stage.PROTECTION or failure.reply is untried:
+                    last, failure = host, error  # one that could not be reached may still be the one that protects
                 reasons.append(f"{host}: {error.reply}")
         return _Refusal(failure.stage, failure.reply, str(last), tuple(reasons))
 
@@ -216,7 +228,7 @@ class SmtpPool:
         try:
             return await self._session(host, reasons, plaintext=False)
         except HostFailed as error:
-            if not error.handshake or self._settings.demand.required:
+            if not error.handshake or self._settings.demand.of(host.policy).required:
                 raise
             reasons.append(f"{host}: {error.reply}; nothing asks for TLS (TlsSettings null), so one more connection goes without it")
         return await self._session(host, reasons, plaintext=True)
@@ -240,11 +252,26 @@ class SmtpPool:
         except asyncio.CancelledError:
             protocol.abort()
             raise
+        finally:
+            self._report_tls(host, protocol.trial)
         if protocol.failed is not None:
             # It answered EHLO and left at once: as good as a refusing greeting. Were it none, we would dial it again and again.
             raise protocol.failed
-        protocol.reasons = (*reasons, protocol.tls_reason) if protocol.tls_reason else tuple(reasons)
+        protocol.reasons = (*reasons, protocol.trial.reason) if protocol.trial.reason else tuple(reasons)
         return protocol
+
+    def _report_tls(self, host: Host, trial: TlsTrial) -> None:
+        """Tell of one session for TLS reports, which are about MX hosts (RFC 8460)."""
+        if self._report is not None and trial.known and not self.route.smart_hosts:
+            self._report(session_result(self.route.domain, host, trial, self._delivery.source_address))
+
+
+def session_result(domain: str, host: Host, trial: TlsTrial, source: str) -> SessionResult:
+    """What TLS reports tell of one session to a host of `domain`."""
+    policy, failure = host.policy.reported or ReportedPolicy(domain), trial.failure
+    if failure is None:
+        return SessionResult(policy)
+    return SessionResult(policy, failure.type, host.name, host.address, source, failure.cause[:TEXT_LIMIT])
 
 
 def connect_failure(host: Host, error: OSError, timeout: float) -> Reply:

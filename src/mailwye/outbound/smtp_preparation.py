@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mailwye.message.content import Content
 from mailwye.message.conversion import CONVERSION_LIMIT, ConversionImpossible, to_seven_bit
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.message.headers import find_header_end
 from mailwye.outbound.courier import Work
 from mailwye.outbound.departure import Border, header_section, with_header
@@ -26,6 +26,7 @@ THREAD_FROM = 8_192  # octets: re-encoding more (5,000 parts fit into 50 KB: 150
 
 _WORDS = ((Notify.NEVER, "NEVER"), (Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Notify.DELAY, "DELAY"))
 _NO_WISH = Notify.DEFAULT
+_REQUIRED = TlsWish.REQUIRED
 _NOBODY = Reply(550, "5.6.7", "no recipient")
 
 
@@ -56,7 +57,10 @@ def request_for(
     if content is not None:
         size = len(content)  # re-encoded content is larger
     plain = message.plain and not fitted.convert
-    return TransactionRequest(sender, tuple(recipients), content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain)
+    require_tls = message.tls is _REQUIRED
+    return TransactionRequest(
+        sender, tuple(recipients), content, size, fitted.body, fitted.smtputf8, message.ret, message.envid, plain, require_tls
+    )
 
 
 def _notify_words(notify: Notify) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from collections import deque
 from typing import Protocol, cast
 
 from mailwye.message.content import Content
-from mailwye.outbound import tls_check
 from mailwye.outbound.courier import Host, Stage
 from mailwye.outbound.smtp_preparation import prepare, prepare_at_once
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
+from mailwye.outbound.tls_trial import TlsTrial
 from mailwye.queue.engine import QueueError
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import TlsError, TlsLayer
@@ -57,10 +57,10 @@ class SmtpSession(asyncio.Protocol):
         self.tls_text = ""
         self.reasons: tuple[str, ...] = ()
         self.messages = 0
-        self.tls_reason = ""
         self.failed: HostFailed | None = None  # why it is of no use any more
         self._host = host
         self._settings = settings
+        self.trial = TlsTrial(settings.demand.of(host.policy), host)
         self._owner = owner
         self._clock = clock
         self._plaintext = plaintext
@@ -70,6 +70,7 @@ class SmtpSession(asyncio.Protocol):
         self._offered = Extensions()
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
+        self._worn_at = self._idle_since + settings.lifetime
         self._timer: asyncio.TimerHandle | None = None
         self._care: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
@@ -122,8 +123,8 @@ class SmtpSession(asyncio.Protocol):
 
     @property
     def worn_out(self) -> bool:
-        """True after as many messages as one connection may carry."""
-        return self.messages >= self._settings.messages
+        """True after as many messages as one connection may carry, or as long as one may last."""
+        return self.messages >= self._settings.messages or (self.messages > 0 and self._idle_since > self._worn_at)
 
     def deliver(self, ticket: Ticket) -> None:
         """Carry the message of `ticket`. Only for a session that is free. A message that breaks our own code gets the exception."""
@@ -176,25 +177,23 @@ class SmtpSession(asyncio.Protocol):
             case TlsAccepted():
                 self._start_handshake()
             case TlsRefused(reply):
-                self._without_tls(tls_check.refused(self._settings.demand, self.host_text, reply), f"STARTTLS was refused ({reply})")
+                self._go_on(Stage.TLS, self.trial.refused(reply))
             case ServerGone():
                 self._handle_gone(event)
 
     def _handle_ready(self, extensions: Extensions) -> None:
-        demand = self._settings.demand
         if self._tls is not None or self._plaintext:
-            self._become_usable()
+            self._go_on(Stage.PROTECTION, self.trial.unprotected(offered=extensions.require_tls))
         elif extensions.starttls and self._settings.tls_context is not None:
             self._client.start_tls(self._clock.monotonic())
         else:
-            self._without_tls(tls_check.not_offered(demand, self.host_text), "STARTTLS is not offered")
+            self._go_on(Stage.TLS, self.trial.not_offered())
 
-    def _without_tls(self, reply: Reply, cause: str) -> None:
-        """There will be no TLS: go on in plaintext only where nobody asked for more (W7)."""
-        if self._settings.demand.required:
-            self._fail(HostFailed(Stage.TLS, reply))
+    def _go_on(self, stage: Stage, refusal: Reply | None) -> None:
+        """There will be no more TLS than there is: go on with it, or in plaintext, only where nobody asked for more (W7)."""
+        if refusal is not None:
+            self._fail(HostFailed(stage, refusal))
         else:
-            self.tls_reason = f"plaintext: {cause}"
             self._become_usable()
 
     def _become_usable(self) -> None:
@@ -323,7 +322,8 @@ class SmtpSession(asyncio.Protocol):
     def _start_handshake(self) -> None:
         context = self._settings.tls_context
         assert context is not None
-        self._tls = TlsLayer(context, server_name="" if self._host.name == self._host.address else self._host.name)
+        name = self._host.policy.base or self._host.name
+        self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
         self._tls.start()
         self._send_encrypted(self._tls)
 
@@ -345,18 +345,18 @@ class SmtpSession(asyncio.Protocol):
 
     def _tls_broke(self, cause: str, *, shaking: bool) -> None:
         if shaking:
-            reply = tls_check.handshake_failed(self._settings.demand, self.host_text, cause)
-            self.failed = HostFailed(Stage.TLS, reply, handshake=True)
+            self.failed = HostFailed(Stage.TLS, self.trial.broken(cause), handshake=True)
         self._client.receive_eof()
 
     def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        verdict = self._settings.judge(self._host.name, self.host_text, tls.peer_certificate)
+        certificate = tls.peer_certificate
+        self._settings.remember(certificate)
+        refusal = self.trial.certificate(certificate, self._clock.now())
         self.tls_text = f"{tls.version} with {tls.cipher}"
-        if isinstance(verdict, Reply):
-            self.failed = HostFailed(Stage.TLS, verdict)
+        if refusal is not None:
+            self.failed = HostFailed(Stage.TLS, refusal)
             self._client.quit(now)
             return
-        self.tls_reason = verdict
         self._client.tls_started(now)
 
     # Writing and time

@@ -9,7 +9,7 @@ from typing import Protocol
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_preparation import Prepared
-from mailwye.outbound.tls_check import TlsDemand, check_certificate
+from mailwye.outbound.tls_check import TlsDemand
 from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
 from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
@@ -91,8 +91,8 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` before a connection is replaced;
-    `border` None: the messages stay in the organization (mailboxes by LMTP), so nothing changes in them.
+    """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` and `lifetime` seconds before a
+    connection is replaced; `border` None: the messages stay in the organization (mailboxes by LMTP), so nothing changes in them.
     """
 
     client: ClientConfig
@@ -100,14 +100,14 @@ class SessionSettings:
     tls_context: ClientTlsContext | None = None
     idle: float = 10.0
     messages: int = 100_000
+    lifetime: float = 3_600.0
     border: Border | None = None
     seen: SeenCertificates | None = None
 
-    def judge(self, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
-        """See tls_check.check_certificate. What a connector's host presents is remembered: somebody is told before it expires."""
+    def remember(self, certificate: PresentedCertificate | None) -> None:
+        """What a connector's host presents is remembered: somebody is told before it expires."""
         if self.seen is not None and certificate is not None and self.demand.connector:
             self.seen.see(f'outbound connector "{self.demand.connector}"', certificate)
-        return check_certificate(self.demand, host_name, host, certificate)
 
 
 class HostFailed(Exception):

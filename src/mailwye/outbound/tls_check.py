@@ -6,61 +6,133 @@ by somebody tomorrow, and the mail never leaves in a weaker way than was asked f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailwye.connectors.matching import certificate_name_matches, is_presentable, pattern_matches
 from mailwye.connectors.model import TlsSettings
+from mailwye.connectors.selection import Route
+from mailwye.message.envelope import TlsWish
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
+from mailwye.transport.failures import Failure, FailureType
+from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, judge_certificate, without_tls
 
 NAMES_SHOWN = 10
+REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 
 
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
-    """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one."""
+    """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one; `policy`: what the
+    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689).
+    """
 
     settings: TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: str = ""
     connector: str = ""
+    policy: HostPolicy = NO_POLICY
+    require_tls: bool = False
 
     @property
     def required(self) -> bool:
         """True where mail must not leave in plaintext."""
-        return self.settings is not TlsSettings.OPPORTUNISTIC
+        return self.settings is not TlsSettings.OPPORTUNISTIC or self.policy.required or self.require_tls
+
+    def of(self, policy: HostPolicy) -> TlsDemand:
+        """The demand on a host that `policy` speaks of: the connector's stays, the domain's is added."""
+        return self if policy is self.policy else replace(self, policy=policy)
 
     @property
     def asked_by(self) -> str:
         """Which setting asked, for people."""
+        if self.require_tls and not self.policy.required:
+            return REQUIRETLS
+        if self.settings is TlsSettings.OPPORTUNISTIC and self.policy.required:
+            return self.policy.asked_by
         domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
         return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
 
 
+def demand_of(route: Route) -> TlsDemand:
+    """What the connector of `route` asks for. A message with REQUIRETLS asks smart hosts for what it asks of MX hosts: a certificate for
+    their name (RFC 8689 section 4.2.1).
+    """
+    require_tls = route.tls_wish is TlsWish.REQUIRED
+    settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
+    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls)
+
+
+def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:
+    """The refusal where the message asks for REQUIRETLS and the peer, which was heard within TLS, does not offer it."""
+    if not demand.require_tls or offered:
+        return None
+    return Reply(550, "5.7.30", f"REQUIRETLS support required: the message asks for it, and {host} does not offer it")
+
+
 def not_offered(demand: TlsDemand, host: str) -> Reply:
     """The peer hides STARTTLS (W7)."""
-    return _cannot_connect(f"STARTTLS is required by {demand.asked_by}, but {host} does not offer it")
+    return _cannot_connect(demand, f"STARTTLS is required by {demand.asked_by}, but {host} does not offer it")
 
 
 def refused(demand: TlsDemand, host: str, reply: Reply) -> Reply:
     """The peer offers STARTTLS and then refuses it (W7)."""
-    return _cannot_connect(f"STARTTLS is required by {demand.asked_by}, but {host} refused it: {reply}")
+    return _cannot_connect(demand, f"STARTTLS is required by {demand.asked_by}, but {host} refused it: {reply}")
 
 
 def handshake_failed(demand: TlsDemand, host: str, cause: str) -> Reply:
     """The handshake broke."""
     wanted = f"; TLS is required by {demand.asked_by}" if demand.required else ""
-    return _cannot_connect(f"TLS with {host} failed: {cause}{wanted}")
+    return _cannot_connect(demand, f"TLS with {host} failed: {cause}{wanted}")
 
 
-def _cannot_connect(cause: str) -> Reply:
+def _cannot_connect(demand: TlsDemand, cause: str) -> Reply:
+    if demand.policy.by_dane:
+        return Reply(450, "4.7.321", f"Cannot connect to remote server: starttls-not-supported: {cause}")
+    if demand.policy.required:
+        return Reply(450, "4.7.5", f"Cannot connect to remote server: {cause}")
     return Reply(450, "4.4.317", f"Cannot connect to remote server: {cause}")
 
 
-def check_certificate(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
-    """The verdict on the handshake's certificate: the deferring reply, or the reason why it is good enough.
+def without(demand: TlsDemand, cause: str) -> str:
+    """The reason of a session that goes on in plaintext, which nothing forbids: `cause` as "STARTTLS is not offered"."""
+    if demand.policy.demand is Demand.STS_TESTING:
+        return f"plaintext: {without_tls(demand.policy, cause).reason}, but only for testing"
+    return f"plaintext: {cause}"
 
-    `host_name` is what DomainValidation expects where TlsDomain is empty; `host` names the peer for people.
+
+def check_certificate(
+    demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None, now: float = 0.0
+) -> tuple[Reply | str, Failure | None]:
+    """The verdict on the handshake's certificate: the deferring reply, or the reason why it is good enough; and the failure that TLS
+    reports tell of, also where it is overlooked.
+
+    `host_name` is what DomainValidation expects where TlsDomain is empty, and what a policy expects; `host` names the peer for people.
+    `now`: Unix seconds.
     """
+    by_connector = _check_for_connector(demand, host_name, host, certificate)
+    if isinstance(by_connector, Reply) or demand.policy.demand is Demand.NOTHING:
+        return by_connector, Failure(FailureType.VALIDATION_FAILURE, by_connector.text) if isinstance(by_connector, Reply) else None
+    verdict = judge_certificate(demand.policy, host_name, certificate, now)
+    if verdict.failure is not None and demand.policy.required:
+        return _refusal(demand.policy, host, verdict.failure, verdict.reason), verdict.failure
+    by_policy = f"{verdict.reason}, but only for testing" if verdict.failure is not None else verdict.reason
+    return by_policy if demand.settings is TlsSettings.OPPORTUNISTIC else f"{by_connector}; {by_policy}", verdict.failure
+
+
+_DANE_CODES = {
+    FailureType.CERTIFICATE_EXPIRED: "4.7.322",
+    FailureType.DNSSEC_INVALID: "4.7.324",
+    FailureType.CERTIFICATE_HOST_MISMATCH: "4.7.325",
+}
+
+
+def _refusal(policy: HostPolicy, host: str, failure: Failure, reason: str) -> Reply:
+    if not policy.by_dane:
+        return Reply(450, "4.7.320", f"Certificate validation failed: {host}: {reason}")
+    return Reply(450, _DANE_CODES.get(failure.type, "4.7.323"), f"{failure.type.value}: DANE validation of {host} failed: {reason}")
+
+
+def _check_for_connector(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
     match demand.settings:
         case TlsSettings.OPPORTUNISTIC:
             return "TLS is used because it was offered; the certificate was not judged (TlsSettings null)"

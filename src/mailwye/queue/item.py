@@ -6,7 +6,7 @@ from dataclasses import field
 from enum import Enum
 
 from mailwye.message.content import Content
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.smtp.address import Address
 from mailwye.value import dataclass
 
@@ -84,6 +84,7 @@ class NewMessage:
     requires_8bit: bool = False  # content holds octets >= 0x80
     plain: bool = False  # DATA can carry the content as it is (smtp/events.ContentEnded)
     first_attempt_at: float | None = None  # None: at once
+    tls: TlsWish = TlsWish.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class QueuedMessage:
     auto_submitted: bool
     requires_8bit: bool
     plain: bool = False
+    tls: TlsWish = TlsWish.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -346,4 +346,5 @@ def queued_message(new: NewMessage) -> QueuedMessage:
         auto_submitted=new.auto_submitted,
         requires_8bit=new.requires_8bit,
         plain=new.plain,
+        tls=new.tls,
     )

@@ -40,6 +40,8 @@ _SERVER_CIPHERS = (
 _CLIENT_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 _RECORD = 16_384  # plaintext of one TLS record at most (RFC 8446 section 5.1)
 _PIECE = 262_144
+CHAIN_LIMIT = 16
+"""How many certificates of a presented chain are looked at."""
 
 
 class _Context:
@@ -163,7 +165,17 @@ def _readable(certificate: crypto.X509) -> x509.Certificate | None:
 class TlsLayer:
     """One TLS session between an asyncio transport and an application protocol; no I/O of its own."""
 
-    __slots__ = ("_authorities", "_certificate", "_certificate_read", "_connection", "_context", "_handshaken", "_peer_closed", "_verdict")
+    __slots__ = (
+        "_authorities",
+        "_certificate",
+        "_certificate_read",
+        "_client",
+        "_connection",
+        "_context",
+        "_handshaken",
+        "_peer_closed",
+        "_verdict",
+    )
 
     def __init__(self, context: ServerTlsContext | ClientTlsContext, *, server_name: str = "") -> None:
         """`server_name`: SNI to send (client side only)."""
@@ -176,6 +188,7 @@ class TlsLayer:
         self._certificate: PresentedCertificate | None = None
         self._certificate_read = False
         self._authorities: tuple[AuthoritySet, ...] = ()
+        self._client = not isinstance(context, ServerTlsContext)
         if isinstance(context, ServerTlsContext):
             self._authorities = context.authorities
             self._connection.set_accept_state()
@@ -300,12 +313,13 @@ class TlsLayer:
         if leaf is None:
             return None
         certificate = _readable(leaf)
+        chain = self._presented_chain() if self._client else ()
         if certificate is not None:
             path = self._connection.get_verified_chain(as_cryptography=True) if self._verdict.trusted else None
-            return present(certificate, self._verdict, path or ())
+            return present(certificate, self._verdict, path or (), chain)
         digest = leaf.digest("sha256").decode("ascii").replace(":", "").lower()
         return PresentedCertificate(
-            "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate"
+            "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate", chain=chain
         )
 
     def issuers(self) -> list[x509.Certificate]:
@@ -323,6 +337,11 @@ class TlsLayer:
             return []
         presented = Presented(leaf, issuers)
         return [one.judge(presented) for one in self._authorities]
+
+    def _presented_chain(self) -> tuple[bytes, ...]:
+        """What the server sent, as DANE needs it: one TLSA record may name any certificate of it (RFC 7672 section 3.1)."""
+        sent = self._connection.get_peer_cert_chain() or ()
+        return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in sent[:CHAIN_LIMIT])
 
 
 def _openssl_words(error: SSL.Error) -> str:

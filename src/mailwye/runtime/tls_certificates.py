@@ -4,6 +4,7 @@ and the verdict on a presented chain in words.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import crypto
 
 NAMES_LIMIT = 256
 """How many names of one certificate are read; OpenSSL bounds the presented chain itself (100 KiB)."""
@@ -62,6 +64,9 @@ class TlsError(Exception):
 class PresentedCertificate:
     """What the peer presented, field by field as message/facts.PeerCertificate has it; `issuers` and `verdicts` are not among them
     (TlsLayer.issuers and TlsLayer.judgements). Times in Unix seconds.
+
+    For outbound connections only: `from_common_name`, the names come from the subject, since there is no subjectAltName; `chain`, DER of
+    what was presented, leaf first, which only a client reads.
     """
 
     subject: str
@@ -74,6 +79,8 @@ class PresentedCertificate:
     trust_reason: str
     public_key: str = ""
     path: tuple[str, ...] = ()
+    from_common_name: bool = False
+    chain: tuple[bytes, ...] = ()
 
 
 class ChainVerdict:
@@ -153,8 +160,10 @@ def public_key_digest(certificate: x509.Certificate) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def present(certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence[x509.Certificate] = ()) -> PresentedCertificate:
-    """The peer's leaf with the verdict on its chain. `path`: the verified one."""
+def present(
+    certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence[x509.Certificate] = (), chain: tuple[bytes, ...] = ()
+) -> PresentedCertificate:
+    """The peer's leaf with the verdict on its chain. `path`: the verified one; `chain`: what was presented, in DER."""
     return PresentedCertificate(
         subject=subject_of(certificate),
         issuer=issuer_of(certificate),
@@ -166,7 +175,19 @@ def present(certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence
         trust_reason=verdict.reason,
         public_key=public_key_digest(certificate),
         path=tuple(map(public_key_digest, path)) if verdict.trusted else (),
+        from_common_name=_has_no_alternative_names(certificate),
+        chain=chain,
     )
+
+
+def _has_no_alternative_names(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return True
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return False
+    return False
 
 
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -181,6 +202,64 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()  # unreadable extensions prove nothing
     names = (name.lower() for name in found[:NAMES_LIMIT])
     return tuple(dict.fromkeys(name for name in names if len(name) <= 253 and _DNS_NAME.fullmatch(name)))
+
+
+# --- for DANE (RFC 6698)
+
+_UNREADABLE_CHAIN = "a certificate of the chain is unreadable"
+
+
+def is_certificate(der: bytes) -> bool:
+    """Whether `der` is a certificate that can be read."""
+    try:
+        x509.load_der_x509_certificate(der)
+    except UNREADABLE:
+        return False
+    return True
+
+
+def is_public_key(der: bytes) -> bool:
+    """Whether `der` is a SubjectPublicKeyInfo that can be read."""
+    try:
+        serialization.load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def public_key_of(certificate: bytes) -> bytes | None:
+    """The SubjectPublicKeyInfo of a certificate, both in DER; None for one that cannot be read."""
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except UNREADABLE:
+        return None
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def chain_fault(chain: tuple[bytes, ...], anchor: bytes, now: float) -> str:
+    """Why the leaf of `chain` (DER, leaf first) does not lead to the authority `anchor`, whose own issuer does not matter; "" where it
+    does. `now`: Unix seconds.
+    """
+    try:
+        store = crypto.X509Store()
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        store.set_time(datetime.datetime.fromtimestamp(now, tz=datetime.UTC))
+        store.add_cert(crypto.load_certificate(crypto.FILETYPE_ASN1, anchor))
+        leaf, *others = (crypto.load_certificate(crypto.FILETYPE_ASN1, one) for one in chain)
+        crypto.X509StoreContext(store, leaf, others).verify_certificate()
+    except crypto.X509StoreContextError as error:
+        return _verifier_words(error)
+    except (crypto.Error, ValueError):
+        return _UNREADABLE_CHAIN
+    return ""
+
+
+def _verifier_words(error: crypto.X509StoreContextError) -> str:
+    try:
+        readable = error.certificate.to_cryptography()
+    except UNREADABLE:  # OpenSSL reads it, the stricter parser does not
+        return _UNREADABLE_CHAIN
+    return fault_in_words(error.errors[0], error.errors[1], readable)
 
 
 def _common_names(certificate: x509.Certificate) -> list[str]:

@@ -51,6 +51,7 @@ class Extensions:
     size_offered: bool = False
     size: int = 0
     auth: frozenset[str] = frozenset()
+    require_tls: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Extensions:
@@ -71,6 +72,7 @@ class Extensions:
             size_offered="SIZE" in known,
             size=int(limit[0]) if limit and limit[0].isascii() and limit[0].isdigit() and len(limit[0]) < 20 else 0,
             auth=frozenset(known.get("AUTH", [])),
+            require_tls="REQUIRETLS" in known,
         )
 
 
@@ -99,6 +101,7 @@ class TransactionRequest:
     ret: str = ""
     envid: str = ""
     plain: bool = False
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ HELLO_NAME_LIMIT = 255  # octets, as long as a domain may be, RFC 5321 section 4
 _CHUNK = re.compile(r"([0-9]{1,18})( +LAST)?", re.IGNORECASE | re.ASCII).fullmatch
 # What a browser, a proxy or somebody else's content says where a command should stand (W20).
 _FOREIGN = re.compile(r"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|TRACE|PATCH|CONNECT|PRI) |[!-9;-~]+:", re.IGNORECASE).match
-_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})
+_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS"})
 _RCPT_KEYWORDS = frozenset({"NOTIFY", "ORCPT"})
 
 
@@ -51,18 +51,19 @@ def parse_hello(argument: str) -> str:
     return name
 
 
-def parse_mail(argument: str, *, size_limit: int, esmtp: bool, auth: bool) -> MailReceived:
-    """`FROM:<path> parameters` (RFC 5321 section 4.1.1.2). `auth`: AUTH was offered, so AUTH= is allowed.
+def parse_mail(argument: str, *, size_limit: int, esmtp: bool, auth: bool, requiretls: bool = False) -> MailReceived:
+    """`FROM:<path> parameters` (RFC 5321 section 4.1.1.2). `auth`: AUTH was offered, so AUTH= is allowed; `requiretls`:
+    REQUIRETLS was.
 
     :raises CommandError:
     """
     parse = _parse_mail if len(argument) <= _REMEMBERED_LENGTH else _parse_mail.__wrapped__
-    return parse(argument, size_limit, esmtp, auth)
+    return parse(argument, size_limit, esmtp, auth, requiretls)
 
 
 # The same few senders and recipients come again and again, and reading is pure. What is refused is not remembered.
 @lru_cache(maxsize=_REMEMBERED)
-def _parse_mail(argument: str, size_limit: int, esmtp: bool, auth: bool) -> MailReceived:
+def _parse_mail(argument: str, size_limit: int, esmtp: bool, auth: bool, requiretls: bool) -> MailReceived:
     if argument[:5].upper() != "FROM:":
         raise syntax_error("The form is MAIL FROM:<address>")
     sender, rest = _path(argument[5:].lstrip(" "), sender=True)
@@ -76,8 +77,10 @@ def _parse_mail(argument: str, size_limit: int, esmtp: bool, auth: bool) -> Mail
         raise syntax_error("SMTPUTF8 takes no value")  # RFC 6531 section 3.4
     if not smtputf8 and not argument.isascii():
         raise CommandError(NEEDS_SMTPUTF8)
-    if "AUTH" in parameters and not auth:
+    if ("AUTH" in parameters and not auth) or ("REQUIRETLS" in parameters and not requiretls):
         raise CommandError(UNKNOWN_PARAMETER)
+    if parameters.get("REQUIRETLS"):
+        raise syntax_error("REQUIRETLS takes no value")  # RFC 8689 section 2
     return MailReceived(
         sender,
         size=parse_size(parameters["SIZE"], size_limit) if "SIZE" in parameters else 0,
@@ -86,6 +89,7 @@ def _parse_mail(argument: str, size_limit: int, esmtp: bool, auth: bool) -> Mail
         ret=parse_return(parameters["RET"]) if "RET" in parameters else "",
         envid=parse_envelope_id(parameters["ENVID"]) if "ENVID" in parameters else "",
         auth=decode_xtext(parameters["AUTH"], "AUTH") if "AUTH" in parameters else "",
+        require_tls="REQUIRETLS" in parameters,
     )
 
 

@@ -27,6 +27,7 @@ class MailReceived:
     ret: str = ""
     envid: str = ""
     auth: str = ""
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """ESMTP as the server offers it: the reply to EHLO, parameters of MAIL and RCPT, xtext.
 
-SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), CHUNKING and BINARYMIME (RFC 3030), DSN (RFC 3461), AUTH= (RFC 4954).
+SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), CHUNKING and BINARYMIME (RFC 3030), DSN (RFC 3461), AUTH= (RFC 4954),
+REQUIRETLS (RFC 8689).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def syntax_error(text: str) -> CommandError:
 
 
 @lru_cache(maxsize=64)
-def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool, xclient: bool = False) -> bytes:
+def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool, requiretls: bool = False, xclient: bool = False) -> bytes:
     """The octets of the reply to EHLO (RFC 5321 section 4.1.1.1)."""
     lines = [
         hostname,
@@ -51,6 +52,8 @@ def hello_reply(hostname: str, message_size: int, *, starttls: bool, auth: bool,
     ]
     if starttls:
         lines.append("STARTTLS")
+    if requiretls:
+        lines.append("REQUIRETLS")
     if auth:
         lines.append(f"AUTH {' '.join(MECHANISMS)}")
     if xclient:

@@ -139,6 +139,7 @@ def _ehlo(session: ServerSession, argument: str) -> None:
         config.message_size,
         starttls=config.offer_starttls and not session.tls,
         auth=config.offer_auth and session.tls,
+        requiretls=session.tls,  # RFC 8689 section 2: only within TLS
         xclient=config.offer_xclient,
     )
 
@@ -162,7 +163,13 @@ def _mail(session: ServerSession, argument: str) -> None:
     if config.require_auth and not session.authenticated:
         # RFC 4954 section 6; RFC 3207 section 4 where AUTH is not even offered yet.
         raise CommandError(say.AUTH_REQUIRED if session.tls or not config.offer_starttls else say.TLS_REQUIRED)
-    mail = parse_mail(argument, size_limit=config.message_size, esmtp=session.esmtp, auth=config.offer_auth and session.tls)
+    mail = parse_mail(
+        argument,
+        size_limit=config.message_size,
+        esmtp=session.esmtp,
+        auth=config.offer_auth and session.tls,
+        requiretls=session.tls,
+    )
     session.mail = mail
     session.ask(mail)
 

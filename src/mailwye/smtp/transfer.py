@@ -30,6 +30,8 @@ def mail_command(request: TransactionRequest, offered: Extensions) -> str:
         command += f" BODY={request.body}"
     if request.smtputf8 and offered.smtputf8:
         command += " SMTPUTF8"
+    if request.require_tls and offered.require_tls:
+        command += " REQUIRETLS"  # RFC 8689 section 4.2.1
     if offered.dsn:
         if request.ret:
             command += f" RET={request.ret}"

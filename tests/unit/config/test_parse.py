@@ -136,7 +136,7 @@ def test_all_errors_are_told_at_once_each_with_line_object_field_and_remedy() ->
         ("OutboundConnector: {Name: a, RecipientDomains: 'mail.*.com'}", "wildcard in the wrong place"),
         ("OutboundConnector: {Name: a, RecipientDomains: '*contoso.com'}", "wildcard in the wrong place"),
         ("OutboundConnector: {Name: a, SmartHosts: 192.168.0.0/24}", "List the addresses one by one"),
-        ("OutboundConnector: {Name: a, MtaStsMode: None}", "MTA-STS cannot be set per connector"),
+        ("OutboundConnector: {Name: a, MtaStsMode: Mandatory}", "is none of its values"),
     ],
 )
 def test_what_is_refused(text: str, expected: str) -> None:

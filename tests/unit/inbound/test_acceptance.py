@@ -11,7 +11,9 @@ import pytest
 
 from mailwye.config.installation import InboundLimits
 from mailwye.connectors.model import ConnectorType, InboundConnector
+from mailwye.inbound.acceptance import tls_wish
 from mailwye.message.content import Content, InlineContent
+from mailwye.message.envelope import TlsWish
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueError, QueueFull
 from mailwye.queue.item import NewMessage, Receipt
@@ -238,6 +240,23 @@ async def test_auto_submitted(value: str, automatic: bool) -> None:
     deliver(world.greeted(), f"Auto-Submitted: {value}", "", "y")
     (row,) = await world.queued()
     assert row.message.auto_submitted is automatic
+
+
+@pytest.mark.parametrize(
+    ("field", "wish"),
+    [("No", TlsWish.OPTIONAL), (" no ", TlsWish.OPTIONAL), ("Yes", TlsWish.DEFAULT), ("No; x", TlsWish.DEFAULT), ("", TlsWish.DEFAULT)],
+)
+async def test_tls_required_no_is_kept_with_the_message(field: str, wish: TlsWish) -> None:
+    world = World()
+    deliver(world.greeted(), f"TLS-Required: {field}", "", "y")
+    (row,) = await world.queued()
+    assert row.message.tls is wish
+    (event,) = world.trace.of(EventKind.RECEIVE)
+    assert event.data.get("protection", "") == wish.value
+
+
+def test_requiretls_comes_before_the_field() -> None:
+    assert tls_wish(True, "No") is TlsWish.REQUIRED  # RFC 8689 section 5
 
 
 async def test_bdat() -> None:

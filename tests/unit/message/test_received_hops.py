@@ -8,7 +8,7 @@ from mailwye.message.facts import SessionFacts
 from mailwye.message.headers import scan
 from mailwye.message.received import received_field
 from mailwye.message.received_hops import without_internal_hops
-from mailwye.outbound.mx import is_private
+from mailwye.runtime.network import is_private
 
 OWN_PUBLIC = "198.51.100.10"
 DATE = b"; Tue, 24 Nov 2026 08:00:00 +0000\r\n"

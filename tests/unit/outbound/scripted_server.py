@@ -11,7 +11,7 @@ from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.model import SmartHost, TlsSettings
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.content import Content, InlineContent
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.outbound.courier import Attempt, Courier, Host, Hosts, Work
 from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_courier import SmtpCourier
@@ -120,9 +120,9 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def scripted(*talks: Talk) -> AsyncIterator[ScriptedServer]:
+async def scripted(*talks: Talk, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer(talks)
-    listening = await asyncio.start_server(server.accept, "127.0.0.1", 0, limit=2**20)
+    listening = await asyncio.start_server(server.accept, address, port, limit=2**20)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -156,10 +156,11 @@ def work_for(
     body: BodyType = BodyType.SEVEN_BIT,
     smtputf8: bool = False,
     requires_8bit: bool = False,
+    tls: TlsWish = TlsWish.DEFAULT,
 ) -> Work:
     handle = InlineContent(content) if isinstance(content, bytes) else content
     message = QueuedMessage(
-        "m", 0.0, sender, handle.size, Origin("s", "anonymous"), 1, body, smtputf8, "", "", "", "", False, requires_8bit
+        "m", 0.0, sender, handle.size, Origin("s", "anonymous"), 1, body, smtputf8, "", "", "", "", False, requires_8bit, tls=tls
     )
     deliveries = tuple(
         Delivery(index, "m", address, address, "connector:X", Notify.DEFAULT, "", DeliveryState.LEASED, 0.0)

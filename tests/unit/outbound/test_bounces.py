@@ -12,7 +12,7 @@ from mailwye.connectors.selection import Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import Content, InlineContent
 from mailwye.message.dsn import Action
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.message.headers import scan
 from mailwye.message.path_mark import PathMarks, was_taken
 from mailwye.outbound.bounces import Bounces, action_owed, is_owed
@@ -146,6 +146,17 @@ async def test_the_notice_as_a_message() -> None:
     assert (str(delivery.recipient), delivery.next_hop, delivery.notify) == ("bob@contoso.com", "mailbox", Notify.NEVER)
     assert "From: Mail Delivery System <postmaster@contoso.com>" in text(bounce)
     assert "Shall we?" not in text(bounce)
+
+
+@pytest.mark.parametrize(
+    ("wish", "of_notice"),
+    [(TlsWish.REQUIRED, TlsWish.REQUIRED), (TlsWish.OPTIONAL, TlsWish.DEFAULT), (TlsWish.DEFAULT, TlsWish.DEFAULT)],
+)
+async def test_a_notice_is_protected_like_its_message(wish: TlsWish, of_notice: TlsWish) -> None:
+    """RFC 8689 section 5."""
+    bounce = await build(ended(Result.FAILED), message=replace(MESSAGE, tls=wish))
+    assert bounce is not None
+    assert bounce.tls is of_notice
 
 
 async def test_one_notice_for_all_who_failed_and_nothing_of_the_others() -> None:

@@ -12,9 +12,10 @@ from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.model import SmartHost
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Host, Hosts
-from mailwye.outbound.mx import Ourselves, is_private, judge_mx, order_smart_hosts, usable_addresses
+from mailwye.outbound.mx import Ourselves, judge_mx, order_smart_hosts, usable_addresses
 from mailwye.outbound.resolve import RouteResolver
 from mailwye.runtime.dns_answer import Absence, Absent, Answer, Found, MxRecord, Unknown
+from mailwye.runtime.network import is_private
 from mailwye.smtp.address import parse_address
 from mailwye.testing.dns_server import Zone
 from mailwye.testing.resolver import StaticResolver

@@ -108,6 +108,15 @@ async def test_one_connection_carries_many_messages_and_quits_when_closed() -> N
         assert server.lines[-1] == "QUIT"
 
 
+async def test_a_connection_does_not_last_for_ever() -> None:
+    """However busy it is: policies of the domain may have changed."""
+    brief = replace(FAST, connection_lifetime=1e-9)
+    async with scripted(good(*ALL_OFFERS)) as server, courier_to(server.host(), settings=brief) as courier:
+        for _ in range(3):
+            assert (await carry(courier, work_for()))[0].reply.code == 250
+        assert server.connections == 3
+
+
 async def test_connections_grow_with_the_work_up_to_the_limit() -> None:
     gate = asyncio.Event()
 

@@ -43,20 +43,21 @@ def test_names(presented: str, expected: str, good: bool) -> None:
 @pytest.mark.parametrize("settings", [TlsSettings.CERTIFICATE_VALIDATION, TlsSettings.DOMAIN_VALIDATION])
 @pytest.mark.parametrize("presented", [None, certificate("h.example", trusted=False)])
 def test_no_trust_no_delivery(settings: TlsSettings, presented: PresentedCertificate | None) -> None:
-    verdict = check_certificate(TlsDemand(settings, "", "X"), "h.example", "h.example[192.0.2.1]:25", presented)
+    verdict, failure = check_certificate(TlsDemand(settings, "", "X"), "h.example", "h.example[192.0.2.1]:25", presented)
     assert isinstance(verdict, Reply)
+    assert failure is not None
     assert (verdict.code, verdict.enhanced) == (450, "4.7.320")
     assert 'connector "X"' in verdict.text
 
 
 @pytest.mark.parametrize("settings", [TlsSettings.OPPORTUNISTIC, TlsSettings.ENCRYPTION_ONLY])
 def test_any_certificate_is_good_where_none_was_asked_for(settings: TlsSettings) -> None:
-    assert isinstance(check_certificate(TlsDemand(settings), "h.example", "h", None), str)
+    assert isinstance(check_certificate(TlsDemand(settings), "h.example", "h", None)[0], str)
 
 
 def test_many_names_stay_readable() -> None:
     names = [f"n{number}.example" for number in range(10_000)]
-    verdict = check_certificate(TlsDemand(TlsSettings.DOMAIN_VALIDATION, "h.example", "X"), "h.example", "h", certificate(*names))
+    verdict, _ = check_certificate(TlsDemand(TlsSettings.DOMAIN_VALIDATION, "h.example", "X"), "h.example", "h", certificate(*names))
     assert isinstance(verdict, Reply)
     assert verdict.text.count("example") < 20
     assert "and 9990 more" in verdict.text

@@ -493,6 +493,27 @@ def test_w22_dsn_parameters_of_rcpt_refused(parameters: str) -> None:
     assert not of(driver, RcptReceived)
 
 
+@pytest.mark.parametrize(
+    ("tls", "parameter", "reply"),
+    [(True, "REQUIRETLS", "250"), (True, "requiretls", "250"), (True, "REQUIRETLS=yes", "501 5.5.4"), (False, "REQUIRETLS", "555 5.5.4")],
+)
+def test_requiretls_only_within_tls(tls: bool, parameter: str, reply: str) -> None:
+    """RFC 8689 section 2."""
+    driver = Driver(tls=tls).greet()
+    driver.replies()
+    driver.connection.receive_data(b"EHLO client.test\r\n", driver.now)
+    driver.pump()
+    (hello,) = driver.replies()
+    assert ("REQUIRETLS" in hello.text.split("\n")) is tls
+    driver.events.clear()
+    (said,) = driver.send(f"MAIL FROM:<a@b> {parameter}")
+    assert said.startswith(reply)
+    if reply == "250":
+        (mail,) = of(driver, MailReceived)
+        assert isinstance(mail, MailReceived)
+        assert mail.require_tls
+
+
 def test_w22_dsn_parameters_are_decoded() -> None:
     driver = Driver().hello()
     driver.send("MAIL FROM:<a@b> RET=hdrs ENVID=a+2Bb+20c")

@@ -81,4 +81,5 @@ def test_xtext_never_decodes_to_a_control_character() -> None:
 
 def test_hello_reply() -> None:
     assert hello_reply("mx.test", 5, starttls=True, auth=True).endswith(b"250-DSN\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n")
+    assert hello_reply("mx.test", 5, starttls=False, auth=False, requiretls=True).endswith(b"250 REQUIRETLS\r\n")
     assert hello_reply("mx.test", 5, starttls=False, auth=False).startswith(b"250-mx.test\r\n250-PIPELINING\r\n250-SIZE 5\r\n")

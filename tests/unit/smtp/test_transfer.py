@@ -29,6 +29,13 @@ def test_mail_says_only_what_is_offered() -> None:
     assert mail_command(request, ALL) == "MAIL FROM:<> SIZE=7 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+0D+0A"
 
 
+def test_requiretls_is_said_where_it_is_offered() -> None:
+    request = TransactionRequest(None, (), b"", 7, require_tls=True)
+    assert Extensions.parse("x\nrequiretls").require_tls
+    assert mail_command(request, Extensions(require_tls=True)) == "MAIL FROM:<> REQUIRETLS"
+    assert mail_command(request, NONE) == "MAIL FROM:<>"
+
+
 def test_rcpt_says_only_what_is_offered() -> None:
     recipient = RecipientRequest(JOHN, ("SUCCESS", "FAILURE"), "rfc822;a+b=c\r\nDATA@x")
     assert rcpt_command(recipient, NONE) == "RCPT TO:<john@contoso.com>"

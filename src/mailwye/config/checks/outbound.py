@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailwye.config.checks.findings import Findings
 from mailwye.config.installation import Installation
 from mailwye.config.schema import ConfigObject, Organization, OutboundConnector
-from mailwye.connectors.model import ConnectorType, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmtpDaneMode, TlsSettings
 from mailwye.directory.lookup import Directory
 
 
@@ -150,6 +150,19 @@ def _check_tls(connector: OutboundConnector, findings: Findings) -> None:
             "Set TlsSettings DomainValidation, or remove TlsDomain",
         )
 
+    changed = {
+        "MtaStsMode": connector.mta_sts_mode is not MtaStsMode.OPPORTUNISTIC,
+        "SmtpDaneMode": connector.smtp_dane_mode is not SmtpDaneMode.OPPORTUNISTIC,
+    }
+    for field, is_changed in changed.items():
+        if is_changed and connector.smart_hosts:
+            findings.warning(
+                connector,
+                field,
+                "has no effect with SmartHosts: it is about MX records",
+                "Remove it; TlsSettings says what smart hosts must prove",
+            )
+
 
 def _check_installation(connector: OutboundConnector, installation: Installation, findings: Findings) -> None:
     known = installation.tls.client_certificates
@@ -157,4 +170,11 @@ def _check_installation(connector: OutboundConnector, installation: Installation
         listed = f"It has: {', '.join(sorted(known))}" if known else f"Add [tls.client_certificates.{connector.client_certificate}]"
         findings.error(
             connector, "ClientCertificate", f"the installation has no client certificate of the name {connector.client_certificate}", listed
+        )
+    if connector.smtp_dane_mode is SmtpDaneMode.MANDATORY and not installation.dns.validating:
+        findings.error(
+            connector,
+            "SmtpDaneMode",
+            "is Mandatory, but no name server of [dns] is trusted to validate: nothing could be delivered",
+            "Set nameservers and validating = true in [dns] for a validating resolver on this machine, or SmtpDaneMode Opportunistic",
         )

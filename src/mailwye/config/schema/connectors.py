@@ -21,7 +21,7 @@ from mailwye.config.schema.values import (
     Text,
     choice,
 )
-from mailwye.connectors.model import ConnectorType, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmtpDaneMode, TlsSettings
 
 _choose_tls = choice(TlsSettings)
 
@@ -41,6 +41,22 @@ _TlsSettings = Annotated[
     PlainValidator(_read_tls_settings),
     PlainSerializer(lambda value: value.value),
     WithJsonSchema({"enum": [None, "EncryptionOnly", "CertificateValidation", "DomainValidation"]}),
+]
+
+
+_MtaStsMode = Annotated[
+    MtaStsMode,
+    PlainValidator(choice(MtaStsMode)),
+    PlainSerializer(lambda value: value.value, return_type=str),
+    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "None"]}),
+]
+
+
+_SmtpDaneMode = Annotated[
+    SmtpDaneMode,
+    PlainValidator(choice(SmtpDaneMode)),
+    PlainSerializer(lambda value: value.value, return_type=str),
+    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "Mandatory", "None"]}),
 ]
 
 
@@ -97,6 +113,8 @@ class OutboundConnector(_Connector):
     smart_hosts: SmartHosts = ()
     tls_settings: _TlsSettings = TlsSettings.OPPORTUNISTIC
     tls_domain: CertificateName = ""
+    mta_sts_mode: _MtaStsMode = MtaStsMode.OPPORTUNISTIC
+    smtp_dane_mode: _SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     cloud_services_mail_enabled: Flag = False
     route_all_messages_via_on_premises: Flag = False
     sender_rewriting_enabled: Flag = False

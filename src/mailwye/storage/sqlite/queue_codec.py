@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.queue.item import Delivery, DeliveryState, NewDelivery, NewMessage, Origin, QueuedMessage
 from mailwye.smtp.address import Address
 
@@ -38,6 +38,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     auto_submitted: bool
     requires_8bit: bool
     plain: bool = False
+    tls: str = ""
 
 
 class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -58,6 +59,7 @@ class _RuledDetail(_Detail, array_like=True, frozen=True, gc=False):
     rule_connector: str = ""
 
 
+_NO_WISH = TlsWish.DEFAULT
 _encode = msgspec.msgpack.Encoder().encode
 _decode_meta = msgspec.msgpack.Decoder(_Meta).decode
 _decode_detail = msgspec.msgpack.Decoder(_RuledDetail).decode
@@ -94,6 +96,7 @@ def pack_message(new: NewMessage, seq: int, staging: int, checksum: int) -> byte
                 new.auto_submitted,
                 new.requires_8bit,
                 new.plain,
+                new.tls._value_,
             )
         ),
         _message_place(new.id, seq, staging, checksum),
@@ -123,6 +126,7 @@ def unpack_message(message_id: str, packed: bytes, seq: int, staging: int, check
             meta.auto_submitted,
             meta.requires_8bit,
             meta.plain,
+            TlsWish(meta.tls) if meta.tls else _NO_WISH,
         )
     except ValueError as error:  # msgspec's errors are ValueErrors too
         raise CorruptRow(f"message {message_id}: {error}") from error

@@ -253,5 +253,6 @@ def fresh_message(new: NewMessage) -> tuple[QueuedMessage, Content]:
         new.auto_submitted,
         new.requires_8bit,
         new.plain,
+        new.tls,
     )
     return message, new.content

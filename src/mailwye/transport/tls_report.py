@@ -1,0 +1,159 @@
+"""TLS reports: what was met at which policy, the record that asks for them, and their JSON (RFC 8460). Pure."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from mailwye.transport.failures import FailureType
+
+ADDRESSES_LIMIT = 5
+"""To how many addresses of one domain a report goes."""
+
+TEXT_LIMIT = 200
+"""Characters of a reason code."""
+
+_VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")
+
+
+class PolicyType(Enum):
+    """RFC 8460 section 4.4."""
+
+    TLSA = "tlsa"
+    STS = "sts"
+    NONE = "no-policy-found"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPolicy:
+    """The policy that a session was held against. `strings`: TLSA records or lines of the MTA-STS policy; `mx`: its patterns."""
+
+    domain: str
+    type: PolicyType = PolicyType.NONE
+    strings: tuple[str, ...] = ()
+    mx: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """What became of one session, or of the attempt to have one. `failure` None: it was as secure as asked for. The rest says where it
+    failed; `reason` is for people.
+    """
+
+    policy: ReportedPolicy
+    failure: FailureType | None = None
+    mx: str = ""
+    receiving_ip: str = ""
+    sending_ip: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class PolicyResults:
+    """All sessions of one day at one policy."""
+
+    policy: ReportedPolicy
+    successes: int = 0
+    failures: dict[SessionResult, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who reports: the organization's name and an address for questions; `hostname` makes report ids unique."""
+
+    organization: str
+    contact: str
+    hostname: str
+
+
+def record_name(domain: str) -> str:
+    """Where the TXT record of `domain` stands (section 3)."""
+    return f"_smtp._tls.{domain}"
+
+
+def report_addresses(records: Sequence[bytes]) -> tuple[str, ...]:
+    """The `rua` addresses (mailto: and https:) of the TXT records; none where the domain wants no reports (not exactly one record)."""
+    texts = [record.decode("ascii", "replace") for record in records]
+    ours = [text for text in texts if _VERSION.match(text)]
+    if len(ours) != 1:
+        return ()
+    fields = [entry.strip(" \t") for entry in ours[0].split(";")[1:]]
+    found = [entry[4:] for entry in fields if entry.startswith("rua=")]
+    if len(found) != 1:
+        return ()
+    addresses = [one.strip(" \t") for one in found[0].split(",")]
+    good = [one for one in addresses if one.lower().startswith(("mailto:", "https://")) and one.isascii() and one.isprintable()]
+    return tuple(dict.fromkeys(good))[:ADDRESSES_LIMIT]
+
+
+def day_of(now: float) -> str:
+    """The UTC day of Unix seconds, 2026-11-28: reports are about whole UTC days (section 4.1)."""
+    return datetime.datetime.fromtimestamp(now, tz=datetime.UTC).strftime("%Y-%m-%d")
+
+
+def start_of(day: str) -> float:
+    """Unix seconds of the day's beginning. :raises ValueError: not a day."""
+    return datetime.datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=datetime.UTC).timestamp()
+
+
+def report_id(day: str, domain: str, submitter: Submitter) -> str:
+    """The same report has the same id, also where it is sent again."""
+    return f"{day}T00:00:00Z_{domain}@{submitter.hostname}"
+
+
+def report(day: str, domain: str, results: Iterable[PolicyResults], submitter: Submitter) -> dict[str, Any]:
+    """The report of one day to one domain (section 4.4) as plain values."""
+    return {
+        "organization-name": submitter.organization,
+        "date-range": {"start-datetime": f"{day}T00:00:00Z", "end-datetime": f"{day}T23:59:59Z"},
+        "contact-info": submitter.contact,
+        "report-id": report_id(day, domain, submitter),
+        "policies": [_policy(one) for one in results],
+    }
+
+
+def _policy(results: PolicyResults) -> dict[str, Any]:
+    policy = results.policy
+    described: dict[str, Any] = {"policy-type": policy.type.value, "policy-domain": policy.domain}
+    if policy.strings:
+        described["policy-string"] = list(policy.strings)
+    if policy.mx:
+        described["mx-host"] = list(policy.mx)
+    found: dict[str, Any] = {
+        "policy": described,
+        "summary": {
+            "total-successful-session-count": results.successes,
+            "total-failure-session-count": sum(results.failures.values()),
+        },
+    }
+    if results.failures:
+        found["failure-details"] = [_failure(result, count) for result, count in results.failures.items()]
+    return found
+
+
+def _failure(result: SessionResult, count: int) -> dict[str, Any]:
+    assert result.failure is not None
+    named = {
+        "sending-mta-ip": result.sending_ip,
+        "receiving-mx-hostname": result.mx,
+        "receiving-ip": result.receiving_ip,
+        "failure-reason-code": result.reason[:TEXT_LIMIT],
+    }
+    told = {key: value for key, value in named.items() if value}
+    return {"result-type": result.failure.value, **told, "failed-session-count": count}
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """The report as it is sent, before compression."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def file_name(day: str, domain: str, submitter: Submitter) -> str:
+    """Section 5.1: submitter, policy domain, begin and end in Unix seconds."""
+    begin = int(start_of(day))
+    return f"{submitter.hostname}!{domain}!{begin}!{begin + 86_399}!001.json.gz"
