@@ -26,6 +26,7 @@ need testssl testssl.sh
 need pebble pebble
 need certbot certbot
 need strace strace
+need faketime faketime
 need nmap nmap
 need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs

@@ -10,7 +10,7 @@ from tests.counterparts.process import Process, free_port, program
 
 
 class Pebble:
-    """Validates HTTP-01 at `address`, port `http_port`. Refuses some nonces, as a busy authority does."""
+    """Validates HTTP-01 at `address`, port `http_port`."""
 
     def __init__(self, directory: Path, *, address: str, http_port: int, now: float) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ class Pebble:
         acme = [program("pebble"), "-config", str(self._directory / "pebble.json"), "-dnsserver", f"{self.address}:{self._dns}"]
         self._processes.append(Process(dns, directory=names))
         self._processes[0].wait_ready(self.address, self._dns_management)
-        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "20"}
+        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
         self._processes.append(Process(acme, directory=self._directory, environment=environment))
         self._processes[1].wait_ready(self.address, self.port)
 

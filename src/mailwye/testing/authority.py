@@ -25,10 +25,11 @@ class KeyPair:
 
 
 class Authority:
-    """One authority with its files in `directory`. `now` (Unix seconds) is the time that validity is counted from."""
+    """One authority with its files in `directory`. `now` (Unix seconds) is the time that validity is counted from, for so many `days`."""
 
-    def __init__(self, directory: Path, *, now: float, name: str = "Mailwye demo authority") -> None:
+    def __init__(self, directory: Path, *, now: float, name: str = "Mailwye demo authority", days: float = 30) -> None:
         self.directory = directory
+        self._days = days
         self._now = datetime.datetime.fromtimestamp(now, tz=datetime.UTC)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -39,7 +40,7 @@ class Authority:
             .public_key(self._key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._now - datetime.timedelta(days=1))
-            .not_valid_after(self._now + datetime.timedelta(days=30))
+            .not_valid_after(self._now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -56,11 +57,14 @@ class Authority:
         *,
         common_name: str = "",
         starts_in_days: float = -1,
-        ends_in_days: float = 20,
+        ends_in_days: float | None = None,
         self_signed: bool = False,
         usages: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
     ) -> KeyPair:
-        """Issue a leaf into `name`.pem and `name`.key. `names`: DNS names and IP addresses of subjectAltName (none: no SAN)."""
+        """Issue a leaf into `name`.pem and `name`.key. `names`: DNS names and IP addresses of subjectAltName (none: no SAN).
+
+        `ends_in_days` None: ten days before the authority.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or (names[0] if names else name))])
         builder = (
@@ -70,7 +74,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._now + datetime.timedelta(days=starts_in_days))
-            .not_valid_after(self._now + datetime.timedelta(days=ends_in_days))
+            .not_valid_after(self._now + datetime.timedelta(days=self._days - 10 if ends_in_days is None else ends_in_days))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
         )

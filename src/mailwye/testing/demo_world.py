@@ -204,7 +204,7 @@ class DemoWorld:
         self.clock = clock
         self.configuration = directory / "mailwye.toml"
         self.organization = directory / "contoso.yaml"
-        self.authority = Authority(directory, now=clock.now())
+        self.authority = Authority(directory, now=clock.now(), days=400)
         self.mx = self.authority.issue("mx", [HOSTNAME, addresses.service])
         self.own_pair = self.authority.issue("mail.contoso.com", ["mail.contoso.com"])
         network = SystemNetwork()
