@@ -10,7 +10,7 @@ from typing import cast
 from mailwye.config.installation import ListenerSettings
 from mailwye.runtime.network import Network, Server
 from mailwye.runtime.tls import ServerTlsContext, TlsError, TlsLayer
-from mailwye.web.http_request import HEAD_LIMIT, Request, Response, parse_request, render
+from mailwye.web.http_exchange import HttpExchange, Request, Response
 from mailwye.web.pages import Pages
 
 KINDS = ("https", "http")
@@ -20,8 +20,6 @@ CONNECTIONS_LIMIT = 200
 
 REQUEST_SECONDS = 10.0
 """From the connection to the end of its answer."""
-
-TOO_LARGE = Response("431 Request Header Fields Too Large", f"{HEAD_LIMIT} octets at most\n")
 
 
 class PageListener:
@@ -59,7 +57,7 @@ class PageSession(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport
         self._tls: TlsLayer | None = None
-        self._head = b""
+        self._http = HttpExchange()
         self._answered = False
         self._timer = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self.cut)
 
@@ -90,23 +88,15 @@ class PageSession(asyncio.Protocol):
             if self._tls.peer_closed:
                 self._end()
                 return
-        self._head += data
-        head, end, _ = self._head.partition(b"\r\n\r\n")
-        if len(head) > HEAD_LIMIT:
-            self._answer(TOO_LARGE)
-        elif end:
-            self._answer_request(parse_request(head))
+        asked = self._http.receive_data(data) if data else None
+        if isinstance(asked, Request):
+            name = self._tls.server_name if self._tls is not None else ""
+            asked = self._listener.pages.answer(asked, encrypted=self._tls is not None, server_name=name)
+        if asked is not None:
+            self._answer(asked)
 
-    def _answer_request(self, request: Request | Response) -> None:
-        if isinstance(request, Response):
-            self._answer(request)
-            return
-        name = self._tls.server_name if self._tls is not None else ""
-        response = self._listener.pages.answer(request, encrypted=self._tls is not None, server_name=name)
-        self._answer(response, with_text=request.method != "HEAD")
-
-    def _answer(self, response: Response, *, with_text: bool = True) -> None:
-        data = render(response, with_text=with_text)
+    def _answer(self, response: Response) -> None:
+        data = self._http.render(response)
         if self._tls is not None:
             try:
                 self._tls.send(data)

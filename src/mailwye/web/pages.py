@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.directory.mta_sts import POLICY_HOST, POLICY_PATH, policy_text
-from mailwye.web.http_request import Request, Response
+from mailwye.web.http_exchange import Request, Response
 
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
 CHALLENGE_LIMIT = 1_024  # octets of an answer; RFC 8555 section 8.3 makes some 90 of them
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")  # RFC 8555 section 8.3: base64url
 
-NOT_FOUND = Response("404 Not Found", "there is nothing here\n")
-NOT_ALLOWED = Response("405 Method Not Allowed", "GET and HEAD only\n", (("Allow", "GET, HEAD"),))
-MISDIRECTED = Response("421 Misdirected Request", "the name of the TLS session is another one\n")
+NOT_FOUND = Response(HTTPStatus.NOT_FOUND, "there is nothing here\n")
+NOT_ALLOWED = Response(HTTPStatus.METHOD_NOT_ALLOWED, "GET and HEAD only\n", (("Allow", "GET, HEAD"),))
+MISDIRECTED = Response(HTTPStatus.MISDIRECTED_REQUEST, "the name of the TLS session is another one\n")
 
 
 class Pages:
@@ -49,7 +50,7 @@ class Pages:
         if domain is None or domain.domain_name != name:  # MatchSubDomains: a policy is for the domain itself (RFC 8461 section 3.4)
             return NOT_FOUND
         text = policy_text(domain, self._hostname)
-        return NOT_FOUND if text is None else Response("200 OK", text, (("Content-Type", "text/plain"),))
+        return NOT_FOUND if text is None else Response(HTTPStatus.OK, text, (("Content-Type", "text/plain"),))
 
     def _challenge(self, token: str) -> Response:
         if _TOKEN.fullmatch(token) is None:
@@ -61,4 +62,4 @@ class Pages:
             return NOT_FOUND
         if len(text) > CHALLENGE_LIMIT:
             return NOT_FOUND
-        return Response("200 OK", text, (("Content-Type", "application/octet-stream"),))
+        return Response(HTTPStatus.OK, text, (("Content-Type", "application/octet-stream"),))

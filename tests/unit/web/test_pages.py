@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain, DomainType, MtaStsMode
-from mailwye.web.http_request import Request, Response
+from mailwye.web.http_exchange import Request, Response
 from mailwye.web.pages import CHALLENGE_LIMIT, Pages
 
 POLICY = "/.well-known/mta-sts.txt"
@@ -35,10 +36,10 @@ def get(
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_policy_is_served_to_who_asks_for_its_host(pages: Pages, method: str) -> None:
     answer = get(pages, POLICY, method=method, name="mta-sts.contoso.com")
-    assert answer.status == "200 OK"
+    assert answer.status == HTTPStatus.OK
     assert "mode: enforce\r\nmx: mx.mailwye.example\r\n" in answer.text
     assert dict(answer.fields)["Content-Type"] == "text/plain"  # RFC 8461 section 3.3
-    assert get(pages, POLICY, "", name="mta-sts.contoso.com").status == "200 OK"
+    assert get(pages, POLICY, "", name="mta-sts.contoso.com").status == HTTPStatus.OK
     assert "mode: testing" in get(pages, POLICY, "mta-sts.wide.example").text
 
 
@@ -58,21 +59,21 @@ def test_a_policy_is_served_to_who_asks_for_its_host(pages: Pages, method: str) 
     ],
 )
 def test_nothing_else_is_there(pages: Pages, path: str, host: str) -> None:
-    assert get(pages, path, host).status == "404 Not Found"
+    assert get(pages, path, host).status == HTTPStatus.NOT_FOUND
 
 
 def test_no_policy_in_the_clear(pages: Pages) -> None:
-    assert get(pages, POLICY, encrypted=False).status == "404 Not Found"
+    assert get(pages, POLICY, encrypted=False).status == HTTPStatus.NOT_FOUND
 
 
 def test_host_and_server_name_have_to_agree(pages: Pages) -> None:
-    assert get(pages, POLICY, name="mta-sts.fabrikam.com").status == "421 Misdirected Request"
+    assert get(pages, POLICY, name="mta-sts.fabrikam.com").status == HTTPStatus.MISDIRECTED_REQUEST
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "TRACE"])
 def test_only_reading_is_allowed(pages: Pages, method: str) -> None:
     answer = get(pages, POLICY, method=method)
-    assert answer.status == "405 Method Not Allowed"
+    assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED
     assert ("Allow", "GET, HEAD") in answer.fields
 
 
@@ -89,4 +90,4 @@ def test_no_other_file_is_readable(pages: Pages, tmp_path: Path, token: str) -> 
     (tmp_path / "folder").mkdir()
     (tmp_path / "large").write_text("x" * (CHALLENGE_LIMIT + 1))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    assert get(pages, f"{CHALLENGE}{token}").status == "404 Not Found"
+    assert get(pages, f"{CHALLENGE}{token}").status == HTTPStatus.NOT_FOUND
