@@ -14,7 +14,6 @@ from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
-from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import KINDS, Listener
@@ -34,9 +33,7 @@ from mailwye.runtime.clock import Clock, SystemClock
 from mailwye.runtime.entropy import system_random
 from mailwye.runtime.network import Network, SystemNetwork
 from mailwye.runtime.resolver import DnsResolver
-from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.stores import (
-    STORE_ERRORS,
     Alert,
     challenge_folder,
     compiled,
@@ -49,7 +46,7 @@ from mailwye.stores import (
     open_sightings,
     open_trace_recorder,
 )
-from mailwye.trace.sightings import MemorySightings, SightingStore
+from mailwye.trace.certificate_watch import CertificateWatch
 from mailwye.transport.policy_fetch import HttpsPolicyFetcher
 from mailwye.transport.report_mail import ReportMail
 from mailwye.transport.report_message import report_events, report_message, submitter_of
@@ -72,15 +69,6 @@ def own_signatures(installation: Installation) -> tuple[PathMarks, SenderRewriti
     """What this installation knows again by its secret. :raises ConfigStoreError: the secret is unreadable or damaged."""
     secret = installation_secret(installation)
     return PathMarks(secret), SenderRewriting(secret, installation.limits.rewritten_sender_days)
-
-
-def sightings_of(installation: Installation, alert: Alert) -> SightingStore:
-    """The memory of certificates; where its file cannot be used, one that ends with the process: mail does not wait for it."""
-    try:
-        return open_sightings(installation)
-    except (*STORE_ERRORS, OSError) as error:
-        alert(f"the memory of certificates is lost at the next restart: {error}")
-        return MemorySightings()
 
 
 def id_factory(clock: Clock, number: int) -> Callable[[], str]:
@@ -124,11 +112,10 @@ class Worker:
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(by_listener=server_tls(installation))
         self._client_tls = ClientTls(installation)
-        self.seen = SeenCertificates(self.clock)
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
         new_id = id_factory(self.clock, number)
-        self._certificates = CertificateWatch(sightings_of(installation, alert), self.clock, alert)
+        self._certificates = CertificateWatch(open_sightings(installation, alert), self.clock, alert)
         self._login = MailboxLogin(self._store, self.snapshot)
         self.context = self._make_context(new_id, alert)
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
@@ -165,7 +152,6 @@ class Worker:
             marks=self._marks,
             decisions=Decisions(lambda address: self._rewriting.unwrap(address, self.clock.now())),
             tls=self.tls,
-            seen=self.seen,
             authenticator=self._login,
             certificates=self._certificates,
         )
@@ -216,7 +202,7 @@ class Worker:
             settings=delivery,
             hostname=installation.hostname,
             border=Border(self._marks, self._rewriting, self.clock),
-            seen=self.seen,
+            certificates=self._certificates,
             report=self.transport.results.record,
         )
         mailbox: Courier

@@ -92,12 +92,22 @@ def open_trace_recorder(installation: Installation, number: int, alert: Alert) -
     )
 
 
-def open_sightings(installation: Installation) -> SightingStore:
-    """The memory of certificates seen on connectors, shared by all workers. :raises DatabaseError: unreadable; says what to do."""
+def open_sightings(installation: Installation, alert: Alert, *, create: bool = True) -> SightingStore:
+    """The memory of certificates seen on connectors, shared by all processes; where its file cannot be used (or, without `create`, is not
+    there), one that ends with the process: mail does not wait for it.
+    """
     from mailwye.storage.sqlite.certificates.sighting_store import SqliteSightings
+    from mailwye.trace.sightings import MemorySightings
 
-    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return SqliteSightings(installation.data_directory / "certificates.sqlite")
+    path = installation.data_directory / "certificates.sqlite"
+    try:
+        if not create and not path.exists():
+            return MemorySightings()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return SqliteSightings(path)
+    except (*STORE_ERRORS, OSError) as error:
+        alert(f"the memory of certificates is lost at the next restart: {error}")
+        return MemorySightings()
 
 
 def open_policy_store(installation: Installation) -> SqlitePolicyStore:
@@ -144,12 +154,12 @@ def queue_numbers(installation: Installation) -> list[int]:
     return sorted(int(number) for file in files if (number := file.stem.removeprefix("worker-")).isdigit())
 
 
-def certificate_register(installation: Installation) -> CertificateRegister:
-    """What is known of certificates and was warned of. Only the control process writes it."""
+def certificate_register(installation: Installation, alert: Alert, *, create: bool = True) -> CertificateRegister:
+    """What is known of certificates and was warned of. Only the control process gives warnings."""
     from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.certificate_files import certificate_files
 
-    return CertificateRegister(installation.data_directory / "certificates.json", certificate_files(installation))
+    return CertificateRegister(open_sightings(installation, alert, create=create), certificate_files(installation))
 
 
 def challenge_folder(installation: Installation) -> Path:

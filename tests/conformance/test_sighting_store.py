@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from mailwye.storage.sqlite.connection import DatabaseError
 from mailwye.trace import sightings
 from mailwye.trace.sightings import MemorySightings, Sighting, SightingStore
 
-ONE = Sighting("A", "mail.a.example", "CN=a", "CN=ca", "chain to ca", 1.0, 2e9, "f1", "k1", 100.0, 100.0)
+ONE = Sighting("A", "mail.a.example", ("mail.a.example", "a.example"), "CN=a", "CN=ca", "chain to ca", 1.0, 2e9, "f1", "k1", 100.0, 100.0)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -31,8 +33,21 @@ def test_what_was_seen_is_kept_once(store: SightingStore) -> None:
     assert list(store.of("B")) == []
 
 
+def test_a_name_that_identifies_replaces_none(store: SightingStore) -> None:
+    for name in ("", "mail.a.example", "", "a.example", ""):
+        store.saw(replace(ONE, name=name))
+    assert [one.name for one in store.all()] == ["a.example"]
+
+
+def test_what_was_warned_of_is_kept(store: SightingStore) -> None:
+    assert store.warned() == {}
+    store.keep_warned({"f1": 30, "f2": 7})
+    store.keep_warned({"f1": 14})
+    assert store.warned() == {"f1": 14}
+
+
 def test_all_are_in_order(store: SightingStore) -> None:
-    other = replace(ONE, connector="B")
+    other = replace(ONE, use="B")
     renewed = replace(ONE, fingerprint="f2", first_seen=300.0, last_seen=300.0)
     for one in (other, renewed, ONE):
         store.saw(one)
@@ -60,6 +75,19 @@ def test_two_processes_share_the_file(tmp_path: Path) -> None:
     third.close()
     with pytest.raises(DatabaseError, match="the store was closed"):
         third.all()
+
+
+def test_a_file_of_the_first_version_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "certificates.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            "CREATE TABLE sightings (connector TEXT, fingerprint TEXT); INSERT INTO sightings VALUES ('A', 'f'); PRAGMA user_version = 1"
+        )
+    store = SqliteSightings(path)
+    assert list(store.all()) == []
+    store.saw(ONE)
+    assert list(store.all()) == [ONE]
+    store.close()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -100,8 +100,6 @@ class Supervisor:
             case "reload_tls":
                 await self._all("reload_tls")
                 return {}
-            case "certificates_seen":
-                return [one for answer in await self._all(operation) for one in answer]
             case "flush":
                 await self._all("flush")
                 return {}

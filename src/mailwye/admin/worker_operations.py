@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from mailwye.admin import queue_operations
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
-from mailwye.runtime.seen_certificates import SeenCertificate, SeenCertificates
 from mailwye.trace.recorder import TraceRecorder
 
 
@@ -68,11 +67,6 @@ class ServingWorker(Protocol):
         """The version of the settings in force."""
         ...
 
-    @property
-    def seen(self) -> SeenCertificates:
-        """What other servers presented on connectors."""
-        ...
-
     async def prepare(self, version: int) -> None:
         """Load that version of the settings."""
         ...
@@ -102,8 +96,6 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
             return worker.commit(int(arguments["version"]))
         case "reload_tls":
             return await worker.reload_tls()
-        case "certificates_seen":
-            return [_seen(one) for one in worker.seen.take()]
         case "flush":
             return await worker.trace.flush()
         case _ if operation.startswith("queue."):
@@ -115,17 +107,3 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
             )
         case _:
             raise ValueError(f"no such operation: {operation}")
-
-
-def _seen(one: SeenCertificate) -> dict[str, Any]:
-    """In plain values: the fields of expiry.KnownCertificate."""
-    certificate = one.certificate
-    return {
-        "use": one.use,
-        "subject": certificate.subject,
-        "issuer": certificate.issuer,
-        "names": list(certificate.names),
-        "not_after": certificate.not_after,
-        "fingerprint": certificate.fingerprint,
-        "last_seen": one.last_seen,
-    }

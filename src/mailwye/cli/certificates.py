@@ -27,7 +27,12 @@ def certificates(config: Path, *, as_json: bool) -> None:
 
     installation = read(config)
     answer = ask_service(installation, "certificates")
-    rows = answer["rows"] if answer is not None else certificate_register(installation).rows(SystemClock().now())
+    if answer is not None:
+        rows = answer["rows"]
+    else:
+        register = certificate_register(installation, lambda text: click.echo(f"mailwye: {text}", err=True), create=False)
+        rows = register.rows(SystemClock().now())
+        register.close()
     if as_json:
         print_json(rows)
         return

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
     from mailwye.config.installation import Installation
 
-LAST_LOOK_SECONDS = 2.0  # for what workers have seen of certificates, before they are stopped
-
 
 @click.command()
 @config_option
@@ -84,7 +82,7 @@ class _Service:
             supervisor = Supervisor(self._start_worker, self._worker_numbers(), store, log=self._log)
             watch = self._watch(supervisor)  # before the workers read the files: what changes meanwhile is seen
             await supervisor.start()
-            self._keeper = self._make_keeper(supervisor)
+            self._keeper = self._make_keeper()
             await self._open_control(supervisor)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said, and the workers that did start are ended
             failure = error if isinstance(error, StartFailed) else start_failed(error)
@@ -98,9 +96,7 @@ class _Service:
         for one in watching:
             one.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        with suppress(TimeoutError):  # a worker that hangs must not keep the others from stopping
-            async with asyncio.timeout(LAST_LOOK_SECONDS):
-                await self._keeper.work(at_once=True)
+        self._keeper.close()
         await self._close(supervisor)
         store.close()
         self._log.info("stopped")
@@ -117,14 +113,13 @@ class _Service:
             log=self._log,
         )
 
-    def _make_keeper(self, supervisor: Supervisor) -> CertificateKeeper:
+    def _make_keeper(self) -> CertificateKeeper:
         from mailwye.admin.certificate_keeper import CertificateKeeper
         from mailwye.runtime.clock import SystemClock
         from mailwye.stores import certificate_register
 
         return CertificateKeeper(
-            certificate_register(self._installation),
-            collect=lambda: supervisor.handle("certificates_seen", {}),
+            certificate_register(self._installation, lambda text: self._log.error("alert", text=text)),
             clock=SystemClock(),
             log=self._log,
         )

@@ -9,13 +9,12 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
-from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.decisions import Decisions
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
-from mailwye.runtime.clock import Clock, SystemClock
-from mailwye.runtime.seen_certificates import SeenCertificates
+from mailwye.runtime.clock import Clock
 from mailwye.runtime.tls import ServerTlsContext
+from mailwye.trace.certificate_watch import CertificateWatch
 from mailwye.trace.recorder import TraceRecorder
 
 
@@ -49,7 +48,6 @@ class InboundContext:
     admission: Admission
     marks: PathMarks
     tls: ActiveTls = field(default_factory=ActiveTls)
-    seen: SeenCertificates = field(default_factory=lambda: SeenCertificates(SystemClock()))
     authenticator: Authenticator | None = None
     certificates: CertificateWatch | None = None
     decisions: Decisions = field(default_factory=Decisions)

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller
+from mailwye.inbound.caller_certificates import remember_certificate
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.decisions import Decisions, FinalCopy, KnownRecipient, KnownSender
 from mailwye.inbound.recording import record_refusal
 from mailwye.message.envelope import Notify
-from mailwye.message.facts import PeerCertificate, SessionFacts
+from mailwye.message.facts import SessionFacts
 from mailwye.queue.item import Origin
 from mailwye.smtp.address import Address
 from mailwye.smtp.events import MailReceived, RcptReceived
@@ -123,20 +124,12 @@ def open_transaction(
     if not reply.is_success:
         record_refusal(context, facts, mail.sender, reply, known.decision.caller.reasons, config_version=snapshot.version)
         return None, reply
-    if context.certificates is not None and facts.tls is not None:
-        context.certificates.saw(facts, known.decision.caller, snapshot.connectors)
     if why := context.queue.why_no_room(mail.size):
         record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)
         return None, NO_ROOM
-    if facts.tls is not None and facts.tls.certificate is not None:
-        _remember_certificate(context, known.decision.caller, facts.tls.certificate)
+    if context.certificates is not None and facts.tls is not None and facts.tls.certificate is not None:
+        remember_certificate(context.certificates, known.decision.caller, facts.tls.certificate, snapshot.connectors)
     return Transaction(snapshot, facts, mail, known, origin), reply
-
-
-def _remember_certificate(context: InboundContext, caller: Caller, certificate: PeerCertificate) -> None:
-    """Of servers that a connector is for, so that somebody is told before it expires. Strangers' are nobody's business."""
-    for name in (caller.connector.name,) if caller.connector is not None else caller.partners:
-        context.seen.see(f'inbound connector "{name}"', certificate)
 
 
 def _origin(facts: SessionFacts, caller: Caller) -> Origin:

@@ -16,10 +16,10 @@ from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import demand_of, handshake_failed
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
-from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, TlsError
 from mailwye.smtp.client_events import ClientConfig, ClientMode
 from mailwye.smtp.reply import Reply
+from mailwye.trace.certificate_watch import CertificateWatch
 
 TlsContexts = Callable[[str], ClientTlsContext | None]
 """From OutboundConnector's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
@@ -56,7 +56,7 @@ class SmtpCourier:
         hostname: str,
         mode: ClientMode = ClientMode.SMTP,
         border: Border | None = None,
-        seen: SeenCertificates | None = None,
+        certificates: CertificateWatch | None = None,
         report: Report | None = None,
     ) -> None:
         """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP). `report`: hears what each
@@ -70,7 +70,7 @@ class SmtpCourier:
         self._clock = clock
         self._settings = settings
         self._client = client_config(settings, hostname, mode)
-        self._seen = seen
+        self._certificates = certificates
         self._pools: dict[str, SmtpPool] = {}
         self._retired: set[SmtpPool] = set()
         self._closed = False
@@ -125,7 +125,7 @@ class SmtpCourier:
                 self._settings.messages_per_connection,
                 self._settings.connection_lifetime,
                 self._border,
-                self._seen,
+                self._certificates,
             ),
             delivery=self._settings,
             resolver=self._resolver,

@@ -10,11 +10,11 @@ from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.departure import Border
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
-from mailwye.runtime.seen_certificates import SeenCertificates
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
 from mailwye.smtp.client_events import ClientConfig, RecipientOutcome, TransactionEnded
 from mailwye.smtp.client_table import Awaited
 from mailwye.smtp.reply import Reply
+from mailwye.trace.certificate_watch import CertificateWatch
 from mailwye.value import dataclass
 
 REPLY_KEPT = 1_000  # characters of a far side's words: they go into queue, trace and notices, once for each recipient (R8)
@@ -102,12 +102,12 @@ class SessionSettings:
     messages: int = 100_000
     lifetime: float = 3_600.0
     border: Border | None = None
-    seen: SeenCertificates | None = None
+    certificates: CertificateWatch | None = None
 
     def remember(self, certificate: PresentedCertificate | None) -> None:
         """What a connector's host presents is remembered: somebody is told before it expires."""
-        if self.seen is not None and certificate is not None and self.demand.connector:
-            self.seen.see(f'outbound connector "{self.demand.connector}"', certificate)
+        if self.certificates is not None and certificate is not None and self.demand.connector:
+            self.certificates.saw(f'outbound connector "{self.demand.connector}"', certificate)
 
 
 class HostFailed(Exception):

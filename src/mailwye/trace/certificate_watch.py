@@ -1,22 +1,64 @@
-"""Remembers which certificates identified callers, and alerts where one comes from another issuer than before: the mail goes on."""
+"""Remembers which certificates other servers presented on connectors, and alerts where one that identified a caller comes from another
+issuer than before: the mail goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Protocol
 
-from mailwye.connectors.attribution import Caller
-from mailwye.connectors.matching import sender_certificate_matches
-from mailwye.connectors.model import InboundConnector
-from mailwye.connectors.table import CERTIFICATE_NAMES, ConnectorTable
-from mailwye.message.facts import PeerCertificate, SessionFacts
 from mailwye.runtime.clock import Clock
 from mailwye.trace.sightings import News, Sighting, SightingStore, news_of, other_issuer_alert
 
-AGAIN_SECONDS = 86_400.0
+AGAIN_SECONDS = 3_600.0
 """How often the memory of one certificate is brought up to date."""
 
 REMEMBERED = 10_000
 """Certificates that a worker knows to be told already."""
+
+
+class Certificate(Protocol):
+    """What has to be known of one: runtime/tls_certificates.PresentedCertificate and message/facts.PeerCertificate both are."""
+
+    @property
+    def subject(self) -> str:
+        """Distinguished name."""
+        ...
+
+    @property
+    def issuer(self) -> str:
+        """Distinguished name."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """DNS names."""
+        ...
+
+    @property
+    def not_before(self) -> float:
+        """Unix seconds."""
+        ...
+
+    @property
+    def not_after(self) -> float:
+        """Unix seconds."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hexadecimal."""
+        ...
+
+    @property
+    def public_key(self) -> str:
+        """SHA-256 in hexadecimal."""
+        ...
+
+    @property
+    def trust_reason(self) -> str:
+        """Why it is trusted, or why not."""
+        ...
 
 
 class CertificateWatch:
@@ -28,70 +70,46 @@ class CertificateWatch:
         self._store = store
         self._clock = clock
         self._alert = alert
-        self._told: dict[tuple[str, str], float] = {}  # (connector, fingerprint) → when
+        self._told: dict[tuple[str, str, str], float] = {}  # (use, fingerprint, name) → when
 
-    def saw(self, facts: SessionFacts, caller: Caller, table: ConnectorTable) -> None:
-        """A transaction of `caller` begins. Nothing happens where his certificate was told of within the day."""
-        if facts.tls is None or facts.tls.certificate is None:
+    def saw(self, use: str, certificate: Certificate, *, name: str = "", verdict: str = "") -> None:
+        """The other side of `use` (a connector, for people) presented `certificate`. `name`: the name in it that identified the caller, ""
+        for none; `verdict`: the connector's own, where it has one. Nothing happens where this was told within the hour.
+        """
+        key = (use, certificate.fingerprint, name)
+        now = self._clock.now()
+        if now - self._told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
             return
-        certificate = facts.tls.certificate
-        for connector, name in _identified(caller, certificate, table):
-            key = (connector.name, certificate.fingerprint)
-            now = self._clock.now()
-            if now - self._told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
-                continue
-            if len(self._told) >= REMEMBERED:
-                self._told.clear()
-            self._told[key] = now
-            self._tell(_sighting(connector, name, certificate, now))
+        if len(self._told) >= REMEMBERED:
+            self._told.clear()
+        self._told[key] = now
+        self._tell(
+            Sighting(
+                use=use,
+                name=name,
+                names=certificate.names,
+                subject=certificate.subject,
+                issuer=certificate.issuer,
+                verdict=verdict or certificate.trust_reason,
+                not_before=certificate.not_before,
+                not_after=certificate.not_after,
+                fingerprint=certificate.fingerprint,
+                public_key=certificate.public_key,
+                first_seen=now,
+                last_seen=now,
+            )
+        )
 
     def _tell(self, seen: Sighting) -> None:
         try:
-            known = self._store.of(seen.connector)
-            news = news_of(known, seen)
+            known = self._store.of(seen.use) if seen.name else ()
             self._store.saw(seen)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, the caller is who he is
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, mail goes on
             self._alert(f"the memory of certificates cannot be used, so another issuer would not be noticed: {error}")
             return
-        if news is News.OTHER_ISSUER:
+        if seen.name and news_of(known, seen) is News.OTHER_ISSUER:
             self._alert(other_issuer_alert(known, seen))
 
     def close(self) -> None:
         """The worker ends."""
         self._store.close()
-
-
-def _identified(caller: Caller, certificate: PeerCertificate, table: ConnectorTable) -> Iterator[tuple[InboundConnector, str]]:
-    """The connectors for which the certificate counted, each with the name that matched."""
-    if caller.connector is not None:
-        if caller.certificate_name:
-            yield caller.connector, caller.certificate_name
-        return
-    if caller.refusal is not None or caller.restrictions:
-        return
-    for name in caller.partners:
-        connector = table.inbound_by_name.get(name)
-        if connector is None or not connector.restrict_domains_to_certificate:
-            continue
-        pattern = connector.tls_sender_certificate_name
-        matched = next((one for one in certificate.names[:CERTIFICATE_NAMES] if sender_certificate_matches(one, pattern)), "")
-        if matched:
-            yield connector, matched
-
-
-def _sighting(connector: InboundConnector, name: str, certificate: PeerCertificate, now: float) -> Sighting:
-    reasons = [verdict.reason for verdict in certificate.verdicts if verdict.trusted and verdict.name in connector.trusted_authorities]
-    authority = certificate.trust_reason if certificate.trusted or not reasons else reasons[0]
-    return Sighting(
-        connector=connector.name,
-        name=name,
-        subject=certificate.subject,
-        issuer=certificate.issuer,
-        authority=authority,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
-        fingerprint=certificate.fingerprint,
-        public_key=certificate.public_key,
-        first_seen=now,
-        last_seen=now,
-    )

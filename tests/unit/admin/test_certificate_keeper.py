@@ -1,22 +1,19 @@
-"""What is remembered of certificates, what is told, and that a restart repeats nothing."""
+"""What is known of certificates, what is told, and that a restart repeats nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mailwye.admin.certificate_keeper import CertificateKeeper
-from mailwye.admin.certificate_register import FORGET_SECONDS, KEEP_SECONDS, CertificateRegister
+from mailwye.admin.certificate_register import FORGET_SECONDS, CertificateRegister
 from mailwye.admin.expiry import DAY
 from mailwye.config.certificate_files import CertificateFile
-from mailwye.runtime.channel import ChannelError
-from mailwye.runtime.seen_certificates import SEEN_LIMIT
 from mailwye.testing.authority import Authority
+from mailwye.trace.sightings import MemorySightings, Sighting
 
 NOW = 1_800_000_000.0
 
@@ -47,11 +44,22 @@ class Log:
         self.first.set()
 
 
+class Store(MemorySightings):
+    """One that may fail."""
+
+    failing = False
+
+    def all(self) -> Sequence[Sighting]:
+        if self.failing:
+            raise OSError("disk gone")
+        return super().all()
+
+
 class World:
     """One certificate in a file that ends in 20 days, its authority in 30; other servers as tests say."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "certificates.json"
+        self.store = Store()
         self.authority = Authority(directory, now=NOW)
         self.pair = self.authority.issue("mx", ["mx.example"])
         self.files = [
@@ -60,37 +68,24 @@ class World:
         ]
         self.clock = Clock()
         self.log = Log()
-        self.presented: list[Mapping[str, Any]] = []
-        self.gone = False
         self.restart()
 
     def restart(self) -> None:
         """A new process."""
-        self.register = CertificateRegister(self.path, self.files)
-        self.keeper = CertificateKeeper(self.register, collect=self.collect, clock=self.clock, log=self.log)
+        self.keeper = CertificateKeeper(CertificateRegister(self.store, self.files), clock=self.clock, log=self.log)
 
-    async def collect(self) -> Iterable[Mapping[str, Any]]:
-        if self.gone:
-            raise ChannelError("worker 0 is gone")
-        taken, self.presented = self.presented, []
-        return taken
-
-    def see(self, names: list[str], *, ends_in_days: float, fingerprint: str, use: str = 'inbound connector "A"') -> None:
-        self.presented.append(
-            {
-                "use": use,
-                "subject": "CN=mail",
-                "issuer": "CN=theirs",
-                "names": names,
-                "not_after": self.clock.at + ends_in_days * DAY,
-                "fingerprint": fingerprint,
-                "last_seen": self.clock.at,
-            }
-        )
+    def see(self, names: tuple[str, ...], *, ends_in_days: float, fingerprint: str, use: str = 'inbound connector "A"') -> None:
+        now = self.clock.at
+        ends = now + ends_in_days * DAY
+        self.store.saw(Sighting(use, "", names, "CN=mail", "CN=theirs", "trusted", now - DAY, ends, fingerprint, "key", now, now))
 
     def told(self) -> list[str]:
         told, self.log.alerts = self.log.alerts, []
         return told
+
+    async def presented(self) -> list[str]:
+        """Fingerprints of what other servers presented."""
+        return [one["fingerprint"] for one in await self.keeper.rows() if not one["file"]]
 
 
 @pytest.fixture
@@ -115,94 +110,63 @@ async def test_each_step_is_told_once_and_a_restart_repeats_nothing(world: World
     assert "expires in 13 days" in told
 
 
-async def test_a_renewed_certificate_is_warned_of_anew(world: World) -> None:
+async def test_a_renewed_certificate_is_warned_of_anew(world: World, tmp_path: Path) -> None:
     await world.keeper.work()
     world.told()
-    world.pair.certificate.write_bytes(Authority(world.path.parent / "new", now=NOW).issue("mx", ["mx.example"]).certificate.read_bytes())
+    world.pair.certificate.write_bytes(Authority(tmp_path / "new", now=NOW).issue("mx", ["mx.example"]).certificate.read_bytes())
     await world.keeper.work()
     (told,) = world.told()
     assert "of [tls]" in told
+    assert len(world.store.warned()) == 2  # the old one's warning is forgotten
 
 
 async def test_what_other_servers_present_is_warned_of_until_they_renew(world: World) -> None:
     await world.keeper.work()
     world.told()
-    world.see(["mail.contoso.com"], ends_in_days=6, fingerprint="old")
+    world.see(("mail.contoso.com",), ends_in_days=6, fingerprint="old")
     await world.keeper.work()
     (told,) = world.told()
     assert 'inbound connector "A"' in told
     assert "expires in 6 days" in told
-    world.see(["mail.contoso.com"], ends_in_days=90, fingerprint="new")
-    await world.keeper.work(at_once=True)
+    world.clock.at += 60
+    world.see(("mail.contoso.com",), ends_in_days=90, fingerprint="new")
     world.clock.at += 5.5 * DAY  # the old one would be due
     world.restart()
     await world.keeper.work()
     assert [one for one in world.told() if "connector" in one] == []
     (row,) = [one for one in await world.keeper.rows() if one["fingerprint"] in ("old", "new")]
-    assert (row["fingerprint"], row["file"], row["last_seen"]) == ("new", "", NOW)
+    assert (row["fingerprint"], row["file"], row["last_seen"]) == ("new", "", NOW + 60)
 
 
-async def test_a_later_sight_wins_whatever_order_workers_tell(world: World) -> None:
-    world.see(["mail.contoso.com"], ends_in_days=90, fingerprint="new")
-    newer = world.presented.pop()
-    world.clock.at -= 60
-    world.see(["mail.contoso.com"], ends_in_days=90, fingerprint="old")
-    world.presented.insert(0, newer)
-    await world.keeper.work()
-    assert [one["fingerprint"] for one in await world.keeper.rows() if not one["file"]] == ["new"]
+async def test_the_same_names_on_another_connector_are_another_certificate(world: World) -> None:
+    world.see(("mail.contoso.com",), ends_in_days=90, fingerprint="one")
+    world.see(("mail.contoso.com",), ends_in_days=90, fingerprint="two", use='outbound connector "A"')
+    assert await world.presented() == ["one", "two"]
 
 
-async def test_what_was_not_presented_for_long_is_forgotten_and_the_rest_is_bounded(world: World) -> None:
-    for number in range(SEEN_LIMIT + 5):
-        world.see([f"{number}.example"], ends_in_days=900, fingerprint=f"{number}")
-        world.clock.at += 1
-    await world.keeper.work()
-    rows = [one for one in await world.keeper.rows() if not one["file"]]
-    assert len(rows) == SEEN_LIMIT
-    assert {"0", "4"}.isdisjoint(one["fingerprint"] for one in rows)
-    world.clock.at += FORGET_SECONDS + SEEN_LIMIT
-    await world.keeper.work()
-    assert [one for one in await world.keeper.rows() if not one["file"]] == []
+async def test_what_was_not_presented_for_long_is_forgotten(world: World) -> None:
+    world.see(("mail.contoso.com",), ends_in_days=900, fingerprint="one")
+    world.clock.at += FORGET_SECONDS
+    assert await world.presented() == ["one"]
+    world.clock.at += 1
+    assert await world.presented() == []
 
 
-async def test_times_are_written_seldom_and_changes_at_once(world: World) -> None:
-    await world.keeper.work()
-    world.see(["mail.contoso.com"], ends_in_days=90, fingerprint="one")
-    await world.keeper.work()
-    assert stat.S_IMODE(world.path.stat().st_mode) == 0o600
-    written = world.path.read_bytes()
-    assert b"mail.contoso.com" in written
-    world.clock.at += 60
-    world.see(["mail.contoso.com"], ends_in_days=90, fingerprint="one")
-    await world.keeper.work()
-    assert world.path.read_bytes() == written
-    world.clock.at += KEEP_SECONDS
-    await world.keeper.work()
-    assert world.path.read_bytes() != written
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"rubbish", b"[]", b'{"seen": [{"use": 1}], "warned": {}}', b'{"seen": [], "warned": {"a": "b"}}']
-)
-async def test_a_damaged_file_is_begun_anew_and_told(world: World, content: bytes) -> None:
-    world.path.write_bytes(content)
-    world.restart()
-    assert str(world.path) in world.register.damage
+async def test_a_store_that_fails_is_told_once_and_stops_nothing(world: World) -> None:
+    world.store.failing = True
     running = asyncio.ensure_future(world.keeper.run())
     async with asyncio.timeout(10):
         await world.log.first.wait()
     running.cancel()
-    assert "begun anew" in world.log.alerts[0]
-
-
-async def test_a_worker_that_is_gone_and_a_full_disk_stop_nothing(world: World) -> None:
-    world.gone = True
-    world.path.mkdir()  # it cannot be replaced by a file
-    world.restart()
+    assert await world.keeper.rows() == []
+    (told,) = world.told()
+    assert told == "nobody can be warned of certificates that expire: disk gone"
+    world.store.failing = False
+    assert len(await world.keeper.rows()) == 2
+    assert len(world.told()) == 2
+    world.store.failing = True
     await world.keeper.work()
-    await world.keeper.work()
-    assert [one for one in world.told() if "cannot be written down" in one] != []
-    assert [one for one in world.told() if "cannot be written down" in one] == []
+    assert len(world.told()) == 1
 
 
 async def test_an_unreadable_file_is_left_out(world: World) -> None:

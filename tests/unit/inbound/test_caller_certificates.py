@@ -1,4 +1,4 @@
-"""Certificates that identified callers are remembered, and another issuer raises an alert while mail goes on."""
+"""Certificates of callers are remembered, and another issuer of one that identified raises an alert while mail goes on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from mailwye.connectors.attribution import attribute
 from mailwye.connectors.model import InboundConnector
 from mailwye.connectors.table import ConnectorTable
-from mailwye.inbound.certificate_watch import AGAIN_SECONDS, CertificateWatch
+from mailwye.inbound.caller_certificates import remember_certificate
 from mailwye.message.facts import SessionFacts
+from mailwye.trace.certificate_watch import AGAIN_SECONDS, CertificateWatch
 from mailwye.trace.sightings import MemorySightings, Sighting
 from tests.unit.connectors.world import CONTOSO, PARTNER, address, inbound, session
 
@@ -36,7 +37,9 @@ class Watched:
         return self.time
 
     def come(self, facts: SessionFacts, sender: str = "john@contoso.com") -> None:
-        self.watch.saw(facts, attribute(facts, address(sender), self.table, CONTOSO), self.table)
+        caller = attribute(facts, address(sender), self.table, CONTOSO)
+        if caller.refusal is None and facts.tls is not None and facts.tls.certificate is not None:
+            remember_certificate(self.watch, caller, facts.tls.certificate, self.table)
 
 
 def presented(*names: str, issuer: str = "CN=R10,O=Good,C=US", fingerprint: str = "f1", trusted: bool = True) -> SessionFacts:
@@ -56,7 +59,7 @@ def test_overlap_a_renewed_certificate_is_silent_and_another_issuer_an_alert() -
     watched.come(presented(issuer="CN=X,O=Other,C=US", fingerprint="f3"))
     watched.come(presented(issuer="CN=X,O=Other,C=US", fingerprint="f4"))
     (alert,) = watched.alerts
-    assert "connector Own: mail.contoso.com presented a certificate by CN=X,O=Other,C=US" in alert
+    assert 'inbound connector "Own": mail.contoso.com presented a certificate by CN=X,O=Other,C=US' in alert
     assert [one.fingerprint for one in watched.store.all()] == ["f1", "f2", "f3", "f4"]
 
 
@@ -81,10 +84,13 @@ def test_partners_with_a_certificate_are_remembered_where_they_passed() -> None:
     watched = Watched((lock, plain))
     watched.come(presented("mx.filter.example"), "x@y.example")
     watched.come(presented("mx.evil.example", fingerprint="f2"), "x@y.example")
-    assert [(one.connector, one.name, one.fingerprint) for one in watched.store.all()] == [("Lock", "mx.filter.example", "f1")]
+    assert [(one.use, one.name, one.fingerprint) for one in watched.store.all()] == [
+        ('inbound connector "Lock"', "mx.filter.example", "f1"),
+        ('inbound connector "Plain"', "", "f1"),
+    ]
 
 
-def test_once_a_day_is_enough() -> None:
+def test_once_an_hour_is_enough() -> None:
     watched = Watched()
     watched.come(presented())
     watched.time += AGAIN_SECONDS / 2
@@ -96,7 +102,7 @@ def test_once_a_day_is_enough() -> None:
 
 
 class Broken(MemorySightings):
-    def of(self, connector: str) -> Sequence[Sighting]:
+    def of(self, use: str) -> Sequence[Sighting]:
         raise OSError("disk gone")
 
 
