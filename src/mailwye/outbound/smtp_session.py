@@ -1,7 +1,7 @@
 """One outbound SMTP or LMTP connection: ClientConnection and its octets (session/line.py) between an asyncio transport and the pool.
 
-Connect → greeting → EHLO → STARTTLS by level → transactions → idle → QUIT. Protocol callbacks and futures only: no task for a message on
-a kept connection, except for those whose content must be streamed or re-encoded (outbound/smtp_preparation.py).
+Connect → greeting → EHLO → STARTTLS by level → AUTH where asked for → transactions → idle → QUIT. Protocol callbacks and futures only:
+no task for a message on a kept connection, except for those whose content must be streamed or re-encoded (outbound/smtp_preparation.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from mailwye.message.content import Content
 from mailwye.outbound.courier import Host, Stage
 from mailwye.outbound.session.line import Line
+from mailwye.outbound.session.login import Login
 from mailwye.outbound.smtp_preparation import prepare, prepare_at_once
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
 from mailwye.outbound.tls_trial import TlsTrial
@@ -20,6 +21,8 @@ from mailwye.queue.engine import QueueError
 from mailwye.runtime.clock import Clock
 from mailwye.smtp.client import ClientConnection
 from mailwye.smtp.client_events import (
+    AuthChallenged,
+    AuthEnded,
     ClientEvent,
     ContentRequested,
     Extensions,
@@ -66,6 +69,7 @@ class SmtpSession(asyncio.Protocol):
         self._client = ClientConnection(settings.client, now=clock.monotonic(), peer=self.host_text)
         self._line = Line(host, self._client, self.trial, settings, clock)
         self._flush = self._line.flush
+        self._login = Login(settings.account, self._client, self.host_text, clock, self._flush) if settings.account is not None else None
         self._offered = Extensions()
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
@@ -157,6 +161,11 @@ class SmtpSession(asyncio.Protocol):
         if self._line.transport is not None:
             self._line.transport.abort()
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """How it is protected, and as whom it logged in, for people."""
+        return tuple(filter(None, (self.trial.reason, self._login.text if self._login is not None else "")))
+
     # Events of the protocol
 
     def _handle_events(self) -> None:
@@ -177,6 +186,10 @@ class SmtpSession(asyncio.Protocol):
                 self._line.start_handshake()
             case TlsRefused(reply):
                 self._go_on(Stage.TLS, self.trial.refused(reply))
+            case AuthChallenged(challenge) if self._login is not None:
+                self._login.challenged(challenge)
+            case AuthEnded(reply) if self._login is not None:
+                self._finish_login(self._login, reply)
             case ServerGone():
                 self._handle_gone(event)
 
@@ -192,6 +205,17 @@ class SmtpSession(asyncio.Protocol):
         """There will be no more TLS than there is: go on with it, or in plaintext, only where nobody asked for more (W7)."""
         if refusal is not None:
             self._fail(HostFailed(stage, refusal))
+        elif self._login is None:
+            self._become_usable()
+        elif self._line.tls is None:  # the demand on TLS does not let this happen; a password is worth a second look
+            self._fail(HostFailed(Stage.AUTH, self.trial.needs_tls()))
+        elif (failure := self._login.begin()) is not None:
+            self._fail(failure)
+
+    def _finish_login(self, login: Login, reply: Reply) -> None:
+        failure = login.ended(reply)
+        if failure is not None:
+            self._fail(failure)
         else:
             self._become_usable()
 
@@ -205,7 +229,8 @@ class SmtpSession(asyncio.Protocol):
     def _handle_gone(self, event: ServerGone) -> None:
         # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
         broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
-        self.failed = failure = self.failed or self._line.failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
+        reply = event.reply if self._login is None else self._login.masked(event.reply)
+        self.failed = failure = self.failed or self._line.failed or HostFailed(STAGES[event.at], reply, handshake=broken)
         if not self.opened.done():
             self.opened.set_exception(failure)
         if self._care is not None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
+from mailwye.connectors.model import Credential, SmartHost
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.envelope import Notify
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.dispatch_state import REST_SECONDS, ClockWatch, HopHealth, Poison, Traffic
+from mailwye.outbound.outcomes import LOGIN_REFUSED
 from mailwye.outbound.settling import hop_failed
 from mailwye.queue.item import Delivery, DeliveryState
 from mailwye.smtp.address import parse_address
@@ -32,6 +38,55 @@ def test_a_hop_rests_for_a_moment_after_a_failure() -> None:
     assert health.resting("a", 100.0 + REST_SECONDS) is None
     assert health.resting("a", 50.0) is None  # the clock went back: not for ever
     assert health.resting("b", 100.0) is None
+
+
+REFUSED = Attempt(DELIVERY, Stage.AUTH, Reply(450, LOGIN_REFUSED, "Authentication failed"))
+
+
+def relay(sealed: str = "1", host: str = "smtp.example.com") -> Route:
+    return Route(RouteKind.CONNECTOR, SUN, "Relay", (SmartHost(host),), credential=Credential("apikey", sealed, "OutboundConnector:relay"))
+
+
+def again(attempt: Attempt) -> Attempt:
+    """The same words of another connection."""
+    return replace(attempt, reply=Reply(attempt.reply.code, attempt.reply.enhanced, attempt.reply.text))
+
+
+def test_a_hop_that_refuses_the_login_is_left_alone_longer_each_time() -> None:
+    """Five failures in ten minutes are what locks an account: there are three at most."""
+    health, now, tries = HopHealth(), 0.0, []
+    while now < 20_000.0:
+        failure = health.resting("a", now)
+        if failure is None:
+            tries.append(now)
+            health.failed("a", again(REFUSED), now, relay())
+        now += 1.0
+    assert tries[:6] == [0.0, 120.0, 360.0, 840.0, 1_800.0, 3_600.0]
+    assert all(later - earlier == 1_800.0 for earlier, later in itertools.pairwise(tries[4:]))
+
+
+def test_many_messages_that_waited_for_one_login_count_once() -> None:
+    health = HopHealth()
+    for _ in range(200):
+        health.failed("a", REFUSED, 100.0, relay())
+    assert health.failing["a"].refusals == 1
+    assert health.failing["a"].rests_until == 220.0
+
+
+def test_a_corrected_password_or_another_host_is_tried_at_once() -> None:
+    health = HopHealth()
+    for at in (0.0, 120.0):
+        health.failed("a", again(REFUSED), at, relay())
+    failure = health.failing["a"]
+    assert failure.refusals == 2
+    assert failure.holds_for(relay())
+    assert not failure.holds_for(relay("2"))
+    assert not failure.holds_for(relay(host="other.example.com"))
+    health.failed("a", again(REFUSED), 130.0, relay("2"))
+    assert health.failing["a"].refusals == 1
+    health.failed("a", DOWN, 140.0, relay("2"))
+    assert health.failing["a"].rests_until == 140.0 + REST_SECONDS
+    assert health.failing["a"].holds_for(relay("3"))  # nobody answers: the password does not matter
 
 
 def test_rests_end_when_somebody_asks_for_an_attempt() -> None:
