@@ -60,34 +60,54 @@ def list_(config: Path, *, as_json: bool) -> None:
 @click.option("--user-name", help="The account's name; the saved one otherwise.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
 def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool) -> None:
-    """Let the outbound connector CONNECTOR log in with this password: it need not stand in a file."""
-    from pydantic_core import PydanticCustomError
-
-    from mailwye.config.schema.credential import read_credential
+    """Let CONNECTOR log in at its smart hosts with this password: it need not stand in a file."""
+    from mailwye.config.schema import KINDS
     from mailwye.config.secrets import FIELD
-    from mailwye.connectors.model import SmartHostAuthMechanism
 
     installation = read(config)
     password = _password(connector, from_stdin=password_stdin)
     work_as_owner(installation)
     with config_store(installation) as store:
         organization = store.current().organization
-        found = next((one for one in organization.outbound_connectors if one.identity == connector.lower()), None)
-        if found is None:
-            names = ", ".join(one.name for one in organization.outbound_connectors) or "none"
-            fail(f"there is no outbound connector {connector!r}; there are: {names}", exit_codes.NO_INPUT)
-        known = found.authentication_credential
-        name = user_name or (known.user_name if known is not None else "")
-        try:
-            credential = read_credential({"UserName": name, "Password": password})
-        except PydanticCustomError as error:
-            fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
-        mechanism = SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS
-        changed = found.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": mechanism})
-        others = tuple(changed if one is found else one for one in organization.outbound_connectors)
-        updated = organization.model_copy(update={"outbound_connectors": others})
-        message = _save(installation, store, updated, f"secrets set {found.name}")
+        kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.model_fields]
+        known = [(kind, index, one) for kind in kinds for index, one in enumerate(organization.objects(kind))]
+        found = [entry for entry in known if entry[2].identity == connector.lower()]
+        if len(found) != 1:
+            names = ", ".join(f"{kind} {_name(one)}" for kind, _, one in known) or "none"
+            many = f"{len(found)} connectors that log in are" if found else "no connector that could log in is"
+            fail(f"{many} called {connector!r}; there are: {names}", exit_codes.NO_INPUT)
+        kind, index, thing = found[0]
+        changed = _with_credential(thing, user_name, password)
+        message = _save(installation, store, _replaced(organization, {kind: {index: changed}}), f"secrets set {_name(thing)}")
     click.echo(message)
+
+
+def _with_credential(thing: ConfigObject, user_name: str | None, password: str) -> ConfigObject:
+    """Ends the command where it is none."""
+    from pydantic_core import PydanticCustomError
+
+    from mailwye.config.schema.credential import read_credential
+    from mailwye.config.secrets import FIELD
+    from mailwye.connectors.model import SmartHostAuthMechanism
+
+    known = getattr(thing, FIELD)
+    name = user_name or (known.user_name if known is not None else "")
+    try:
+        credential = read_credential({"UserName": name, "Password": password})
+    except PydanticCustomError as error:
+        fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
+    return thing.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
+
+
+def _replaced(organization: Organization, changed: dict[str, dict[int, ConfigObject]]) -> Organization:
+    """`changed`: by kind and place in its list."""
+    from mailwye.config.schema import KINDS
+
+    update = {
+        KINDS[kind].attribute: tuple(things.get(index, one) for index, one in enumerate(organization.objects(kind)))
+        for kind, things in changed.items()
+    }
+    return organization.model_copy(update=update)
 
 
 @secrets.command()
@@ -95,7 +115,7 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
 @click.option("--drop-old-keys", is_flag=True, help="Forget the keys before: older versions of the settings lose their passwords.")
 def rotate(config: Path, *, drop_old_keys: bool) -> None:
     """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
-    from mailwye.config.secrets import SecretError
+    from mailwye.config.secrets import SecretError, check_secrets
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -103,6 +123,8 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
     vault = open_vault(installation)
     try:
         with config_store(installation) as store:
+            if closed := check_secrets(store.current().organization, vault):
+                fail("\n".join(map(str, closed)) + "\nThe key was not changed", exit_codes.DATA_ERROR)
             vault.rotate()
             organization = _sealed_anew(store.current().organization, vault)
             message = _save(installation, store, organization, "secrets rotate")
@@ -115,7 +137,6 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
 
 def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
     """Every password under the newest key. :raises SecretError: one cannot be opened."""
-    from mailwye.config.schema import KINDS
     from mailwye.config.schema.credential import Password
     from mailwye.config.secrets import FIELD, credentials, owner_of
 
@@ -124,11 +145,7 @@ def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
         owner = owner_of(thing)
         password = Password(sealed=vault.seal(vault.open(credential.password.sealed, owner), owner))
         changed.setdefault(kind, {})[index] = thing.model_copy(update={FIELD: replace(credential, password=password)})
-    update = {
-        KINDS[kind].attribute: tuple(things.get(index, one) for index, one in enumerate(organization.objects(kind)))
-        for kind, things in changed.items()
-    }
-    return organization.model_copy(update=update)
+    return _replaced(organization, changed)
 
 
 def _save(installation: Installation, store: ConfigStore, organization: Organization, comment: str) -> str:
