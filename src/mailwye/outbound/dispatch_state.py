@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt
-from mailwye.outbound.outcomes import LOGIN_REST_LIMIT, LOGIN_REST_SECONDS, is_refused_login
+from mailwye.outbound.outcomes import LOGIN_REST_LIMIT, LOGIN_REST_SECONDS, is_failed_login
 
 REST_SECONDS = 5.0
 """How long a next hop that could not be reached is left alone, so that a queue full of mail for it does not hammer it."""
@@ -64,8 +64,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last time a next hop could not be reached. Until `rests_until` it is not tried again. `refusals`: how often in succession it
-    refused the login of `route`.
+    """The last time a next hop could not be reached. Until `rests_until` it is not tried again. `refusals`: how often in succession the
+    login of `route` failed there.
     """
 
     attempt: Attempt
@@ -102,7 +102,7 @@ class HopHealth:
         if len(self.failing) >= _REMEMBERED_HOPS:
             self.failing.clear()
         rest, refusals = REST_SECONDS, 0
-        if is_refused_login(attempt.stage, attempt.reply):
+        if is_failed_login(attempt.stage, attempt.reply):
             before = self.failing.get(hop)
             refusals = 1
             if before is not None and route is not None and before.holds_for(route):

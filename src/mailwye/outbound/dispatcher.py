@@ -372,7 +372,9 @@ def _not_tried(work: Work, failure: Failure) -> list[Attempt]:
     reason = f"{work.route.next_hop} could not be reached a moment ago, so it was not tried for this message"
     if failure.refusals:
         rest = f"it is left alone for {failure.rests_until - failure.at:.0f} s, so that the account is not locked"
-        reason = f"{work.route.next_hop} refused the login ({failure.refusals} in succession): {rest}; `mailwye queue retry` tries at once"
+        reason = (
+            f"The login at {work.route.next_hop} failed ({failure.refusals} in succession): {rest}; `mailwye queue retry` tries at once"
+        )
     return [
         Attempt(one, known.stage, known.reply, known.host, known.tls, (*known.reasons, reason), known.offers_dsn)
         for one in work.lease.deliveries

@@ -22,15 +22,25 @@ _BEFORE_THE_MESSAGE = frozenset({Stage.CONNECT, Stage.TLS, Stage.AUTH, Stage.GRE
 LOGIN_REFUSED = "4.7.8"
 """The status of a login that the peer did not take (RFC 4954 section 6: 5.7.8; here it defers)."""
 
+NO_MECHANISM, NO_PASSWORD = "4.7.4", "4.3.5"
+"""The statuses of logins that could not even be tried: no common mechanism (RFC 3463: security features not supported), no password."""
+
 LOGIN_REST_SECONDS, LOGIN_REST_LIMIT = 120.0, 1_800.0
-"""How long a next hop that refused a login is left alone, doubled each time up to the limit: servers lock accounts after some five failures
+"""How long a next hop is left alone after a login failed, doubled each time up to the limit: servers lock accounts after some five failures
 in ten minutes, and three fit into those.
 """
 
 
 def is_refused_login(stage: Stage, reply: Reply) -> bool:
-    """Whether trying again soon would only bring the account nearer to being locked."""
+    """Whether the peer said no to this account: its other addresses will too."""
     return stage is Stage.AUTH and reply.enhanced == LOGIN_REFUSED
+
+
+def is_failed_login(stage: Stage, reply: Reply) -> bool:
+    """Whether a login was tried in vain, also where the peer said "later" or hung up: trying again soon would only bring the account nearer
+    to being locked. A 530 is none: nobody had tried.
+    """
+    return stage is Stage.AUTH and reply.is_transient and reply.enhanced not in (NO_MECHANISM, NO_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)

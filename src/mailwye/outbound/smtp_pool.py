@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host, HostResolver, Stage
-from mailwye.outbound.outcomes import LOGIN_REST_SECONDS, is_refused_login
+from mailwye.outbound.outcomes import LOGIN_REST_SECONDS, is_failed_login, is_refused_login
 from mailwye.outbound.smtp_session import SmtpSession
 from mailwye.outbound.ticket import HostFailed, SessionSettings, Ticket
 from mailwye.outbound.tls_trial import TlsTrial
@@ -195,8 +195,8 @@ class SmtpPool:
             self.session_free(found)
         elif self._sessions:
             # Others serve: this destination only wants no more connections now.
-            refused = is_refused_login(found.stage, found.reply)
-            self._grow_after = self._clock.monotonic() + (LOGIN_REST_SECONDS if refused else GROWTH_PAUSE)
+            failed_login = is_failed_login(found.stage, found.reply)
+            self._grow_after = self._clock.monotonic() + (LOGIN_REST_SECONDS if failed_login else GROWTH_PAUSE)
         elif len(self._opening) <= 1:
             self._fail_waiting(found)
 

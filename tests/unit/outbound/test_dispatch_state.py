@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import pytest
+
 from mailwye.connectors.model import Credential, SmartHost
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.envelope import Notify
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.dispatch_state import REST_SECONDS, ClockWatch, HopHealth, Poison, Traffic
-from mailwye.outbound.outcomes import LOGIN_REFUSED
+from mailwye.outbound.outcomes import LOGIN_REFUSED, LOGIN_REST_SECONDS
 from mailwye.outbound.settling import hop_failed
 from mailwye.queue.item import Delivery, DeliveryState
 from mailwye.smtp.address import parse_address
@@ -63,6 +65,24 @@ def test_a_hop_that_refuses_the_login_is_left_alone_longer_each_time() -> None:
         now += 1.0
     assert tries[:6] == [0.0, 120.0, 360.0, 840.0, 1_800.0, 3_600.0]
     assert all(later - earlier == 1_800.0 for earlier, later in itertools.pairwise(tries[4:]))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "rests"),
+    [
+        (Stage.AUTH, Reply(450, "4.7.0", "Authentication failed: 454 4.7.0 later"), True),
+        (Stage.AUTH, Reply(421, "4.7.0", "too many logins"), True),
+        (Stage.AUTH, Reply(450, "4.4.318", "Connection was closed abruptly during AUTH"), True),
+        (Stage.AUTH, Reply(450, "4.7.4", "offers no AUTH"), False),
+        (Stage.AUTH, Reply(450, "4.3.5", "The password cannot be used"), False),
+        (Stage.AUTH, Reply(530, "5.7.0", "Authentication required"), False),
+        (Stage.GREETING, Reply(450, "4.7.8", "go away"), False),
+    ],
+)
+def test_only_a_login_that_was_tried_rests_for_long(stage: Stage, reply: Reply, rests: bool) -> None:
+    health = HopHealth()
+    health.failed("a", Attempt(DELIVERY, stage, reply), 0.0, relay())
+    assert health.failing["a"].rests_until == (LOGIN_REST_SECONDS if rests else REST_SECONDS)
 
 
 def test_many_messages_that_waited_for_one_login_count_once() -> None:

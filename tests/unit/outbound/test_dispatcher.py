@@ -233,9 +233,7 @@ def test_a_smart_host_that_refuses_the_login_is_asked_rarely_and_nothing_bounces
         assert len(await world.rows()) == 59
         assert await world.notices() == []
         reasons = world.events(EventKind.DEFER)[-1].reasons
-        assert any(
-            "refused the login (5 in succession): it is left alone for 1800 s, so that the account is not locked" in r for r in reasons
-        )
+        assert any("failed (5 in succession): it is left alone for 1800 s, so that the account is not locked" in r for r in reasons)
 
         world.smtp.script = taken
         world.active.activate(relay("corrected"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from mailwye.config.secrets import SecretError
 from mailwye.outbound.courier import Stage
-from mailwye.outbound.outcomes import LOGIN_REFUSED
+from mailwye.outbound.outcomes import LOGIN_REFUSED, NO_MECHANISM, NO_PASSWORD
 from mailwye.outbound.session.account import Account
 from mailwye.outbound.ticket import HostFailed
 from mailwye.runtime.clock import Clock
@@ -122,7 +122,7 @@ class Login:
             cause = f"{self._host} offers no AUTH"
             remedy = "Name its port for clients (mostly 587) in SmartHosts"
         login = f'connector "{account.connector}" logs in as {account.user_name}'
-        return HostFailed(Stage.AUTH, Reply(450, "4.7.4", f"Authentication is not possible: {login}, but {cause}. {remedy}"))
+        return HostFailed(Stage.AUTH, Reply(450, NO_MECHANISM, f"Authentication is not possible: {login}, but {cause}. {remedy}"))
 
     def _failed(self, enhanced: str, cause: str) -> HostFailed:
         remedy = f'Correct AuthenticationCredential of connector "{self._account.connector}", or the account there'
@@ -139,7 +139,7 @@ class Login:
 
 def unusable_password(connector: str, error: Exception) -> Reply:
     """The deferring reply where the password cannot even be had."""
-    return Reply(450, "4.3.5", f'The password of connector "{connector}" cannot be used: {error}')
+    return Reply(450, NO_PASSWORD, f'The password of connector "{connector}" cannot be used: {error}')
 
 
 def _listed(offered: frozenset[str]) -> str:
