@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,12 +20,14 @@ from mailwye.connectors.model import Credential, SmartHost, TlsSettings
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Attempt, Host, Stage
 from mailwye.outbound.outcomes import judge
+from mailwye.outbound.session import login
 from mailwye.outbound.settling import hop_failed
 from mailwye.outbound.smtp_courier import SmtpCourier
 from mailwye.queue.item import Result
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.network import SystemNetwork
 from mailwye.runtime.tls import ClientTlsContext
+from mailwye.smtp.authentication.scram import Salting, salt
 from mailwye.testing.authority import Authority
 from tests.unit.outbound.scripted_server import FAST, JOHN, FixedHosts, Peer, ScriptedServer, Talk, carry, scripted, work_for
 
@@ -357,46 +360,53 @@ async def test_a_server_that_wants_a_login_from_a_connector_without_one_defers(a
     assert judge(attempt).result is Result.DEFERRED
 
 
-async def test_other_mail_goes_on_while_a_password_is_salted(authority: Authority, context: ssl.SSLContext) -> None:
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Salting begins with the first event and ends with the second one, which the loop sets: within the loop it would never end."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def salting(work: Salting) -> bytes:
+        begun.set()
+        assert ended.wait(30)
+        return salt(work)
+
+    monkeypatch.setattr(login, "salt", salting)
+    return begun, ended
+
+
+async def test_other_mail_goes_on_while_a_password_is_salted(
+    authority: Authority, context: ssl.SSLContext, slow: tuple[threading.Event, threading.Event]
+) -> None:
     """A million iterations take a good part of a second: not in the loop."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    attempt, _ = await attempt_at(authority, server(context, b"AUTH SCRAM-SHA-256", scram_of_a_slow_server()))
-    counting.cancel()
-    assert attempt.reply.enhanced == "4.7.8"
-    assert turns > 1_000
-
-
-def scram_of_a_slow_server() -> Auth:
-    """Asks for the most work that is done, and does not do it itself."""
-
-    async def auth(peer: Peer) -> bool:
-        first = base64.b64decode((await peer.line()).split()[2]).decode()
-        nonce = first.partition(",r=")[2] + "x"
-        await peer.send(b"334 " + base64.b64encode(f"r={nonce},s=QUJD,i=1000000".encode()) + b"\r\n")
-        await peer.line()
-        await peer.send(WRONG)
-        return False
-
-    return auth
+    begun, ended = slow
+    waits, passes = server(context, b"AUTH SCRAM-SHA-256", scram()), server(context, b"AUTH PLAIN", says(ACCEPTED))
+    async with (
+        scripted(waits) as one,
+        scripted(passes) as other,
+        courier_to(authority, one.host(NAME)) as salting,
+        courier_to(authority, other.host(NAME)) as courier,
+    ):
+        ticket = salting.deliver(work_for(route=relay()))
+        assert await asyncio.to_thread(begun.wait, 10)
+        assert (await carry(courier, work_for(route=relay())))[0].reply.code == 250
+        ended.set()
+        (attempt,) = await ticket
+    assert judge(attempt).result is Result.DELIVERED
 
 
-async def test_a_peer_that_leaves_while_a_password_is_salted(authority: Authority, context: ssl.SSLContext) -> None:
+async def test_a_peer_that_leaves_while_a_password_is_salted(
+    authority: Authority, context: ssl.SSLContext, slow: tuple[threading.Event, threading.Event]
+) -> None:
     async def leaves(peer: Peer) -> None:
         await peer.hello(b"STARTTLS")
         await peer.start_tls(context)
         await peer.offer(b"AUTH SCRAM-SHA-256")
         first = base64.b64decode((await peer.line()).split()[2]).decode()
         nonce = first.partition(",r=")[2] + "x"
-        await peer.send(b"334 " + base64.b64encode(f"r={nonce},s=QUJD,i=1000000".encode()) + b"\r\n")
+        await peer.send(b"334 " + base64.b64encode(f"r={nonce},s=QUJD,i=4096".encode()) + b"\r\n")
 
     attempt, _ = await attempt_at(authority, leaves)
+    assert await asyncio.to_thread(slow[0].wait, 10)
+    slow[1].set()
     assert attempt.reply.is_transient
     assert judge(attempt).result is Result.DEFERRED
