@@ -34,7 +34,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("queue: commit thread (WAL pages, fdatasync, checkpoints)", ("storage/sqlite/commit_thread.py",)),
     ("trace: its thread", ("_work (mailwye/storage/sqlite/trace_store.py",)),
     ("octets out to senders: `send` with the kernel's TCP", ("Session._write (mailwye/inbound/session.py",)),
-    ("octets out to next hops: `send` with the kernel's TCP", ("SmtpSession._flush (mailwye/outbound/smtp_session.py",)),
+    ("octets out to next hops: `send` with the kernel's TCP", ("Line.flush (mailwye/outbound/session/line.py",)),
     ("queue: rows, statements, leases, index", ("mailwye/storage/", "mailwye/queue/")),
     ("SMTP, receiving side", ("mailwye/smtp/server", "mailwye/smtp/command.py", "mailwye/smtp/wire.py", "mailwye/smtp/extensions.py")),
     ("SMTP, sending side", ("mailwye/smtp/client", "mailwye/smtp/transfer.py", "mailwye/smtp/reply.py")),

@@ -15,6 +15,7 @@ COMMANDS = {
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),
     "queue": ("mailwye.cli.queue:queue", "List and manage queued messages."),
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
+    "secrets": ("mailwye.cli.secrets:secrets", "Passwords with which connectors log in, and their key."),
     "certificates": ("mailwye.cli.certificates:certificates", "List certificates and when they expire."),
     "certificate": ("mailwye.cli.certificate:certificate", "Get certificates by ACME."),
     "dns-records": ("mailwye.cli.dns_records:dns_records", "Print the DNS records that accepted domains should publish."),

@@ -11,6 +11,7 @@ from functools import partial
 
 from mailwye.certificates import ClientTls, server_tls
 from mailwye.config.installation import Installation
+from mailwye.config.secrets import SecretError, Vault
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
 from mailwye.inbound.admission import Admission, names_own_server
@@ -45,6 +46,7 @@ from mailwye.stores import (
     open_result_store,
     open_sightings,
     open_trace_recorder,
+    open_vault,
 )
 from mailwye.trace.certificate_watch import CertificateWatch
 from mailwye.transport.policy_fetch import HttpsPolicyFetcher
@@ -69,6 +71,18 @@ def own_signatures(installation: Installation) -> tuple[PathMarks, SenderRewriti
     """What this installation knows again by its secret. :raises ConfigStoreError: the secret is unreadable or damaged."""
     secret = installation_secret(installation)
     return PathMarks(secret), SenderRewriting(secret, installation.limits.rewritten_sender_days)
+
+
+def unusable_passwords(snapshot: Snapshot, vault: Vault) -> list[str]:
+    """A sentence for each connector whose password cannot be opened: its mail waits, all other mail is carried."""
+    found = []
+    for connector in snapshot.connectors.outbound:
+        if connector.login is not None:
+            try:
+                vault.open(connector.login.sealed_password, connector.login.owner)
+            except SecretError as error:
+                found.append(f'the password of outbound connector "{connector.name}" cannot be used, so its mail waits: {error}')
+    return found
 
 
 def id_factory(clock: Clock, number: int) -> Callable[[], str]:
@@ -109,6 +123,8 @@ class Worker:
         self._store = open_config_store(installation)
         self._marks, self._rewriting = own_signatures(installation)
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
+        self._vault = open_vault(installation)
+        self._alert = alert
         self._prepared: Snapshot | None = None
         self.tls = ActiveTls(by_listener=server_tls(installation))
         self._client_tls = ClientTls(installation)
@@ -204,6 +220,7 @@ class Worker:
             border=Border(self._marks, self._rewriting, self.clock),
             certificates=self._certificates,
             report=self.transport.results.record,
+            open_secret=lambda credential: self._vault.open(credential.sealed_password, credential.owner),
         )
         mailbox: Courier
         if delivery.lmtp:
@@ -215,6 +232,9 @@ class Worker:
     async def start(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
         """Deliver what is queued, then listen: on the bound `sockets` by listener name, or on the addresses of the settings."""
         self.transport.start()
+        if not self.number:  # one of the workers is enough to tell
+            for text in unusable_passwords(self.snapshot.current, self._vault):
+                self._alert(text)
         self.dispatcher.start()
         for listener in self.listeners:
             await listener.start((sockets or {}).get(listener.settings.name))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.snapshot import Snapshot
     from mailwye.queue.audit import QueueAudit
+    from mailwye.storage.secrets.vault import FileVault
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
     from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
@@ -69,6 +70,20 @@ def installation_secret(installation: Installation) -> bytes:
             "that were rewritten with the old one are refused"
         )
     return secret
+
+
+def credential_key_file(installation: Installation) -> Path:
+    """The key under which saved passwords of connectors are encrypted."""
+    named = installation.secrets.key_file
+    return Path(named) if named else installation.data_directory / "credentials.key"
+
+
+def open_vault(installation: Installation) -> FileVault:
+    """Seals and opens the passwords of connectors. Reads nothing yet; a key file in the data directory is made when it is first needed."""
+    from mailwye.runtime.entropy import secret_octets
+    from mailwye.storage.secrets.vault import FileVault
+
+    return FileVault(credential_key_file(installation), entropy=secret_octets, makes_key=not installation.secrets.key_file)
 
 
 def open_trace(installation: Installation) -> TraceSearch:

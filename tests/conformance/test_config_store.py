@@ -49,6 +49,18 @@ def test_a_saved_version_is_current_and_stays(store: ConfigStore) -> None:
     assert [info.version for info in store.history(limit=1)] == [2]
 
 
+def test_a_sealed_password_comes_back_as_it_was(store: ConfigStore) -> None:
+    """The placeholder of an export in its place would lose it."""
+    saved = Organization.model_validate(
+        {"OutboundConnector": [{"Name": "a", "AuthenticationCredential": {"UserName": "u", "Password": {"Sealed": "v1.x"}}}]}
+    )
+    store.save(saved, expected_version=0, author="ann", at=1.0)
+    assert store.load(1).organization == saved
+    credential = store.current().organization.outbound_connectors[0].authentication_credential
+    assert credential is not None
+    assert credential.password.sealed == "v1.x"
+
+
 def test_a_save_from_an_old_version_is_refused(store: ConfigStore) -> None:
     store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
     with pytest.raises(VersionConflict, match="at version 1 now") as caught:

@@ -151,6 +151,85 @@ async def test_apply_refuses_errors_with_their_lines(installed: Installed) -> No
     assert await installed.json("history") == []
 
 
+# --- passwords of connectors
+
+RELAY = """\
+OutboundConnector:
+  - Name: Relay
+    RecipientDomains: ["*"]
+    UseMXRecord: false
+    SmartHosts: "[smtp.example.com]:587"
+    TlsSettings: DomainValidation
+    TlsDomain: smtp.example.com
+    SmartHostAuthMechanism: BasicAuthRequireTLS
+    AuthenticationCredential: {UserName: apikey, Password: "tell nobody"}
+"""
+
+
+async def test_a_password_goes_in_and_never_comes_out(installed: Installed) -> None:
+    applied = await installed.run("apply", "-f", "-", stdin=RELAY)
+    assert "AuthenticationCredential: {UserName: apikey, Password: (saved)}" in applied.out
+    exported = (await installed.run("export")).out
+    assert "Password: (saved)" in exported
+    for stdin in (RELAY, exported):
+        assert "no change" in (await installed.run("apply", "-f", "-", stdin=stdin)).words
+    printed = [applied, *[await installed.run(*words) for words in (("export", "--json"), ("secrets", "list", "--json"), ("check",))]]
+    assert not any("tell nobody" in each.words for each in printed)
+    changed = await installed.run("apply", "-f", "-", stdin=RELAY.replace("tell nobody", "another one"))
+    assert "Password: (saved)} → {UserName: apikey, Password: (changed)}" in changed.out
+    for file in installed.data.rglob("*"):
+        assert not file.is_file() or b"tell nobody" not in file.read_bytes()
+    renamed = await installed.run("apply", "-f", "-", stdin=exported.replace("Relay", "Other"), code=None)
+    assert "Password is (saved), but none is saved for it. Write the password itself, once." in renamed.err
+    assert len(await installed.json("history")) == 2
+
+
+async def test_secrets_are_set_listed_and_rotated(installed: Installed) -> None:
+    await installed.run("apply", "-f", "-", stdin="\n".join(RELAY.splitlines()[:7]) + "\n")
+    missing = await installed.run("secrets", "set", "relay", "--password-stdin", stdin="x\n", code=None)
+    assert missing.err.strip().endswith("has no UserName; nothing was changed")
+    await installed.run("secrets", "set", "relay", "--user-name", "apikey", "--password-stdin", stdin="tell nobody\n")
+    assert "no change" in (await installed.run("secrets", "set", "RELAY", "--password-stdin", stdin="tell nobody\n")).out
+    assert "SmartHostAuthMechanism: BasicAuthRequireTLS" in (await installed.run("export")).out
+    nobody = await installed.run("secrets", "set", "Nobody", "--password-stdin", stdin="x\n", code=None)
+    assert "no connector that could log in is called 'Nobody'; there are: OutboundConnector Relay" in nobody.err
+    assert await installed.json("secrets", "list") == [
+        {"object": "OutboundConnector", "name": "Relay", "user_name": "apikey", "problem": ""}
+    ]
+    key = installed.data / "credentials.key"
+    before = key.read_text()
+    await installed.run("secrets", "rotate")
+    assert key.read_text().splitlines()[1:] == before.splitlines()
+    assert "1 old ones dropped" not in (await installed.run("secrets", "rotate", "--drop-old-keys")).out
+    assert (await installed.json("secrets", "list"))[0]["problem"] == ""
+
+    key.write_text("00" * 32 + "\n")
+    assert "was sealed with key" in (await installed.json("secrets", "list"))[0]["problem"]
+    checked = await installed.run("check")
+    assert 'OutboundConnector "Relay": AuthenticationCredential: the saved password of apikey cannot be opened' in checked.out
+    refused = await installed.run("secrets", "rotate", code=None)
+    assert "was sealed with key" in refused.err
+    assert refused.err.strip().endswith("The key was not changed")
+    assert key.read_text() == "00" * 32 + "\n"
+    await installed.run("secrets", "set", "relay", "--password-stdin", stdin="written again\n")
+    assert (await installed.json("secrets", "list"))[0]["problem"] == ""
+
+
+async def test_a_named_key_file_has_to_be_there(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, more='[secrets]\nkey_file = "elsewhere.key"\n')
+    checked = await installed.run("check")
+    assert "[secrets]: key_file" in checked.out
+    assert "saved passwords can neither be read nor written" in checked.out
+    refused = await installed.run("apply", "-f", "-", stdin=RELAY, code=None)
+    assert "elsewhere.key does not exist. Make it: openssl rand -hex 32" in refused.err
+    assert await installed.json("history") == []
+    (tmp_path / "elsewhere.key").write_text("12" * 32 + "\n")
+    (tmp_path / "elsewhere.key").chmod(0o644)
+    await installed.run("apply", "-f", "-", stdin=RELAY)
+    assert "can be read by everybody on this machine. Set its mode to 600." in (await installed.run("check")).out
+    assert not (installed.data / "credentials.key").exists()
+
+
 # --- mailboxes, explain, queue, trace: the stores of a service that does not run
 
 

@@ -9,12 +9,13 @@ from mailwye.app import Worker, id_factory
 from mailwye.certificates import ClientTls, check_tls, server_tls
 from mailwye.config.installation import Installation, ListenerSettings, TlsFileSettings
 from mailwye.config.parse import read_organization
+from mailwye.config.plan import plan_file
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.inbound.listener import ListenerError
 from mailwye.queue.item import QueueQuery
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import TlsError
-from mailwye.stores import open_config_store, open_result_store, open_trace
+from mailwye.stores import open_config_store, open_result_store, open_trace, open_vault
 from mailwye.testing.authority import Authority
 from mailwye.trace.recorder import TraceQuery
 from mailwye.transport.report_mail import ReportMail
@@ -83,6 +84,26 @@ async def test_a_worker_starts_and_stops_twice_on_one_directory(tmp_path: Path) 
 
 
 # --- certificates
+
+
+async def test_a_worker_says_at_its_start_whose_password_cannot_be_opened(tmp_path: Path) -> None:
+    settings = installation(tmp_path)
+    store = open_config_store(settings)
+    text = "{Name: Relay, RecipientDomains: '*', UseMXRecord: false, SmartHosts: smtp.example.com, TlsSettings: CertificateValidation, "
+    login = "SmartHostAuthMechanism: BasicAuthRequireTLS, AuthenticationCredential: {UserName: u, Password: p}}"
+    plan = plan_file(store.current(), read_organization(f"OutboundConnector: {text}{login}"), vault=open_vault(settings))
+    plan.save(store, author="test", at=0.0)
+    store.close()
+    for lost in (False, True):
+        if lost:
+            (settings.data_directory / "credentials.key").unlink()
+        alerts: list[str] = []
+        worker = Worker(settings, alert=alerts.append)
+        await worker.start()
+        await worker.stop(0.0)
+        assert [alert.partition(":")[0] for alert in alerts] == (
+            ['the password of outbound connector "Relay" cannot be used, so its mail waits'] if lost else []
+        )
 
 
 async def test_submissions_needs_a_certificate(tmp_path: Path) -> None:

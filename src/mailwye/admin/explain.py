@@ -131,7 +131,8 @@ class Explanation:
             "resolution": list(resolved.reasons),
             "domain": route.domain,
             "mailbox": route.mailbox,
-            "tls": route.tls_settings.value,
+            "tls": _tls(route),
+            "user_name": route.credential.user_name if route.credential else "",
             "tls_domain": route.tls_domain,
             "failure": f"{route.failure_enhanced} {route.failure}".strip(),
             "reasons": list(route.reasons),
@@ -307,10 +308,16 @@ def _way(route: Route, hosts: tuple[str, ...], resolved: tuple[str, ...]) -> str
             way = f"the MX records of {route.domain}"
         case RouteKind.CONNECTOR:
             way = f'connector "{route.connector}" to {", ".join(hosts) or f"the MX records of {route.domain}"}'
-    tls = route.tls_settings.value or "opportunistic"
+    tls = _tls(route) or "opportunistic"
     domain = f" for {route.tls_domain}" if route.tls_domain else ""
+    login = f", logs in as {route.credential.user_name} (SmartHostAuthMechanism BasicAuthRequireTLS)" if route.credential else ""
     found = f" ({', '.join(resolved)})" if resolved else ""
-    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}"
+    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}{login}"
+
+
+def _tls(route: Route) -> str | None:
+    """TlsSettings as outbound/tls_check.py reads them: a password asks for encryption."""
+    return route.tls_settings.value or ("EncryptionOnly" if route.credential else None)
 
 
 def _candidates(considered: tuple[Candidate, ...]) -> list[dict[str, Any]]:

@@ -32,13 +32,14 @@ def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str,
     from mailwye.config.store import VersionConflict
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.privileges import current_user
+    from mailwye.stores import open_vault
 
     installation = read(config)
     parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
     author = current_user()
     work_as_owner(installation)
     with config_store(installation) as store:
-        plan = plan_file(store.current(), parsed, prune=prune, installation=installation)
+        plan = plan_file(store.current(), parsed, prune=prune, installation=installation, vault=open_vault(installation))
         for problem in plan.problems:
             click.echo(f"{problem.severity.value}: {problem}", err=True)
         if plan.has_errors:
@@ -64,14 +65,14 @@ def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str,
 @click.option("--version", "number", type=int, help="An older version; the current one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 def export(config: Path, number: int | None, *, as_json: bool) -> None:
-    """Print the organization's settings; `mailwye apply` takes them back unchanged. Passwords are not part of them."""
+    """Print the organization's settings; `mailwye apply` takes them back unchanged. No password is among them: "(saved)" stands for it."""
     from mailwye.config.export import to_json, to_yaml
 
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
-    click.echo(to_json(stored.organization) if as_json else to_yaml(stored.organization), nl=as_json)
+    click.echo(to_json(stored.organization, sealed=False) if as_json else to_yaml(stored.organization), nl=as_json)
 
 
 @click.command()

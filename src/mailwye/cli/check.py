@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import config_option
+from mailwye.cli.installation import config_option, work_as_owner
 from mailwye.cli.output import print_json
+
+if TYPE_CHECKING:
+    from mailwye.config.problem import Problem
 
 
 @click.command()
@@ -24,7 +29,7 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     from mailwye.config.check_files import check_files
     from mailwye.runtime.clock import SystemClock
 
-    problems = check_files(config, organization, now=SystemClock().now())
+    problems = [*check_files(config, organization, now=SystemClock().now()), *_check_saved(config)]
     errors = sum(problem.is_error for problem in problems)
     if as_json:
         print_json(
@@ -46,3 +51,25 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
             click.echo(f"{problem.severity.value}: {problem}")
         click.echo(f"{errors} errors, {len(problems) - errors} warnings")
     sys.exit(exit_codes.CONFIGURATION if errors else 0)
+
+
+def _check_saved(config: Path) -> list[Problem]:
+    """Whether the passwords in the saved settings can be opened. Nothing where no settings are saved, or this user may not read them."""
+    from mailwye.config.parse import read_installation
+    from mailwye.config.problem import Problem, Severity
+    from mailwye.config.secrets import check_secrets
+    from mailwye.config.store import ConfigStoreError
+    from mailwye.stores import open_config_store, open_vault
+
+    installation = read_installation(config).value
+    if installation is None or not os.access(installation.data_directory / "config.sqlite", os.R_OK | os.W_OK):
+        return []
+    work_as_owner(installation)
+    try:
+        store = open_config_store(installation)
+        try:
+            return check_secrets(store.current().organization, open_vault(installation))
+        finally:
+            store.close()
+    except (ConfigStoreError, OSError) as error:
+        return [Problem(f"the saved settings cannot be read: {error}", severity=Severity.WARNING)]

@@ -43,7 +43,11 @@ def check_machine(parsed: Parsed[Installation], *, now: float | None, read_pair:
     """The files and folders that an installation names: there, readable, fitting, in date; the data directory writable."""
     installation = parsed.value
     assert installation is not None
-    return [*_check_certificates(parsed, installation, now, read_pair), *_check_data_directory(parsed, installation)]
+    return [
+        *_check_certificates(parsed, installation, now, read_pair),
+        *_check_data_directory(parsed, installation),
+        *_check_key_file(parsed, installation),
+    ]
 
 
 def read_pair_of_files(certificate: Path, private_key: Path) -> tuple[float, float]:
@@ -112,6 +116,23 @@ def _check_data_directory(parsed: Parsed[Installation], installation: Installati
         else:
             message = f"{directory} cannot be made: {existing} is not writable"
             yield _found(parsed, ("data_directory",), message, remedy, Severity.WARNING)
+
+
+def _check_key_file(parsed: Parsed[Installation], installation: Installation) -> Iterator[Problem]:
+    """Only one that is named: that in the data directory is made when it is needed."""
+    if not installation.secrets.key_file:
+        return
+    file = Path(installation.secrets.key_file)
+    try:
+        mode = file.stat().st_mode
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"{file}: {reason}; saved passwords can neither be read nor written"
+        yield _found(parsed, ("secrets", "key_file"), message, "Make it with `openssl rand -hex 32`, mode 600", Severity.WARNING)
+        return
+    if mode & 0o007:
+        message = f"{file} can be read by everybody on this machine"
+        yield _found(parsed, ("secrets", "key_file"), message, "Set its mode to 600", Severity.WARNING)
 
 
 def _found(

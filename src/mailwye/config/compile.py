@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from mailwye.config import schema
 from mailwye.config.rule_order import with_priorities
+from mailwye.config.secrets import compiled_credential
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import DirectDelivery, InboundConnector, OutboundConnector
 from mailwye.connectors.table import ConnectorTable
@@ -31,7 +32,10 @@ def compile_snapshot(organization: schema.Organization, version: int) -> Snapsho
         directory=directory,
         connectors=ConnectorTable(
             (_same_fields(InboundConnector, connector) for connector in organization.inbound_connectors),
-            (_same_fields(OutboundConnector, connector) for connector in organization.outbound_connectors),
+            (
+                _same_fields(OutboundConnector, connector, authentication_credential=compiled_credential(connector))
+                for connector in organization.outbound_connectors
+            ),
             _same_fields(DirectDelivery, organization.organization),
         ),
         rules=RuleTable(directory, _rules(organization)) if organization.transport_rules else NO_RULES,
@@ -73,7 +77,9 @@ def _recipients(organization: schema.Organization) -> Iterator[DirectoryRecipien
         )
 
 
-def _same_fields(cls: type[_T], source: schema.ConfigObject) -> _T:
-    """The dataclass `cls` with the values of the schema object, whose fields have the same names (a test holds them together)."""
-    values: dict[str, Any] = source.__dict__
+def _same_fields(cls: type[_T], source: schema.ConfigObject, **converted: Any) -> _T:
+    """The dataclass `cls` with the values of the schema object, whose fields have the same names (a test holds them together); but for
+    those that are `converted`.
+    """
+    values: dict[str, Any] = source.__dict__ | converted
     return cls(**{entry.name: values[entry.name] for entry in dataclasses.fields(cls)})  # type: ignore[arg-type]  # _T is a dataclass

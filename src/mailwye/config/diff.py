@@ -12,6 +12,7 @@ from typing import Any
 
 from mailwye.config.export import to_plain
 from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.config.schema.credential import AuthenticationCredential
 from mailwye.smtp.address import Address
 
 
@@ -101,6 +102,8 @@ def _fields(old: ConfigObject | None, new: ConfigObject | None) -> tuple[FieldCh
             continue
         if before.get(name) != after.get(name):
             changed.append(FieldChange(name, before.get(name), after.get(name)))
+        elif isinstance(getattr(new, field, None), AuthenticationCredential):
+            changed.append(FieldChange(name, before[name], {**after[name], "Password": "(changed)"}))  # which is all that is written of it
     return tuple(changed)
 
 

@@ -147,6 +147,13 @@ class TraceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsSettings:
+    """[secrets]: with what saved passwords are encrypted."""
+
+    key_file: str = ""  # default: credentials.key in the data directory, made when it is first needed
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """One installation. `source` is the file it was read from."""
 
@@ -162,5 +169,6 @@ class Installation:
     transport: TransportSettings = field(default_factory=TransportSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
     shutdown_timeout: float = 30.0
     source: Path | None = None

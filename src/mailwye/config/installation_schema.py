@@ -18,6 +18,7 @@ from mailwye.config.installation import (
     InboundLimits,
     ListenerSettings,
     QueueSettings,
+    SecretsSettings,
     TraceSettings,
     TransportSettings,
 )
@@ -240,6 +241,7 @@ QueueModel = _model(
     dsn_return_octets=_count(0),
 )
 TraceModel = _model(TraceSettings)
+SecretsModel = _model(SecretsSettings, key_file=Annotated[str, PlainValidator(_string)])
 
 
 class FileModel(BaseModel):
@@ -259,6 +261,7 @@ class FileModel(BaseModel):
     transport: TransportModel = TransportModel()  # type: ignore[valid-type]
     queue: QueueModel = QueueModel()  # type: ignore[valid-type]
     trace: TraceModel = TraceModel()  # type: ignore[valid-type]
+    secrets: SecretsModel = SecretsModel()  # type: ignore[valid-type]
 
 
 TABLES: dict[str, type[BaseModel]] = {
@@ -270,4 +273,5 @@ TABLES: dict[str, type[BaseModel]] = {
     "transport": TransportModel,
     "queue": QueueModel,
     "trace": TraceModel,
+    "secrets": SecretsModel,
 }

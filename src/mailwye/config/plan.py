@@ -9,9 +9,10 @@ from mailwye.config.diff import Change, ChangeKind, diff
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
 from mailwye.config.parse import Parsed
-from mailwye.config.problem import Problem
+from mailwye.config.problem import Places, Problem
 from mailwye.config.rule_order import priorities_of, with_priorities
 from mailwye.config.schema import Mailbox, Organization
+from mailwye.config.secrets import Vault, check_secrets, seal_secrets
 from mailwye.config.store import ConfigStore, StoredVersion
 
 
@@ -55,17 +56,33 @@ class Plan:
         return version
 
 
-def plan_file(current: StoredVersion, file: Parsed[Organization], *, prune: bool = False, installation: Installation | None = None) -> Plan:
-    """Merge a file that was read into the current version; config/merge.py says how, and what `prune` removes."""
+def plan_file(
+    current: StoredVersion,
+    file: Parsed[Organization],
+    *,
+    prune: bool = False,
+    installation: Installation | None = None,
+    vault: Vault | None = None,
+) -> Plan:
+    """Merge a file that was read into the current version; config/merge.py says how, and what `prune` removes. `vault` seals the passwords
+    in it (config/secrets.py); without one a file that holds some has errors.
+    """
+    file, unsealed = seal_secrets(current.organization, file, vault)
     if file.value is None:
         return Plan(current.version, current.organization, (), file.problems)
     merged = merge(current.organization, file.value, prune=prune)
-    found = check_organization(merged, installation=installation, source=file)
+    found = (*unsealed, *check_organization(merged, installation=installation, source=file), *check_secrets(merged, vault))
     return Plan(current.version, merged, diff(current.organization, merged), (*file.problems, *found))
 
 
-def plan_organization(current: StoredVersion, organization: Organization, *, installation: Installation | None = None) -> Plan:
-    """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again."""
-    organization = with_priorities(organization, priorities_of(current.organization))
-    found = check_organization(organization, installation=installation)
+def plan_organization(
+    current: StoredVersion, organization: Organization, *, installation: Installation | None = None, vault: Vault | None = None
+) -> Plan:
+    """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again. `vault`: see
+    plan_file.
+    """
+    sealed, unsealed = seal_secrets(current.organization, Parsed(organization, (), Places()), vault)
+    assert sealed.value is not None
+    organization = with_priorities(sealed.value, priorities_of(current.organization))
+    found = (*unsealed, *check_organization(organization, installation=installation), *check_secrets(organization, vault))
     return Plan(current.version, organization, diff(current.organization, organization), found)

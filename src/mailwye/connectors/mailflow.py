@@ -247,6 +247,7 @@ def _through(
         rewrites_sender=connector.sender_rewriting_enabled and own and not inside,
         mta_sts_mode=connector.mta_sts_mode,
         smtp_dane_mode=connector.smtp_dane_mode,
+        credential=connector.login,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -35,6 +35,24 @@ class SmtpDaneMode(Enum):
     OPPORTUNISTIC = "Opportunistic"
     MANDATORY = "Mandatory"
     NONE = "None"
+
+
+class SmartHostAuthMechanism(Enum):
+    """Whether an outbound connector logs in at its smart hosts. BASIC_AUTH_REQUIRE_TLS: by SASL, within TLS only."""
+
+    NONE = "None"
+    BASIC_AUTH_REQUIRE_TLS = "BasicAuthRequireTLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who logs in at smart hosts. `sealed_password`: encrypted for `owner` ("OutboundConnector:relay"); it is opened when a session logs in
+    and no sooner, so that the password is in no table, route or trace.
+    """
+
+    user_name: str
+    sealed_password: str = field(repr=False)
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +127,15 @@ class OutboundConnector:
     test_mode: bool = False
     validation_recipients: tuple[str, ...] = ()
     client_certificate: str = ""
+    smart_host_auth_mechanism: SmartHostAuthMechanism = SmartHostAuthMechanism.NONE
+    authentication_credential: Credential | None = None
     comment: str = ""
+
+    @property
+    def login(self) -> Credential | None:
+        """With what it logs in at its smart hosts, None where it does not."""
+        logs_in = self.smart_host_auth_mechanism is not SmartHostAuthMechanism.NONE and not self.use_mx_record
+        return self.authentication_credential if logs_in else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from mailwye.connectors.matching import pattern_matches, specificity
-from mailwye.connectors.model import ConnectorType, MtaStsMode, OutboundConnector, SmartHost, SmtpDaneMode, TlsSettings
+from mailwye.connectors.model import ConnectorType, Credential, MtaStsMode, OutboundConnector, SmartHost, SmtpDaneMode, TlsSettings
 from mailwye.connectors.table import ConnectorTable, is_centralized, scope_of
 from mailwye.message.envelope import TlsWish
 from mailwye.smtp.address import Address
@@ -36,7 +36,8 @@ class Route:
     """The way of one recipient's copy. `recipient` is the envelope recipient at the next hop (an external address may have
     replaced the one that was asked for). `smart_hosts` is empty for MX: then `domain` is looked up. `mailbox` is the
     PrimarySmtpAddress for mailbox delivery. `failure_enhanced` ("5.4.4") and `failure` (the text alone) say why there is none;
-    `reply` makes the 550 of them. `tls_wish`: of the message that goes this way, put in when it is carried.
+    `reply` makes the 550 of them. `tls_wish`: of the message that goes this way, put in when it is carried. `credential`: with what to log
+    in at the smart hosts.
 
     What changes on this way: `cloud_services_mail_enabled` lets the organization's headers cross, `remove_internal_received_headers` hides
     the own network, `rewrites_sender` wraps foreign senders (the way has SenderRewritingEnabled, and leaves the organization).
@@ -61,6 +62,7 @@ class Route:
     mta_sts_mode: MtaStsMode = MtaStsMode.OPPORTUNISTIC
     smtp_dane_mode: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     tls_wish: TlsWish = TlsWish.DEFAULT
+    credential: Credential | None = None
 
     @property
     def next_hop(self) -> str:

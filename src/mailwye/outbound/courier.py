@@ -25,6 +25,7 @@ class Stage(Enum):
     RESOLVE = "resolve"
     CONNECT = "connect"
     TLS = "tls"
+    AUTH = "auth"
     PROTECTION = "protection"  # the host can be used, but not with the protection that the message asks for
     GREETING = "greeting"
     MAIL = "mail"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Attempt
+from mailwye.outbound.outcomes import LOGIN_REST_LIMIT, LOGIN_REST_SECONDS, is_failed_login
 
 REST_SECONDS = 5.0
 """How long a next hop that could not be reached is left alone, so that a queue full of mail for it does not hammer it."""
@@ -62,11 +64,21 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last time a next hop could not be reached. Until `rests_until` it is not tried again."""
+    """The last time a next hop could not be reached. Until `rests_until` it is not tried again. `refusals`: how often in succession the
+    login of `route` failed there.
+    """
 
     attempt: Attempt
     at: float
     rests_until: float
+    route: Route | None = None
+    refusals: int = 0
+
+    def holds_for(self, route: Route) -> bool:
+        """False where settings were changed so that a login may succeed now that was refused then."""
+        if not self.refusals or self.route is None or self.route is route:
+            return True
+        return self.route.credential == route.credential and self.route.smart_hosts == route.smart_hosts
 
 
 class HopHealth:
@@ -85,15 +97,23 @@ class HopHealth:
             return None
         return failure
 
-    def failed(self, hop: str, attempt: Attempt, now: float) -> None:
-        """`hop` could not be reached."""
+    def failed(self, hop: str, attempt: Attempt, now: float, route: Route | None = None) -> None:
+        """`hop` could not be reached by `route`."""
         if len(self.failing) >= _REMEMBERED_HOPS:
             self.failing.clear()
-        self.failing[hop] = Failure(attempt, now, now + REST_SECONDS)
+        rest, refusals = REST_SECONDS, 0
+        if is_failed_login(attempt.stage, attempt.reply):
+            before = self.failing.get(hop)
+            refusals = 1
+            if before is not None and route is not None and before.holds_for(route):
+                once_more = before.attempt.reply is not attempt.reply  # many messages may have waited for one login
+                refusals = max(1, before.refusals + once_more)
+            rest = min(LOGIN_REST_SECONDS * 2.0 ** (min(refusals, 20) - 1), LOGIN_REST_LIMIT)
+        self.failing[hop] = Failure(attempt, now, now + rest, route, refusals)
 
     def end_rests(self) -> None:
         """Try every hop again at once. That they failed stays known, so that their mail is released when they are back."""
-        self.failing = {hop: Failure(failure.attempt, failure.at, failure.at) for hop, failure in self.failing.items()}
+        self.failing = {hop: replace(failure, rests_until=failure.at) for hop, failure in self.failing.items()}
 
     def reached(self, hop: str, *, waited: bool) -> bool:
         """`hop` took something or spoke about it. `waited`: the delivery had failed before. True where the mail that waits for the hop is

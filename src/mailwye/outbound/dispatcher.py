@@ -170,7 +170,7 @@ class Dispatcher:
 
     def _carry(self, flight: _Flight, work: Work, version: int) -> None:
         failure = self._health.resting(work.way, self._clock.now()) if self._health.failing else None
-        if failure is not None:
+        if failure is not None and failure.holds_for(work.route):
             self._attempted(flight, work.lease, work.route, version, _not_tried(work, failure))
             return
         try:
@@ -199,7 +199,7 @@ class Dispatcher:
             return
         failed = hop_failed(attempts)
         if failed is not None:
-            self._health.failed(work.way, failed, self._clock.now())
+            self._health.failed(work.way, failed, self._clock.now(), work.route)
         self._attempted(flight, work.lease, work.route, version, attempts)
 
     def _attempted(self, flight: _Flight, lease: Lease, route: Route, version: int, attempts: Sequence[Attempt]) -> None:
@@ -370,6 +370,11 @@ def _not_tried(work: Work, failure: Failure) -> list[Attempt]:
     """The next hop failed a moment ago: the same failure counts for this work."""
     known = failure.attempt
     reason = f"{work.route.next_hop} could not be reached a moment ago, so it was not tried for this message"
+    if failure.refusals:
+        rest = f"it is left alone for {failure.rests_until - failure.at:.0f} s, so that the account is not locked"
+        reason = (
+            f"The login at {work.route.next_hop} failed ({failure.refusals} in succession): {rest}; `mailwye queue retry` tries at once"
+        )
     return [
         Attempt(one, known.stage, known.reply, known.host, known.tls, (*known.reasons, reason), known.offers_dsn)
         for one in work.lease.deliveries

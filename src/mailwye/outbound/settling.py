@@ -17,7 +17,7 @@ from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
 _DEFERRED = Result.DEFERRED
-_HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.GREETING})
+_HOP_STAGES = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS, Stage.AUTH, Stage.GREETING})
 
 
 @dataclass(frozen=True, slots=True)

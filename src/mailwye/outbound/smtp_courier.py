@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
+from mailwye.config.secrets import SecretError
 from mailwye.connectors.selection import Route
 from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
 from mailwye.outbound.departure import Border
+from mailwye.outbound.session.account import Account, OpenSecret
+from mailwye.outbound.session.login import unusable_password
 from mailwye.outbound.smtp_pool import Report, SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
 from mailwye.outbound.tls_check import demand_of, handshake_failed
@@ -58,10 +61,12 @@ class SmtpCourier:
         border: Border | None = None,
         certificates: CertificateWatch | None = None,
         report: Report | None = None,
+        open_secret: OpenSecret | None = None,
     ) -> None:
         """`border`: what it does to every message that leaves; None where they stay in the organization (LMTP). `report`: hears what each
-        session met, for TLS reports.
+        session met, for TLS reports. `open_secret`: gives the password of a connector that logs in.
         """
+        self._open_secret = open_secret
         self._border = border
         self._report = report
         self._network = network
@@ -90,6 +95,9 @@ class SmtpCourier:
                 demand = demand_of(work.route)
                 ticket.fail(Stage.TLS, handshake_failed(demand, work.route.next_hop, f"the client certificate cannot be used: {error}"))
                 return ticket
+            except SecretError as error:
+                ticket.fail(Stage.AUTH, unusable_password(work.route.connector, error))
+                return ticket
         pool.submit(ticket)
         return ticket
 
@@ -110,6 +118,7 @@ class SmtpCourier:
         """A pool for `route`; the one that had the same key before a configuration change finishes what it has."""
         key = way_key(route.next_hop, route.tls_wish)
         context = self._tls_contexts(route.client_certificate)
+        account = self._account_of(route)
         old = self._pools.pop(key, None)
         if old is not None:
             self._retired.add(old)
@@ -126,6 +135,7 @@ class SmtpCourier:
                 self._settings.connection_lifetime,
                 self._border,
                 self._certificates,
+                account,
             ),
             delivery=self._settings,
             resolver=self._resolver,
@@ -135,6 +145,16 @@ class SmtpCourier:
             report=self._report,
         )
         return pool
+
+    def _account_of(self, route: Route) -> Account | None:
+        """:raises SecretError: nothing is dialled while the password cannot be had."""
+        if route.credential is None:
+            return None
+        if self._open_secret is None:
+            raise SecretError("this courier opens no passwords")
+        account = Account(route.credential, route.connector, self._open_secret)
+        account.password()
+        return account
 
     def _drop_pool(self, pool: SmtpPool) -> None:
         key = way_key(pool.route.next_hop, pool.route.tls_wish)
@@ -158,4 +178,5 @@ def same_way(one: Route, other: Route) -> bool:
         and one.mta_sts_mode is other.mta_sts_mode
         and one.smtp_dane_mode is other.smtp_dane_mode
         and one.client_certificate == other.client_certificate
+        and one.credential == other.credential
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mailwye.config.installation import DeliverySettings
 from mailwye.connectors.selection import Route
 from mailwye.outbound.courier import Host, HostResolver, Stage
+from mailwye.outbound.outcomes import LOGIN_REST_SECONDS, is_failed_login, is_refused_login
 from mailwye.outbound.smtp_session import SmtpSession
 from mailwye.outbound.ticket import HostFailed, SessionSettings, Ticket
 from mailwye.outbound.tls_trial import TlsTrial
@@ -194,7 +195,8 @@ class SmtpPool:
             self.session_free(found)
         elif self._sessions:
             # Others serve: this destination only wants no more connections now.
-            self._grow_after = self._clock.monotonic() + GROWTH_PAUSE
+            failed_login = is_failed_login(found.stage, found.reply)
+            self._grow_after = self._clock.monotonic() + (LOGIN_REST_SECONDS if failed_login else GROWTH_PAUSE)
         elif len(self._opening) <= 1:
             self._fail_waiting(found)
 
@@ -213,14 +215,21 @@ class SmtpPool:
         if not found.hosts:
             reply = found.failure or Reply(450, "4.4.312", f"DNS query failed: no host for {self.route.next_hop}")
             return _Refusal(Stage.RESOLVE, reply, "", tuple(reasons))
+        locked: set[str] = set()
         last, failure = found.hosts[0], HostFailed(Stage.CONNECT, Reply(450, "4.4.316", "not tried"))
         untried = failure.reply
         for host in found.hosts[: self._delivery.addresses_per_destination]:
+            if host.name in locked:
+                reasons.append(f"{host}: not tried, since {host.name} refused the login; each further try could lock the account")
+                continue
             try:
                 return await self._connect_to(host, reasons)
             except HostFailed as error:
-                if error.stage is not Stage.PROTECTION or failure.reply is untried:
-                    last, failure = host, error  # one that could not be reached may still be the one that protects
+                # One that could not be reached may still be the one that protects; and of all failures a refused login is what counts.
+                if not locked and (error.stage is not Stage.PROTECTION or failure.reply is untried):
+                    last, failure = host, error
+                if is_refused_login(error.stage, error.reply):
+                    locked.add(host.name)
                 reasons.append(f"{host}: {error.reply}")
         return _Refusal(failure.stage, failure.reply, str(last), tuple(reasons))
 
@@ -257,7 +266,7 @@ class SmtpPool:
         if protocol.failed is not None:
             # It answered EHLO and left at once: as good as a refusing greeting. Were it none, we would dial it again and again.
             raise protocol.failed
-        protocol.reasons = (*reasons, protocol.trial.reason) if protocol.trial.reason else tuple(reasons)
+        protocol.reasons = (*reasons, *protocol.told)
         return protocol
 
     def _report_tls(self, host: Host, trial: TlsTrial) -> None:

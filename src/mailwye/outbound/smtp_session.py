@@ -1,7 +1,7 @@
-"""One outbound SMTP or LMTP connection: ClientConnection and TlsLayer between an asyncio transport and the pool.
+"""One outbound SMTP or LMTP connection: ClientConnection and its octets (session/line.py) between an asyncio transport and the pool.
 
-Connect → greeting → EHLO → STARTTLS by level → transactions → idle → QUIT. Protocol callbacks and futures only: no task for a message on
-a kept connection, except for those whose content must be streamed or re-encoded (outbound/smtp_preparation.py).
+Connect → greeting → EHLO → STARTTLS by level → AUTH where asked for → transactions → idle → QUIT. Protocol callbacks and futures only:
+no task for a message on a kept connection, except for those whose content must be streamed or re-encoded (outbound/smtp_preparation.py).
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from typing import Protocol, cast
 
 from mailwye.message.content import Content
 from mailwye.outbound.courier import Host, Stage
+from mailwye.outbound.session.line import Line
+from mailwye.outbound.session.login import Login
 from mailwye.outbound.smtp_preparation import prepare, prepare_at_once
 from mailwye.outbound.ticket import STAGES, HostFailed, SessionSettings, Ticket
 from mailwye.outbound.tls_trial import TlsTrial
 from mailwye.queue.engine import QueueError
 from mailwye.runtime.clock import Clock
-from mailwye.runtime.tls import TlsError, TlsLayer
 from mailwye.smtp.client import ClientConnection
 from mailwye.smtp.client_events import (
+    AuthChallenged,
+    AuthEnded,
     ClientEvent,
     ContentRequested,
     Extensions,
@@ -58,15 +61,15 @@ class SmtpSession(asyncio.Protocol):
         self.reasons: tuple[str, ...] = ()
         self.messages = 0
         self.failed: HostFailed | None = None  # why it is of no use any more
-        self._host = host
         self._settings = settings
         self.trial = TlsTrial(settings.demand.of(host.policy), host)
         self._owner = owner
         self._clock = clock
         self._plaintext = plaintext
         self._client = ClientConnection(settings.client, now=clock.monotonic(), peer=self.host_text)
-        self._transport: asyncio.Transport | None = None
-        self._tls: TlsLayer | None = None
+        self._line = Line(host, self._client, self.trial, settings, clock)
+        self._flush = self._line.flush
+        self._login = Login(settings.account, self._client, self.host_text, clock, self._flush) if settings.account is not None else None
         self._offered = Extensions()
         self._tickets: deque[Ticket] = deque()
         self._idle_since = clock.monotonic()
@@ -82,14 +85,14 @@ class SmtpSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._line.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._arm()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        now = self._clock.monotonic()
-        if self._tls is not None:
-            self._receive_encrypted(self._tls, data, now)
+        now, tls = self._clock.monotonic(), self._line.tls
+        if tls is not None:
+            self._line.receive_encrypted(tls, data, now)
         else:
             self._client.receive_data(data, now)
         self._handle_events()
@@ -155,8 +158,13 @@ class SmtpSession(asyncio.Protocol):
         """Drop the connection now; what is undecided is deferred."""
         self._client.receive_eof()
         self._handle_events()
-        if self._transport is not None:
-            self._transport.abort()
+        if self._line.transport is not None:
+            self._line.transport.abort()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """How it is protected, and as whom it logged in, for people."""
+        return tuple(filter(None, (self.trial.reason, self._login.text if self._login is not None else "")))
 
     # Events of the protocol
 
@@ -175,14 +183,18 @@ class SmtpSession(asyncio.Protocol):
             case ServerReady(extensions):
                 self._handle_ready(extensions)
             case TlsAccepted():
-                self._start_handshake()
+                self._line.start_handshake()
             case TlsRefused(reply):
                 self._go_on(Stage.TLS, self.trial.refused(reply))
+            case AuthChallenged(challenge) if self._login is not None:
+                self._login.challenged(challenge)
+            case AuthEnded(reply) if self._login is not None:
+                self._finish_login(self._login, reply)
             case ServerGone():
                 self._handle_gone(event)
 
     def _handle_ready(self, extensions: Extensions) -> None:
-        if self._tls is not None or self._plaintext:
+        if self._line.tls is not None or self._plaintext:
             self._go_on(Stage.PROTECTION, self.trial.unprotected(offered=extensions.require_tls))
         elif extensions.starttls and self._settings.tls_context is not None:
             self._client.start_tls(self._clock.monotonic())
@@ -193,11 +205,23 @@ class SmtpSession(asyncio.Protocol):
         """There will be no more TLS than there is: go on with it, or in plaintext, only where nobody asked for more (W7)."""
         if refusal is not None:
             self._fail(HostFailed(stage, refusal))
+        elif self._login is None:
+            self._become_usable()
+        elif self._line.tls is None:  # the demand on TLS does not let this happen; a password is worth a second look
+            self._fail(HostFailed(Stage.AUTH, self.trial.needs_tls()))
+        elif (failure := self._login.begin()) is not None:
+            self._fail(failure)
+
+    def _finish_login(self, login: Login, reply: Reply) -> None:
+        failure = login.ended(reply)
+        if failure is not None:
+            self._fail(failure)
         else:
             self._become_usable()
 
     def _become_usable(self) -> None:
         self._offered = self._client.extensions
+        self.tls_text = self._line.tls_text
         self._idle_since = self._clock.monotonic()
         if not self.opened.done():
             self.opened.set_result(None)
@@ -205,14 +229,15 @@ class SmtpSession(asyncio.Protocol):
     def _handle_gone(self, event: ServerGone) -> None:
         # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
         broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
-        self.failed = failure = self.failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
+        reply = event.reply if self._login is None else self._login.masked(event.reply)
+        self.failed = failure = self.failed or self._line.failed or HostFailed(STAGES[event.at], reply, handshake=broken)
         if not self.opened.done():
             self.opened.set_exception(failure)
         if self._care is not None:
             self._care.cancel()
-        if self._transport is not None:
+        if self._line.transport is not None:
             self._flush()
-            self._transport.close()
+            self._line.transport.close()
 
     def _fail(self, failure: HostFailed) -> None:
         """This session is of no use: say goodbye where the protocol allows it."""
@@ -317,68 +342,7 @@ class SmtpSession(asyncio.Protocol):
         self._idle_since = self._clock.monotonic()
         self._owner.session_free(self)
 
-    # TLS
-
-    def _start_handshake(self) -> None:
-        context = self._settings.tls_context
-        assert context is not None
-        name = self._host.policy.base or self._host.name
-        self._tls = TlsLayer(context, server_name="" if name == self._host.address else name)
-        self._tls.start()
-        self._send_encrypted(self._tls)
-
-    def _receive_encrypted(self, tls: TlsLayer, data: bytes, now: float) -> None:
-        shaking = not tls.handshake_complete
-        try:
-            plain = tls.receive_data(data)
-        except TlsError as error:
-            self._send_encrypted(tls)
-            self._tls_broke(str(error), shaking=shaking)
-            return
-        self._send_encrypted(tls)
-        if shaking and tls.handshake_complete:
-            self._handshaken(tls, now)
-        if plain:
-            self._client.receive_data(plain, now)
-        if tls.peer_closed:
-            self._client.receive_eof()
-
-    def _tls_broke(self, cause: str, *, shaking: bool) -> None:
-        if shaking:
-            self.failed = HostFailed(Stage.TLS, self.trial.broken(cause), handshake=True)
-        self._client.receive_eof()
-
-    def _handshaken(self, tls: TlsLayer, now: float) -> None:
-        certificate = tls.peer_certificate
-        self._settings.remember(certificate)
-        refusal = self.trial.certificate(certificate, self._clock.now())
-        self.tls_text = f"{tls.version} with {tls.cipher}"
-        if refusal is not None:
-            self.failed = HostFailed(Stage.TLS, refusal)
-            self._client.quit(now)
-            return
-        self._client.tls_started(now)
-
-    # Writing and time
-
-    def _flush(self) -> None:
-        data = self._client.data_to_send()
-        if not data or self._transport is None:
-            return
-        if self._tls is None:
-            self._transport.write(data)
-            return
-        try:
-            self._tls.send(data)
-        except TlsError:
-            self._transport.abort()
-            return
-        self._send_encrypted(self._tls)
-
-    def _send_encrypted(self, tls: TlsLayer) -> None:
-        data = tls.data_to_send()
-        if data and self._transport is not None:
-            self._transport.write(data)
+    # Time
 
     def _arm(self) -> None:
         """One timer for a session, however many messages it carries: it looks again at most every `idle` seconds."""

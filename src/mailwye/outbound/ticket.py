@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.departure import Border
+from mailwye.outbound.session.account import Account
 from mailwye.outbound.smtp_preparation import Prepared
 from mailwye.outbound.tls_check import TlsDemand
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate
@@ -25,7 +26,7 @@ STAGES: dict[Awaited | None, Stage] = {
     Awaited.EHLO: Stage.GREETING,
     Awaited.HELO: Stage.GREETING,
     Awaited.STARTTLS: Stage.TLS,
-    Awaited.AUTH: Stage.GREETING,
+    Awaited.AUTH: Stage.AUTH,
     Awaited.MAIL: Stage.MAIL,
     Awaited.RCPT: Stage.RCPT,
     Awaited.DATA: Stage.DATA,
@@ -78,10 +79,18 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
             if outcome is not last:  # one verdict decides most recipients
                 last = outcome
                 stage, reply = STAGES[outcome.at], outcome.reply.shortened(REPLY_KEPT)
-                if reply.code == 530 and not tls and stage is Stage.MAIL:
-                    stage = Stage.TLS  # "Must issue a STARTTLS command first": about the connection, not about the message
+                if reply.code == 530 and stage is Stage.MAIL:
+                    stage = self._stage_of_530(tls)
             made.append(Attempt(delivery, stage, reply, host, tls, reasons, offers_dsn))
         self.set_result(made)
+
+    def _stage_of_530(self, tls: str) -> Stage:
+        """530 is about the connection, not about the message: "Must issue a STARTTLS command first", or (RFC 4954 section 6)
+        "Authentication required", which for a smart host is the operator's to mend.
+        """
+        if not tls:
+            return Stage.TLS
+        return Stage.AUTH if self.work.route.smart_hosts else Stage.MAIL
 
     def fail(self, stage: Stage, reply: Reply, *, host: str = "", tls: str = "", reasons: tuple[str, ...] = ()) -> None:
         """Give every delivery the same attempt."""
@@ -92,7 +101,8 @@ class Ticket(asyncio.Future[Sequence[Attempt]]):
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """What all sessions of one destination share. `idle` seconds without work before QUIT; `messages` and `lifetime` seconds before a
-    connection is replaced; `border` None: the messages stay in the organization (mailboxes by LMTP), so nothing changes in them.
+    connection is replaced; `border` None: the messages stay in the organization (mailboxes by LMTP), so nothing changes in them. `account`:
+    each connection logs in with it first.
     """
 
     client: ClientConfig
@@ -103,6 +113,7 @@ class SessionSettings:
     lifetime: float = 3_600.0
     border: Border | None = None
     certificates: CertificateWatch | None = None
+    account: Account | None = None
 
     def remember(self, certificate: PresentedCertificate | None) -> None:
         """What a connector's host presents is remembered: somebody is told before it expires."""

@@ -24,7 +24,8 @@ REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
     """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one; `policy`: what the
-    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689).
+    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689). `logs_in`:
+    a password is sent, which is what asks for EncryptionOnly where TlsSettings does not.
     """
 
     settings: TlsSettings = TlsSettings.OPPORTUNISTIC
@@ -32,6 +33,7 @@ class TlsDemand:
     connector: str = ""
     policy: HostPolicy = NO_POLICY
     require_tls: bool = False
+    logs_in: bool = False
 
     @property
     def required(self) -> bool:
@@ -49,6 +51,8 @@ class TlsDemand:
             return REQUIRETLS
         if self.settings is TlsSettings.OPPORTUNISTIC and self.policy.required:
             return self.policy.asked_by
+        if self.logs_in and self.settings is TlsSettings.ENCRYPTION_ONLY:
+            return f'connector "{self.connector}" (SmartHostAuthMechanism BasicAuthRequireTLS)'
         domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
         return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
 
@@ -59,7 +63,10 @@ def demand_of(route: Route) -> TlsDemand:
     """
     require_tls = route.tls_wish is TlsWish.REQUIRED
     settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
-    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls)
+    logs_in = route.credential is not None
+    if logs_in and settings is TlsSettings.OPPORTUNISTIC:
+        settings = TlsSettings.ENCRYPTION_ONLY  # a password never goes over plaintext
+    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, logs_in=logs_in)
 
 
 def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:

@@ -52,6 +52,10 @@ class TlsTrial:
         """What follows from whether REQUIRETLS is offered."""
         return tls_check.unprotected(self.demand, str(self._host), offered=offered)
 
+    def needs_tls(self) -> Reply:
+        """A password may not be sent over this connection."""
+        return tls_check.not_offered(self.demand, str(self._host))
+
     def _without(self, reply: Reply, cause: str) -> Reply | None:
         self._met(Failure(FailureType.STARTTLS_NOT_SUPPORTED, cause))
         if self.demand.required:

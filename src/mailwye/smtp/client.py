@@ -5,15 +5,17 @@ client_table.TABLE says for it. So lock-step and pipelined talk are the same cod
 on the one before is still under way (RFC 2920 section 3.1 allows MAIL right behind the content).
 
 Drive it: `receive_data`, then `next_event` until None, then send `data_to_send`; `handle_deadline` at `next_deadline`.
-After ServerReady: `start_tls`, `authenticate`, `start` (while `can_start`), `quit`. After ServerGone nothing works any more.
+After ServerReady: `start_tls`, `start_auth`, `start` (while `can_start`), `quit`. After ServerGone nothing works any more.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 from collections.abc import Callable
 
 from mailwye.smtp.client_events import (
+    AuthChallenged,
     AuthEnded,
     ClientConfig,
     ClientEvent,
@@ -30,11 +32,14 @@ from mailwye.smtp.client_transactions import Channel, Transaction, Transactions
 from mailwye.smtp.errors import LocalProtocolError, RemoteProtocolError
 from mailwye.smtp.reply import Reply, ReplyParser
 
+COMMAND_LIMIT = 512
+"""Octets of a command line with its CR LF (RFC 5321 section 4.5.3.1.4)."""
+
 
 class ClientConnection:
     """See the module. `peer` names the far side in the replies that describe failures: `mail.contoso.com[192.0.2.1]:25`."""
 
-    __slots__ = ("_channel", "_config", "_credentials", "_gone", "_parser", "_peer", "_ready", "_shaking_hands", "_transactions")
+    __slots__ = ("_channel", "_config", "_gone", "_initial", "_parser", "_peer", "_ready", "_shaking_hands", "_transactions")
 
     def __init__(self, config: ClientConfig, *, now: float, peer: str = "the server") -> None:
         self._config = config
@@ -46,7 +51,7 @@ class ClientConnection:
         self._ready = False
         self._shaking_hands = False
         self._gone = False
-        self._credentials: list[bytes] = []
+        self._initial: bytes | None = None  # of AUTH, where it did not fit into the command
 
     # Receiving
 
@@ -112,21 +117,30 @@ class ClientConnection:
         self._parser = ReplyParser()
         self._say_hello(now)
 
-    def authenticate(self, mechanism: str, username: str, password: str, now: float) -> None:
-        """AUTH PLAIN or LOGIN (RFC 4954, RFC 4616). The caller sees to it that TLS is on.
+    def start_auth(self, mechanism: str, initial: bytes | None, now: float) -> None:
+        """AUTH (RFC 4954); `initial`: the initial response without base64, None where the mechanism has none. AuthChallenged asks for
+        more, AuthEnded ends it. The caller sees to it that TLS is on.
 
-        :raises LocalProtocolError: another mechanism, or something is under way.
+        :raises LocalProtocolError: not offered, or something is under way.
         """
         self._require_idle("AUTH")
-        if mechanism not in ("PLAIN", "LOGIN"):
-            raise LocalProtocolError(f"no such mechanism: {mechanism}")
+        if mechanism not in self.extensions.auth:
+            raise LocalProtocolError(f"AUTH {mechanism} is not offered")
         self._ready = False
-        if mechanism == "PLAIN":
-            command = b"AUTH PLAIN " + base64.b64encode(f"\0{username}\0{password}".encode())
-        else:
-            self._credentials = [base64.b64encode(username.encode()), base64.b64encode(password.encode())]
-            command = b"AUTH LOGIN"
+        command = f"AUTH {mechanism}".encode("ascii")
+        if initial is not None:
+            encoded = base64.b64encode(initial) or b"="  # RFC 4954 section 4: "=" is an empty one
+            if len(command) + 1 + len(encoded) + 2 <= COMMAND_LIMIT:
+                command += b" " + encoded
+            else:
+                self._initial = initial  # section 4: what makes the command too long waits for the first challenge
         self._channel.say(command + b"\r\n", Awaited.AUTH, now)
+
+    def continue_auth(self, response: bytes | None, now: float) -> None:
+        """Answer AuthChallenged; None cancels the exchange (the server then ends it with 501). Harmless once the server is gone."""
+        if not self._gone:
+            line = b"*" if response is None else base64.b64encode(response)  # RFC 4954 section 4: "*" cancels
+            self._channel.say(line + b"\r\n", Awaited.AUTH, now)
 
     def start(self, request: TransactionRequest, now: float) -> None:
         """Begin a transaction. With PIPELINING as much as the RFCs allow leaves in one burst.
@@ -261,12 +275,20 @@ class ClientConnection:
         self._ready = True
         self._channel.events.append(TlsRefused(reply))
 
-    def _continue_auth(self, _reply: Reply, now: float) -> None:
-        response = self._credentials.pop(0) if self._credentials else b"*"  # RFC 4954 section 4: "*" cancels
-        self._channel.say(response + b"\r\n", Awaited.AUTH, now)
+    def _continue_auth(self, reply: Reply, now: float) -> None:
+        try:
+            challenge = base64.b64decode(reply.text.encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            self._channel.awaited.appendleft((Awaited.AUTH, None, 0))  # AUTH is where it ends
+            raise RemoteProtocolError("its challenge is no base64") from None
+        initial, self._initial = self._initial, None
+        if initial is None:
+            self._channel.events.append(AuthChallenged(challenge))
+        else:
+            self.continue_auth(initial, now)
 
     def _end_auth(self, reply: Reply, _now: float) -> None:
-        self._credentials = []
+        self._initial = None
         self._ready = True
         self._channel.events.append(AuthEnded(reply))
 

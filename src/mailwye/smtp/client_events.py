@@ -132,6 +132,13 @@ class TlsRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthChallenged:
+    """The server asks for more within AUTH: call `continue_auth`. `challenge` without base64."""
+
+    challenge: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AuthEnded:
     """AUTH ended with `reply` (235, or the refusal)."""
 
@@ -162,4 +169,4 @@ class ServerGone:
     orderly: bool = False
 
 
-ClientEvent = ServerReady | TlsAccepted | TlsRefused | AuthEnded | ContentRequested | TransactionEnded | ServerGone
+ClientEvent = ServerReady | TlsAccepted | TlsRefused | AuthChallenged | AuthEnded | ContentRequested | TransactionEnded | ServerGone

@@ -13,6 +13,7 @@ from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.runtime.tls import ClientTlsContext, TlsLayer
 from mailwye.smtp.address import parse_address
+from mailwye.smtp.authentication.exchanges import PlainExchange
 from mailwye.smtp.client import ClientConnection
 from mailwye.smtp.client_events import (
     AuthEnded,
@@ -195,7 +196,7 @@ class _SendingSession(asyncio.Protocol):
                 if self._login is not None and self._tls is None:
                     self._connection.start_tls(now)
                 elif self._login is not None and extensions.auth:
-                    self._connection.authenticate("PLAIN", self._login.username, self._login.password, now)
+                    self._connection.start_auth("PLAIN", PlainExchange(self._login.username, self._login.password).initial(), now)
                 else:
                     self._connection.start(self._request, now)
             case TlsAccepted():

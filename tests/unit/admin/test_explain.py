@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mailwye.admin.explain import Question, Resolved, explain, render
 from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.model import Credential, SmartHost, SmartHostAuthMechanism
 from mailwye.connectors.selection import Route
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
@@ -83,6 +85,26 @@ def test_the_route_shows_hosts_and_tls() -> None:
     route = told(Question("x@y.example", "john@contoso.com"))["route"]
     assert (route["hosts"], route["tls"], route["recipient"]) == ([str(OWN_HOST)], None, "john@contoso.com")
     assert str(OWN_HOST) == "127.0.0.10:2510"
+
+
+def test_who_logs_in_is_told_and_that_it_asks_for_tls() -> None:
+    relay = outbound(
+        "Relay",
+        "*",
+        smart_hosts=(SmartHost("smtp.example.com", 587, look_up_mx=False),),
+        smart_host_auth_mechanism=SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS,
+        authentication_credential=Credential("apikey", "sealed text", "OutboundConnector:relay"),
+    )
+    snapshot = Snapshot(1, "contoso", CONTOSO, ConnectorTable((), (relay,)))
+    question = Question("bob@contoso.com", "sun@customer.example", auth="bob@contoso.com")
+    story = render(explain(snapshot, question))
+    logs_in = "logs in as apikey (SmartHostAuthMechanism BasicAuthRequireTLS)"
+    assert f'connector "Relay" to smtp.example.com:587, TLS EncryptionOnly, {logs_in}' in story
+    route = told(question, snapshot)["route"]
+    assert (route["tls"], route["user_name"]) == ("EncryptionOnly", "apikey")
+    assert "sealed text" not in story + str(route)
+    unused = Snapshot(1, "contoso", CONTOSO, ConnectorTable((), (replace(relay, use_mx_record=True),)))
+    assert told(question, unused)["route"]["user_name"] == ""
 
 
 def test_a_resolver_adds_what_the_hosts_are_now() -> None:

@@ -86,7 +86,12 @@ INBOUND_WARNINGS = [
     (f"{OWN}, EFSkipLastIP: true, EFSkipIPs: 10.0.0.1", "EFSkipIPs", "is ignored"),
     ("Name: x, RequireTls: true, EFSkipLastIP: true", "EFSkipLastIP", "nothing proves that the last hop is the gateway"),
 ]
+LOGIN = "SmartHostAuthMechanism: BasicAuthRequireTLS"
+CREDENTIAL = "AuthenticationCredential: {UserName: a, Password: b}"
 OUTBOUND = [
+    (f"RecipientDomains: a.com, {WAY}, {CREDENTIAL}", "AuthenticationCredential", "is not used: SmartHostAuthMechanism is None"),
+    (f"RecipientDomains: a.com, {WAY}, TlsSettings: CertificateValidation, {LOGIN}", "AuthenticationCredential", "is missing"),
+    (f"RecipientDomains: a.com, {LOGIN}, {CREDENTIAL}", "SmartHostAuthMechanism", "needs SmartHosts"),
     ("RecipientDomains: a.com, UseMXRecord: false", "SmartHosts", "there is no way out"),
     ("RecipientDomains: a.com, SmartHosts: b.com", "UseMXRecord", "must be false where SmartHosts are given"),
     ("RecipientDomains: a.com, TlsSettings: DomainValidation", "TlsDomain", "is missing"),
@@ -125,6 +130,8 @@ OUTBOUND = [
     ("ConnectorType: OnPremises, RouteAllMessagesViaOnPremises: true", "UseMXRecord", "loops together with RouteAllMessagesViaOnPremises"),
 ]
 OUTBOUND_WARNINGS = [
+    (f"RecipientDomains: a.com, {WAY}, {LOGIN}, {CREDENTIAL}", "TlsSettings", "be given the password"),
+    (f"RecipientDomains: a.com, {WAY}, TlsSettings: EncryptionOnly, {LOGIN}, {CREDENTIAL}", "TlsSettings", "be given the password"),
     ("RecipientDomains: a.com, TlsDomain: b.com", "TlsDomain", "is ignored while TlsSettings is null"),
     ("RecipientDomains: a.com, IsTransportRuleScoped: true", "RecipientDomains", "is ignored while IsTransportRuleScoped"),
     ("Enabled: true", "", "is never chosen: it has no scope"),

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from mailwye.config.check_files import check_files
+from mailwye.config.checks import check_organization
 from mailwye.config.installation_schema import TABLES, FileModel
+from mailwye.config.parse import read_organization
 from mailwye.config.schema import KINDS, OrganizationSettings, TransportRule, field_names
 from mailwye.config.schema.smart_host import DEFAULT_PRIORITY, DEFAULT_WEIGHT, PRIORITY_LIMIT
 from mailwye.policy.rules.matching import HEADER_CHARACTERS
@@ -110,3 +112,14 @@ def test_smart_hosts_are_documented_as_they_are() -> None:
 def test_the_examples_have_no_findings(organization: Path) -> None:
     found = check_files(ROOT / "examples" / "mailwye.toml", organization)
     assert [str(problem) for problem in found if problem.field != "data_directory"] == []
+
+
+def test_the_example_of_a_login_has_no_findings() -> None:
+    page = (ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
+    section = page.partition("## Logging in at a smart host")[2]
+    example = section.partition("```yaml\n")[2].partition("```")[0]
+    read = read_organization(example)
+    assert read.value is not None
+    assert [*read.problems, *check_organization(read.value, source=read)] == []
+    (connector,) = read.value.outbound_connectors
+    assert connector.authentication_credential is not None

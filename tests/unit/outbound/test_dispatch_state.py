@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from mailwye.connectors.model import Credential, SmartHost
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.envelope import Notify
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.dispatch_state import REST_SECONDS, ClockWatch, HopHealth, Poison, Traffic
+from mailwye.outbound.outcomes import LOGIN_REFUSED, LOGIN_REST_SECONDS
 from mailwye.outbound.settling import hop_failed
 from mailwye.queue.item import Delivery, DeliveryState
 from mailwye.smtp.address import parse_address
@@ -32,6 +40,73 @@ def test_a_hop_rests_for_a_moment_after_a_failure() -> None:
     assert health.resting("a", 100.0 + REST_SECONDS) is None
     assert health.resting("a", 50.0) is None  # the clock went back: not for ever
     assert health.resting("b", 100.0) is None
+
+
+REFUSED = Attempt(DELIVERY, Stage.AUTH, Reply(450, LOGIN_REFUSED, "Authentication failed"))
+
+
+def relay(sealed: str = "1", host: str = "smtp.example.com") -> Route:
+    return Route(RouteKind.CONNECTOR, SUN, "Relay", (SmartHost(host),), credential=Credential("apikey", sealed, "OutboundConnector:relay"))
+
+
+def again(attempt: Attempt) -> Attempt:
+    """The same words of another connection."""
+    return replace(attempt, reply=Reply(attempt.reply.code, attempt.reply.enhanced, attempt.reply.text))
+
+
+def test_a_hop_that_refuses_the_login_is_left_alone_longer_each_time() -> None:
+    """Five failures in ten minutes are what locks an account: there are three at most."""
+    health, now, tries = HopHealth(), 0.0, []
+    while now < 20_000.0:
+        failure = health.resting("a", now)
+        if failure is None:
+            tries.append(now)
+            health.failed("a", again(REFUSED), now, relay())
+        now += 1.0
+    assert tries[:6] == [0.0, 120.0, 360.0, 840.0, 1_800.0, 3_600.0]
+    assert all(later - earlier == 1_800.0 for earlier, later in itertools.pairwise(tries[4:]))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "rests"),
+    [
+        (Stage.AUTH, Reply(450, "4.7.0", "Authentication failed: 454 4.7.0 later"), True),
+        (Stage.AUTH, Reply(421, "4.7.0", "too many logins"), True),
+        (Stage.AUTH, Reply(450, "4.4.318", "Connection was closed abruptly during AUTH"), True),
+        (Stage.AUTH, Reply(450, "4.7.4", "offers no AUTH"), False),
+        (Stage.AUTH, Reply(450, "4.3.5", "The password cannot be used"), False),
+        (Stage.AUTH, Reply(530, "5.7.0", "Authentication required"), False),
+        (Stage.GREETING, Reply(450, "4.7.8", "go away"), False),
+    ],
+)
+def test_only_a_login_that_was_tried_rests_for_long(stage: Stage, reply: Reply, rests: bool) -> None:
+    health = HopHealth()
+    health.failed("a", Attempt(DELIVERY, stage, reply), 0.0, relay())
+    assert health.failing["a"].rests_until == (LOGIN_REST_SECONDS if rests else REST_SECONDS)
+
+
+def test_many_messages_that_waited_for_one_login_count_once() -> None:
+    health = HopHealth()
+    for _ in range(200):
+        health.failed("a", REFUSED, 100.0, relay())
+    assert health.failing["a"].refusals == 1
+    assert health.failing["a"].rests_until == 220.0
+
+
+def test_a_corrected_password_or_another_host_is_tried_at_once() -> None:
+    health = HopHealth()
+    for at in (0.0, 120.0):
+        health.failed("a", again(REFUSED), at, relay())
+    failure = health.failing["a"]
+    assert failure.refusals == 2
+    assert failure.holds_for(relay())
+    assert not failure.holds_for(relay("2"))
+    assert not failure.holds_for(relay(host="other.example.com"))
+    health.failed("a", again(REFUSED), 130.0, relay("2"))
+    assert health.failing["a"].refusals == 1
+    health.failed("a", DOWN, 140.0, relay("2"))
+    assert health.failing["a"].rests_until == 140.0 + REST_SECONDS
+    assert health.failing["a"].holds_for(relay("3"))  # nobody answers: the password does not matter
 
 
 def test_rests_end_when_somebody_asks_for_an_attempt() -> None:

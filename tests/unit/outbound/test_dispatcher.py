@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from mailwye.config.installation import DeliverySettings
+from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.model import Credential, OutboundConnector, SmartHost, SmartHostAuthMechanism
+from mailwye.connectors.table import ConnectorTable
 from mailwye.message.envelope import Notify
 from mailwye.outbound import bounces
 from mailwye.outbound.courier import Attempt, Stage, Work
@@ -196,6 +199,49 @@ def test_a_hop_that_is_down_is_not_hammered() -> None:
         assert "not tried" in world.events(EventKind.DEFER)[-1].reasons[-2]
 
     in_world(story, script=down)
+
+
+def relay(sealed: str) -> Snapshot:
+    """Everything outside leaves through a smart host that wants a login."""
+    connector = OutboundConnector(
+        "Relay",
+        recipient_domains=("*",),
+        use_mx_record=False,
+        smart_hosts=(SmartHost("smtp.example.com", look_up_mx=False),),
+        smart_host_auth_mechanism=SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS,
+        authentication_credential=Credential("apikey", sealed, "OutboundConnector:relay"),
+    )
+    known = snapshot()
+    return replace(known, version=2, connectors=ConnectorTable((), (*known.connectors.outbound, connector)))
+
+
+def test_a_smart_host_that_refuses_the_login_is_asked_rarely_and_nothing_bounces() -> None:
+    """A message every minute for an hour, and each is tried again by its schedule: the account sees five logins, not hundreds."""
+    replies: dict[float, Reply] = {}  # all that wait for one login hear the same reply
+
+    async def story(world: World) -> None:
+        def refuses(delivery: Delivery) -> Attempt:
+            reply = replies.setdefault(world.clock.now(), Reply(450, "4.7.8", "Authentication failed: 535 5.7.8 wrong"))
+            return Attempt(delivery, Stage.AUTH, reply, "smtp.example.com[192.0.2.9]:587")
+
+        world.smtp.script = refuses
+        world.active.activate(relay("wrong"))
+        for _ in range(59):
+            await world.accept("sun@example.net", sender="bob@contoso.com")
+            await pass_time(world.loop, 60.0)
+        assert len(set(world.smtp.times)) == 5
+        assert len(await world.rows()) == 59
+        assert await world.notices() == []
+        reasons = world.events(EventKind.DEFER)[-1].reasons
+        assert any("failed (5 in succession): it is left alone for 1800 s, so that the account is not locked" in r for r in reasons)
+
+        world.smtp.script = taken
+        world.active.activate(relay("corrected"))
+        await world.accept("sun@example.net", sender="bob@contoso.com")
+        await pass_time(world.loop, 1.0)
+        assert await world.rows() == []  # it was tried at once, and what waited went with it
+
+    in_world(story)
 
 
 def test_an_attempt_that_an_administrator_asks_for_is_made() -> None:

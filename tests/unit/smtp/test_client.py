@@ -9,6 +9,7 @@ import pytest
 from mailwye.smtp.address import Address
 from mailwye.smtp.client import ClientConnection
 from mailwye.smtp.client_events import (
+    AuthChallenged,
     AuthEnded,
     ClientConfig,
     ClientEvent,
@@ -383,22 +384,49 @@ def test_quit_in_the_middle_gives_up() -> None:
 
 def test_auth() -> None:
     peer = Peer(SMTP, (b"AUTH PLAIN LOGIN",))
-    peer.client.authenticate("PLAIN", "bob", "secret", 1.0)
+    peer.client.start_auth("PLAIN", b"\0bob\0secret", 1.0)
     assert peer.sent() == b"AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n"
     (ended,) = peer.says(b"535 5.7.8 no\r\n")
     assert isinstance(ended, AuthEnded)
-    peer.client.authenticate("LOGIN", "bob", "secret", 1.0)
+    peer.client.start_auth("LOGIN", None, 1.0)
     assert peer.sent() == b"AUTH LOGIN\r\n"
-    peer.says(b"334 VXNlcm5hbWU6\r\n")
+    assert peer.says(b"334 VXNlcm5hbWU6\r\n") == [AuthChallenged(b"Username:")]
+    peer.client.continue_auth(b"bob", 1.0)
     assert peer.sent() == b"Ym9i\r\n"
-    peer.says(b"334 UGFzc3dvcmQ6\r\n")
-    assert peer.sent() == b"c2VjcmV0\r\n"
-    peer.says(b"334 more\r\n")
+    assert peer.says(b"334 \r\n") == [AuthChallenged(b"")]
+    peer.client.continue_auth(None, 1.0)
     assert peer.sent() == b"*\r\n"
     (ended,) = peer.says(b"501 cancelled\r\n")
     assert isinstance(ended, AuthEnded)
     with pytest.raises(LocalProtocolError):
-        peer.client.authenticate("CRAM-MD5", "bob", "secret", 1.0)
+        peer.client.start_auth("CRAM-MD5", b"", 1.0)
+
+
+def test_an_initial_response_that_is_too_long_waits_for_the_challenge() -> None:
+    """RFC 4954 section 4: the command must fit into 512 octets."""
+    peer = Peer(SMTP, (b"AUTH PLAIN",))
+    peer.client.start_auth("PLAIN", b"", 1.0)
+    assert peer.sent() == b"AUTH PLAIN =\r\n"
+    peer.says(b"501 no\r\n")
+    peer.client.start_auth("PLAIN", b"x" * 372, 1.0)
+    assert len(peer.sent()) == 509
+    peer.says(b"501 no\r\n")
+    peer.client.start_auth("PLAIN", b"x" * 375, 1.0)
+    assert peer.sent() == b"AUTH PLAIN\r\n"
+    assert peer.says(b"334 \r\n") == []
+    assert peer.sent() == b"eHh4" * 125 + b"\r\n"
+    assert peer.says(b"334 \r\n") == [AuthChallenged(b"")]
+
+
+@pytest.mark.parametrize("challenge", [b"334 ???\r\n", b"334 QQ\r\n", b"334-QQ==\r\n334 QQ==\r\n", b"334 \xc3\xb6\r\n", b"334 QQ== \r\n"])
+def test_a_challenge_that_is_no_base64_ends_the_connection(challenge: bytes) -> None:
+    peer = Peer(SMTP, (b"AUTH PLAIN",))
+    peer.client.start_auth("PLAIN", b"x", 1.0)
+    peer.sent()
+    end = gone(peer.says(challenge))
+    assert (end.at, end.reply.code) == (Awaited.AUTH, 450)
+    peer.client.continue_auth(b"x", 1.0)  # who answers too late says nothing
+    assert peer.sent() == b""
 
 
 def test_misuse_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailwye.config.checks.authentication import check_authentication
 from mailwye.config.checks.findings import Findings
 from mailwye.config.installation import Installation
 from mailwye.config.schema import ConfigObject, Organization, OutboundConnector
@@ -22,6 +23,7 @@ def check_outbound(organization: Organization, directory: Directory, installatio
         _check_centralized(connector, directory, accepted, findings)
         _check_way(connector, directory, accepted, findings)
         _check_tls(connector, findings)
+        check_authentication(connector, findings)
         if installation is not None:
             _check_installation(connector, installation, findings)
 

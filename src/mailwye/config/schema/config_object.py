@@ -31,7 +31,7 @@ def fault(message: str, remedy: str = "") -> PydanticCustomError:
 class ConfigObject(BaseModel):
     """Immutable; unknown keys are refused."""
 
-    model_config = ConfigDict(alias_generator=exchange_name, populate_by_name=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(alias_generator=exchange_name, populate_by_name=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: ClassVar[str] = ""
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from mailwye.config.schema.config_object import ConfigObject
+from mailwye.config.schema.credential import Credential, Mechanism
 from mailwye.config.schema.smart_host import SmartHosts
 from mailwye.config.schema.values import (
     CertificateName,
@@ -21,7 +22,7 @@ from mailwye.config.schema.values import (
     Text,
     choice,
 )
-from mailwye.connectors.model import ConnectorType, MtaStsMode, SmtpDaneMode, TlsSettings
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHostAuthMechanism, SmtpDaneMode, TlsSettings
 
 _choose_tls = choice(TlsSettings)
 
@@ -122,3 +123,5 @@ class OutboundConnector(_Connector):
     test_mode: Flag = False
     validation_recipients: MailAddresses = ()
     client_certificate: Text = ""
+    smart_host_auth_mechanism: Mechanism = SmartHostAuthMechanism.NONE
+    authentication_credential: Credential | None = None

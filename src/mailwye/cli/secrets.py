@@ -1,0 +1,177 @@
+"""`mailwye secrets`: the passwords with which connectors log in at smart hosts, and the key under which they are saved."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
+from mailwye.cli.output import fail, print_json, print_table
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation
+    from mailwye.config.schema import ConfigObject, Organization
+    from mailwye.config.secrets import Vault
+    from mailwye.config.store import ConfigStore
+
+LINE_LIMIT = 8_192  # octets of a password's line on standard input
+
+
+@click.group()
+def secrets() -> None:
+    """Passwords with which connectors log in at smart hosts, and the key under which they are saved."""
+
+
+@secrets.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(config: Path, *, as_json: bool) -> None:
+    """List who logs in as whom, and whether the saved password can be opened."""
+    from mailwye.config.secrets import SecretError, credentials, owner_of
+    from mailwye.stores import open_vault
+
+    installation = read(config)
+    work_as_owner(installation)
+    vault = open_vault(installation)
+    rows = []
+    with config_store(installation) as store:
+        for kind, _, thing, credential in credentials(store.current().organization):
+            problem = ""
+            try:
+                vault.open(credential.password.sealed, owner_of(thing))
+            except SecretError as error:
+                problem = str(error)
+            rows.append({"object": kind, "name": _name(thing), "user_name": credential.user_name, "problem": problem})
+    if as_json:
+        print_json(rows)
+        return
+    lines = [(row["object"], row["name"], row["user_name"], row["problem"] or "can be opened") for row in rows]
+    print_table(("Object", "Name", "User name", "Password"), lines)
+
+
+@secrets.command("set")
+@config_option
+@click.argument("connector")
+@click.option("--user-name", help="The account's name; the saved one otherwise.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool) -> None:
+    """Let CONNECTOR log in at its smart hosts with this password: it need not stand in a file."""
+    from mailwye.config.schema import KINDS
+    from mailwye.config.secrets import FIELD
+
+    installation = read(config)
+    password = _password(connector, from_stdin=password_stdin)
+    work_as_owner(installation)
+    with config_store(installation) as store:
+        organization = store.current().organization
+        kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.model_fields]
+        known = [(kind, index, one) for kind in kinds for index, one in enumerate(organization.objects(kind))]
+        found = [entry for entry in known if entry[2].identity == connector.lower()]
+        if len(found) != 1:
+            names = ", ".join(f"{kind} {_name(one)}" for kind, _, one in known) or "none"
+            many = f"{len(found)} connectors that log in are" if found else "no connector that could log in is"
+            fail(f"{many} called {connector!r}; there are: {names}", exit_codes.NO_INPUT)
+        kind, index, thing = found[0]
+        changed = _with_credential(thing, user_name, password)
+        message = _save(installation, store, _replaced(organization, {kind: {index: changed}}), f"secrets set {_name(thing)}")
+    click.echo(message)
+
+
+def _with_credential(thing: ConfigObject, user_name: str | None, password: str) -> ConfigObject:
+    """Ends the command where it is none."""
+    from pydantic_core import PydanticCustomError
+
+    from mailwye.config.schema.credential import read_credential
+    from mailwye.config.secrets import FIELD
+    from mailwye.connectors.model import SmartHostAuthMechanism
+
+    known = getattr(thing, FIELD)
+    name = user_name or (known.user_name if known is not None else "")
+    try:
+        credential = read_credential({"UserName": name, "Password": password})
+    except PydanticCustomError as error:
+        fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
+    return thing.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
+
+
+def _replaced(organization: Organization, changed: dict[str, dict[int, ConfigObject]]) -> Organization:
+    """`changed`: by kind and place in its list."""
+    from mailwye.config.schema import KINDS
+
+    update = {
+        KINDS[kind].attribute: tuple(things.get(index, one) for index, one in enumerate(organization.objects(kind)))
+        for kind, things in changed.items()
+    }
+    return organization.model_copy(update=update)
+
+
+@secrets.command()
+@config_option
+@click.option("--drop-old-keys", is_flag=True, help="Forget the keys before: older versions of the settings lose their passwords.")
+def rotate(config: Path, *, drop_old_keys: bool) -> None:
+    """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
+    from mailwye.config.secrets import SecretError, check_secrets
+    from mailwye.stores import credential_key_file, open_vault
+
+    installation = read(config)
+    work_as_owner(installation)
+    vault = open_vault(installation)
+    try:
+        with config_store(installation) as store:
+            if closed := check_secrets(store.current().organization, vault):
+                fail("\n".join(map(str, closed)) + "\nThe key was not changed", exit_codes.DATA_ERROR)
+            vault.rotate()
+            organization = _sealed_anew(store.current().organization, vault)
+            message = _save(installation, store, organization, "secrets rotate")
+        dropped = vault.drop_old_keys() if drop_old_keys else 0
+    except SecretError as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    click.echo(f"{credential_key_file(installation)} has a new key: back it up" + (f"; {dropped} old ones dropped" if dropped else ""))
+    click.echo(message)
+
+
+def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
+    """Every password under the newest key. :raises SecretError: one cannot be opened."""
+    from mailwye.config.schema.credential import Password
+    from mailwye.config.secrets import FIELD, credentials, owner_of
+
+    changed: dict[str, dict[int, ConfigObject]] = {}
+    for kind, index, thing, credential in credentials(organization):
+        owner = owner_of(thing)
+        password = Password(sealed=vault.seal(vault.open(credential.password.sealed, owner), owner))
+        changed.setdefault(kind, {})[index] = thing.model_copy(update={FIELD: replace(credential, password=password)})
+    return _replaced(organization, changed)
+
+
+def _save(installation: Installation, store: ConfigStore, organization: Organization, comment: str) -> str:
+    from mailwye.config.plan import plan_organization
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.runtime.privileges import current_user
+    from mailwye.stores import open_vault
+
+    plan = plan_organization(store.current(), organization, installation=installation, vault=open_vault(installation))
+    for problem in plan.problems:
+        click.echo(f"{problem.severity.value}: {problem}", err=True)
+    if plan.has_errors:
+        fail("nothing was saved, see above", exit_codes.DATA_ERROR)
+    if not plan.changes:
+        return f"no change: version {plan.base} already says this"
+    return activate(installation, plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment))
+
+
+def _password(connector: str, *, from_stdin: bool) -> str:
+    if not from_stdin:
+        return str(click.prompt(f"Password of connector {connector}", hide_input=True))
+    try:
+        return sys.stdin.buffer.readline(LINE_LIMIT).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)
+
+
+def _name(thing: ConfigObject) -> str:
+    return str(getattr(thing, "name", thing.identity))
