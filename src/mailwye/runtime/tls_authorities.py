@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -25,16 +24,15 @@ from mailwye.runtime.tls_certificates import (
     name_octets,
     public_key_digest,
     read_chain,
-    read_revocations,
     subject_of,
 )
+from mailwye.runtime.tls_revocation import RevocationLists
 
 ISSUERS_LIMIT = 10
 """How many certificates of a presented chain are looked at beside the peer's own."""
 
 _FOR_TLS = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH})
 _WEAK_DIGESTS = (hashes.MD5, hashes.SHA1)
-_REVOKED = 23  # X509_V_ERR_CERT_REVOKED (x509_vfy.h)
 _WEAK_KEY, _WEAK_AUTHORITY, _WEAK_DIGEST = 66, 67, 68  # X509_V_ERR_*_TOO_SMALL, _MD_TOO_WEAK (x509_vfy.h)
 
 
@@ -78,7 +76,7 @@ class AuthoritySet:
             self._store.add_cert(crypto.X509.from_cryptography(certificate))
         self._subjects = frozenset(name_octets(certificate, "subject") for certificate in certificates)
         self._fingerprints = frozenset(certificate.fingerprint(hashes.SHA256()) for certificate in certificates)
-        self._revocations = [revocations for file in files for revocations in read_revocations(file)]
+        self._revocations = RevocationLists(files)
 
     def judge(self, presented: Presented) -> Judgement:
         """Does the presented chain lead here, by this moment's date? Never raises."""
@@ -87,7 +85,7 @@ class AuthoritySet:
             return Judgement(self.name, False, f"issued by an authority that is not among them: {issuer_of(last)}")
         try:
             path = self._verified(presented)
-            fault = _unfit(path) or self._revoked(path)
+            fault = _unfit(path) or self._revocations.fault(path)
         except crypto.X509StoreContextError as error:
             return Judgement(self.name, False, _words(error))
         except (crypto.Error, *UNREADABLE):
@@ -102,17 +100,6 @@ class AuthoritySet:
         untrusted = [crypto.X509.from_cryptography(issuer) for issuer in presented.issuers]
         context = crypto.X509StoreContext(self._store, crypto.X509.from_cryptography(presented.leaf), untrusted)
         return [one.to_cryptography() for one in context.get_verified_chain()]
-
-    def _revoked(self, path: Sequence[x509.Certificate]) -> str:
-        """A list beyond its nextUpdate still counts: what it revokes stays revoked (RFC 5280 section 5.1.2.5 lets us know no more)."""
-        for depth, (certificate, issuer) in enumerate(pairwise(path)):
-            for name, revocations in self._revocations:
-                if name != name_octets(certificate, "issuer"):
-                    continue
-                entry = revocations.get_revoked_certificate_by_serial_number(certificate.serial_number)
-                if entry is not None and revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # TypeError below
-                    return fault_in_words(_REVOKED, depth, certificate)
-        return ""
 
 
 def read_authorities(files: Mapping[str, Sequence[str]]) -> tuple[AuthoritySet, ...]:
