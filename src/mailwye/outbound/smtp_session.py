@@ -203,9 +203,10 @@ class SmtpSession(asyncio.Protocol):
             self.opened.set_result(None)
 
     def _handle_gone(self, event: ServerGone) -> None:
-        # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
-        broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
-        self.failed = failure = self.failed or HostFailed(STAGES[event.at], event.reply, handshake=broken)
+        if event.at is Awaited.STARTTLS and self.failed is None:
+            reply, broken = self.trial.lost(event.reply)
+            self.failed = HostFailed(Stage.TLS, reply, handshake=broken)
+        self.failed = failure = self.failed or HostFailed(STAGES[event.at], event.reply)
         if not self.opened.done():
             self.opened.set_exception(failure)
         if self._care is not None:
