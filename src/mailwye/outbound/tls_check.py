@@ -13,10 +13,10 @@ from mailwye.connectors.model import TlsSettings
 from mailwye.connectors.selection import Route
 from mailwye.message.envelope import TlsWish
 from mailwye.runtime.tls import PresentedCertificate
-from mailwye.runtime.tls_staple import trust_at
 from mailwye.smtp.reply import Reply
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, judge_certificate, without_tls
+from mailwye.transport.staples import trust_at
 
 NAMES_SHOWN = 10
 REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, read_authorities
+from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, RevocationLists, read_authorities, staple_of
 from mailwye.runtime.tls_certificates import (
     UNREADABLE,
     ChainVerdict,
@@ -29,8 +29,6 @@ from mailwye.runtime.tls_certificates import (
     read_key,
 )
 from mailwye.runtime.tls_names import NameTable
-from mailwye.runtime.tls_revocation import RevocationLists
-from mailwye.runtime.tls_staple import staple_of
 
 __all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsError", "TlsLayer"]
 

@@ -79,8 +79,8 @@ class PresentedCertificate:
     (TlsLayer.issuers and TlsLayer.judgements). Times in Unix seconds.
 
     For outbound connections only: `from_common_name`, the names come from the subject, since there is no subjectAltName; `chain`, DER of
-    what was presented, leaf first, which only a client reads; `staple`, for runtime/tls_staple.py, where the chain is trusted and has an
-    issuer.
+    what was presented, leaf first, which only a client reads; `staple`, for transport/staples.py, where the chain is trusted and has
+    an issuer.
     """
 
     subject: str

@@ -8,10 +8,10 @@ from enum import Enum
 from mailwye.connectors.matching import certificate_name_matches
 from mailwye.runtime.dns_answer import Answer, TlsaRecord
 from mailwye.runtime.tls import PresentedCertificate
-from mailwye.runtime.tls_staple import trust_at
 from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usable, whole
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.mta_sts import CachedPolicy, StsMode, mx_matches
+from mailwye.transport.staples import trust_at
 from mailwye.transport.tls_report import PolicyType, ReportedPolicy
 
 NAMES_SHOWN = 10

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate, ServerTlsContext, TlsLayer
+from mailwye.runtime.tls_authorities import staple_of
 from mailwye.runtime.tls_certificates import Staple
-from mailwye.runtime.tls_staple import CLOCK_TOLERANCE, RESPONSE_LIMIT, StapleVerdict, judge_staple, staple_of, trust_at
 from mailwye.testing.authority import Authority, KeyPair
+from mailwye.transport.staples import CLOCK_TOLERANCE, RESPONSE_LIMIT, StapleVerdict, judge_staple, trust_at
 from tests.unit.runtime.test_tls import shake
 from tests.unit.runtime.tls_pki import Issued, issue
 
@@ -128,6 +129,7 @@ STRANGER = issue("Root", authority=True, **LONG)
         (Said(begin=NOW - 2 * DAY, end=None).response(), "expired on 2026-11-27 12:00 UTC"),
         (Said(begin=NOW + HOUR).response(), "does not count before 2026-11-28 13:00 UTC"),
         (Said(about=issue("mail.contoso.com", issuer=ROOT)).response(), "about another certificate"),
+        (Said(of=STRANGER, signer=ROOT).response(), "about another certificate"),
         (Said(of=STRANGER).response(), "signed by nobody who may speak for CN=Root"),
         (Said(REVOKED, of=STRANGER).response(), "signed by nobody who may speak for CN=Root"),
         (forged(Said().response()), "signed by nobody"),

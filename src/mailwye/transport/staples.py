@@ -1,19 +1,20 @@
 """OCSP responses that servers staple to their handshakes (RFC 6066 section 8): is the certificate revoked? Pure: the time is an argument.
 
-Nothing is fetched. Where no response that counts came, nothing is known, and that keeps no mail back; but a certificate may ask for one
-with each handshake (RFC 7633, "must-staple"), and then its absence counts like a revocation, as whoever stole the key would leave it out.
+Nothing is fetched (docs/decisions/0007). Where no response that counts came, nothing is known, and that keeps no mail back; but a
+certificate may ask for one with each handshake (RFC 7633, "must-staple"), and then its absence counts like a revocation, as whoever
+stole the key would leave it out.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -50,16 +51,6 @@ class StapleVerdict:
 
     refused: bool
     reason: str
-
-
-def staple_of(response: bytes, path: Sequence[x509.Certificate]) -> Staple | None:
-    """What `judge_staple` judges, from the verified `path` (leaf first). None where it is a trusted certificate by itself: no issuer speaks
-    about it.
-    """
-    if len(path) < 2:
-        return None
-    leaf, issuer = (one.public_bytes(serialization.Encoding.DER) for one in path[:2])
-    return Staple(response, leaf, issuer, _asks_for_staple(path[0]))
 
 
 def trust_at(certificate: PresentedCertificate, now: float) -> tuple[bool, str]:
@@ -121,14 +112,6 @@ def _judge(statement: ocsp.OCSPSingleResponse, now: float) -> tuple[_Status, str
     if statement.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
         return _Status.UNKNOWN, "the OCSP response that came with it says that the authority does not know the certificate"
     return _Status.GOOD, f"not revoked, as an OCSP response of {_moment(begin)} says"
-
-
-def _asks_for_staple(leaf: x509.Certificate) -> bool:
-    """RFC 7633 section 4.2.3.1: status_request in its TLS feature extension."""
-    try:
-        return x509.TLSFeatureType.status_request in leaf.extensions.get_extension_for_class(x509.TLSFeature).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
-        return False
 
 
 def _statements(response: ocsp.OCSPResponse) -> Iterator[ocsp.OCSPSingleResponse]:
