@@ -96,13 +96,23 @@ class ClientTls:
             raise TlsError(f"client certificate {name!r} is not in [tls.client_certificates]; add it there or correct the connector")
         pair = tls.client_certificates[name] if name else (tls.certificate, tls.private_key)
         certificate, key = (str(path) if path is not None else "" for path in pair)
-        return ClientTlsContext(certificate=certificate, private_key=key, trusted_authorities=tuple(map(str, tls.trusted_authorities)))
+        return self._context(certificate, key)
 
     def anonymous(self) -> ClientTlsContext:
         """A context that presents no certificate, for web servers. :raises TlsError: bad files."""
         if self._anonymous is None:
-            self._anonymous = ClientTlsContext(trusted_authorities=tuple(map(str, self._tls.trusted_authorities)))
+            self._anonymous = self._context()
         return self._anonymous
+
+    def _context(self, certificate: str = "", private_key: str = "") -> ClientTlsContext:
+        """The authorities of connectors are trusted for nothing here, but what they have revoked is revoked."""
+        tls = self._tls
+        return ClientTlsContext(
+            certificate=certificate,
+            private_key=private_key,
+            trusted_authorities=tuple(map(str, tls.trusted_authorities)),
+            revocation_lists=tuple(str(file) for files in tls.authorities.values() for file in files),
+        )
 
     def forget(self) -> None:
         """Read the files again when next needed."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailwye.testing.authority import KeyPair
@@ -14,13 +16,13 @@ primary_hostname = mail.sales.contoso.com
 spool_directory = {directory}/spool
 log_file_path = {directory}/log-%slog
 pid_file_path = {directory}/exim.pid
-local_interfaces = <; [{address}]:{port}
+local_interfaces = <; {interfaces}
 daemon_smtp_ports = {port}
 never_users =
 exim_user = mail
 exim_group = mail
 trusted_users = root
-tls_advertise_hosts =
+{tls}
 smtputf8_advertise_hosts = *
 prdr_enable = false
 chunking_advertise_hosts = *
@@ -35,6 +37,7 @@ keep_environment =
 
 begin acl
 acl_check_rcpt:
+  {known}
   accept hosts = +relay_from_hosts
   accept domains = +local_domains
   deny message = relay not permitted
@@ -46,7 +49,7 @@ mailboxes:
   driver = accept
   domains = +local_domains
   transport = maildir_delivery
-smarthost:
+{routers}smarthost:
   driver = manualroute
   domains = ! +local_domains
   transport = to_mailwye
@@ -70,13 +73,60 @@ maildir_delivery:
   mode = 0644
   directory_mode = 0755
 
+{transports}
 begin retry
 * * F,1h,5s
 """
 
 
+SERVING_TLS = """\
+smtp_accept_max = 200
+tls_advertise_hosts = ${{lookup{{$received_port}}lsearch{{{directory}/certificates}}{{*}}}}
+tls_certificate = ${{lookup{{$received_port}}lsearch{{{directory}/certificates}}}}
+tls_privatekey = ${{lookup{{$received_port}}lsearch{{{directory}/keys}}}}
+tls_ocsp_file = ${{lookup{{$received_port}}lsearch{{{directory}/staples}}}}
+tls_verify_certificates = ${{lookup{{$received_port}}lsearch{{{directory}/known}}{{$value}}{{/dev/null}}}}
+tls_try_verify_hosts = ${{lookup{{$received_port}}lsearch{{{directory}/known}}{{*}}}}
+"""
+ROUTER = """\
+to_mailwye_{number}:
+  driver = manualroute
+  domains = {domain}
+  local_parts = {local}
+  transport = to_mailwye_{number}
+  route_list = * {smart_host}::{smart_host_port} byname
+  self = send
+  no_more
+"""
+TRANSPORT = """\
+to_mailwye_{number}:
+  driver = smtp
+  interface = {address}
+  hosts_require_tls = *
+{settings}
+"""
+
+
+KNOWN = """deny condition = ${{lookup{{$received_port}}lsearch{{{directory}/known}}{{yes}}{{no}}}}
+       !verify = certificate
+       message = no certificate that we know"""
+
+
+@dataclass(frozen=True, slots=True)
+class EximPort:
+    """A further port where it takes mail. `pair` None: without TLS. `staple`: a file with an OCSP response. `clients`: the authorities of
+    those who may send there.
+    """
+
+    pair: KeyPair | None
+    staple: Path | None = None
+    clients: Path | None = None
+
+
 class Exim:
-    """One running instance."""
+    """One running instance. `serving`: further ports, each with a certificate of its own; `clients`: further ways to the smart host, by
+    recipient, each with settings of its own for its smtp transport.
+    """
 
     def __init__(
         self,
@@ -87,6 +137,8 @@ class Exim:
         domains: tuple[str, ...] = ("sales.contoso.com",),
         port: int = 0,
         pair: KeyPair | None = None,
+        serving: Mapping[int, EximPort] | None = None,
+        clients: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """`pair`: the certificate that it presents as a client."""
         need_root()
@@ -97,7 +149,21 @@ class Exim:
         for name in ("spool", "mailboxes"):
             (directory / name).mkdir(parents=True)
         self.configuration = directory / "exim.conf"
+        ways = [(number, way.partition("@"), settings) for number, (way, settings) in enumerate((clients or {}).items())]
         text = CONFIGURATION.format(
+            interfaces=" ; ".join(f"[{address}]:{one}" for one in (self.port, *(serving or {}))),
+            known=KNOWN.format(directory=directory) if serving else "",
+            tls=_serving(directory, serving) if serving else "tls_advertise_hosts =",
+            routers="".join(
+                ROUTER.format(number=number, local=local, domain=domain, smart_host=smart_host[0], smart_host_port=smart_host[1])
+                for number, (local, _, domain), _ in ways
+            ),
+            transports="".join(
+                TRANSPORT.format(
+                    number=number, address=address, settings="\n".join(f"  {key} = {value}" for key, value in settings.items())
+                )
+                for number, _, settings in ways
+            ),
             directory=directory,
             program=program("exim4"),
             address=address,
@@ -138,3 +204,19 @@ class Exim:
     def mailbox(self, local: str, domain: str) -> Path:
         """The Maildir of one of its users."""
         return self.directory / "mailboxes" / domain / local
+
+
+def _serving(directory: Path, ports: Mapping[int, EximPort]) -> str:
+    """Write what it looks up by port; the settings that do."""
+    found: dict[str, list[str]] = {"certificates": [], "keys": [], "staples": [], "known": []}
+    for number, port in ports.items():
+        if port.pair is not None:
+            found["certificates"].append(f"{number}: {port.pair.certificate}\n")
+            found["keys"].append(f"{number}: {port.pair.private_key}\n")
+        if port.staple is not None:
+            found["staples"].append(f"{number}: {port.staple}\n")
+        if port.clients is not None:
+            found["known"].append(f"{number}: {port.clients}\n")
+    for name, lines in found.items():
+        (directory / name).write_text("".join(lines))
+    return SERVING_TLS.format(directory=directory)

@@ -97,7 +97,8 @@ class Postfix:
     """One running instance. `mailbox(local, domain)` gives the Maildir where its users' mail arrives.
 
     `elsewhere`: addresses of its domains whose mailboxes are not here; their mail goes to the smart host too. `more_listeners`: further
-    ports, each with settings of its own (another certificate, no TLS). `directory` lies where other users may enter.
+    ports, each with settings of its own (another certificate, no TLS). `clients`: further ways to the smart host, by recipient, each with
+    settings of its own (another certificate, another level). `directory` lies where other users may enter.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Postfix:
         sending_level: str = "secure",
         elsewhere: tuple[str, ...] = (),
         more_listeners: Mapping[int, Mapping[str, str]] | None = None,
+        clients: Mapping[str, Mapping[str, str]] | None = None,
         name: str = "mail.contoso.com",
         port: int = 0,
     ) -> None:
@@ -122,15 +124,16 @@ class Postfix:
         self.address = address
         self.port = port or free_port(address)
         self.directory = directory
-        for name in ("spool", "data", "mailboxes", "config"):
-            (directory / name).mkdir(parents=True)
+        for folder in ("spool", "data", "mailboxes", "config"):
+            (directory / folder).mkdir(parents=True)
         identity = subprocess.run(["id", "-u", "postfix"], capture_output=True, text=True, check=True).stdout.strip()
         group = subprocess.run(["id", "-g", "postfix"], capture_output=True, text=True, check=True).stdout.strip()
-        for name in ("data", "mailboxes"):
-            subprocess.run(["chown", "-R", "postfix", str(directory / name)], check=True)
+        for folder in ("data", "mailboxes"):
+            subprocess.run(["chown", "-R", "postfix", str(directory / folder)], check=True)
         directory.chmod(0o755)
         relay = f"smtp:[{smart_host.address}]:{smart_host.port}"
-        (directory / "transport").write_text("".join(f"{one} {relay}\n" for one in elsewhere))
+        ways = [f"{one} client{number}{relay.removeprefix('smtp')}\n" for number, one in enumerate(clients or {})]
+        (directory / "transport").write_text("".join(f"{one} {relay}\n" for one in elsewhere) + "".join(ways))
         users = [(local, domain) for domain in domains for local in mailboxes]
         (directory / "mailboxes.map").write_text(
             "".join(f"{local}@{domain} {domain}/{local}/\n" for local, domain in users)
@@ -156,8 +159,9 @@ class Postfix:
         )
         master = MASTER_CF.format(port=f"{address}:{self.port}")
         for number, settings in (more_listeners or {}).items():
-            options = "".join(f"\n  -o {key}={value}" for key, value in settings.items())
-            master += f"{address}:{number} inet n - n - - smtpd{options}\n"
+            master += f"{address}:{number} inet n - n - - smtpd{_options(settings)}\n"
+        for number, settings in enumerate((clients or {}).values()):
+            master += f"client{number} unix - - n - - smtp{_options(settings)}\n"
         (directory / "config" / "master.cf").write_text(master)
         self._process: Process | None = None
 
@@ -178,6 +182,14 @@ class Postfix:
         """Its log."""
         return self._process.output() if self._process is not None else ""
 
+    def flush(self) -> None:
+        """Try everything that waits in its queue again, now."""
+        subprocess.run([program("postqueue"), "-c", str(self.directory / "config"), "-f"], check=True, timeout=20)
+
     def mailbox(self, local: str, domain: str) -> Path:
         """The Maildir of one of its users."""
         return self.directory / "mailboxes" / domain / local
+
+
+def _options(settings: Mapping[str, str]) -> str:
+    return "".join(f"\n  -o {key}={value}" for key, value in settings.items())

@@ -15,6 +15,7 @@ from tests.counterparts.exim import Exim
 from tests.counterparts.place import Place, make_place, remove_place
 from tests.counterparts.postfix import Postfix, SmartHostOfPostfix
 from tests.counterparts.process import free_port, need_root
+from tests.integration.certificate_world import CertificateWorld, certificate_world
 from tests.integration.junction import HOSTNAME, Certificates, Junction, Ports, free_ports, issue_certificates
 from tests.integration.organization import OwnPorts, organization, zones
 
@@ -122,6 +123,12 @@ def _johns_server(place: Place, smart_host: SmartHostOfPostfix, certificates: Ce
         more_listeners=listeners,
         port=ports.good,
     )
+
+
+@pytest.fixture(scope="session")
+def certificates(place: Place) -> Iterator[CertificateWorld]:
+    with certificate_world(place, now=time.time()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,8 @@ def issue_certificates(directory: Path, *, now: float, service_addresses: Sequen
 
 @dataclass(slots=True)
 class Junction:
-    """One installation in `directory`, serving on `address`. `delivery`: lines of [delivery]; `organization`: YAML.
+    """One installation in `directory`, serving on `address`. `delivery`: lines of [delivery]; `organization`: YAML; `queue`: lines of
+    [queue], by default such that a test says when, by `queue retry`; `tables`: further tables of mailwye.toml.
 
     `program` and `environment`: how its command line is run, known after `set_up`.
     """
@@ -93,6 +94,8 @@ class Junction:
     nameserver: str
     organization: str
     delivery: str
+    queue: str = "retry_delays = [600]"
+    tables: str = ""
     program: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
@@ -143,7 +146,7 @@ class Junction:
             f'trusted_authorities = ["{self.certificates.authority}"]\n'
             f'[tls.authorities]\nsales = "{self.certificates.sales_authority}"\n'
             f'[dns]\nnameservers = ["{self.nameserver}"]\ntimeout = 1\ncache_ttl_negative_max = 1\n'
-            f"[queue]\nretry_delays = [600]\n[delivery]\n{delivery}\n"  # long: a test says when, by `queue retry`
+            f"[queue]\n{self.queue}\n[delivery]\n{delivery}\n{self.tables}\n"
         )
         return path
 

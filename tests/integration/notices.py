@@ -24,13 +24,18 @@ class Notice:
 
 def notice_about(folder: Path, message_id: str) -> Notice:
     """The one DSN in the Maildir `folder` that returns the message, as soon as it is there."""
+    wait_until(lambda: notices_about(folder, message_id), f"a notice about {message_id} in {folder}")
+    (one,) = notices_about(folder, message_id)
+    return one
 
-    def found() -> list[bytes]:
-        contents = [path.read_bytes() for path in (*folder.glob("new/*"), *folder.glob("cur/*"))]
-        return [one for one in contents if b"multipart/report" in one and message_id.encode() in one]
 
-    wait_until(found, f"a notice about {message_id} in {folder}")
-    (content,) = found()
+def notices_about(folder: Path, message_id: str) -> list[Notice]:
+    """Every DSN in the Maildir `folder` that returns the message."""
+    contents = [path.read_bytes() for path in (*folder.glob("new/*"), *folder.glob("cur/*"))]
+    return [_parsed(one) for one in contents if b"multipart/report" in one and message_id.encode() in one]
+
+
+def _parsed(content: bytes) -> Notice:
     message = BytesParser(policy=email.policy.default).parsebytes(content)
     assert not message.defects
     assert message.get_content_type() == "multipart/report"

@@ -227,10 +227,13 @@ class SmtpSession(asyncio.Protocol):
             self.opened.set_result(None)
 
     def _handle_gone(self, event: ServerGone) -> None:
-        # Octets injected behind the 220 (4.7.0, W5) are an attack: no reason to go on in plaintext.
-        broken = event.at is Awaited.STARTTLS and event.reply.enhanced != "4.7.0"
-        reply = event.reply if self._login is None else self._login.masked(event.reply)
-        self.failed = failure = self.failed or self._line.failed or HostFailed(STAGES[event.at], reply, handshake=broken)
+        failure = self.failed or self._line.failed
+        if failure is None and event.at is Awaited.STARTTLS:
+            reply, broken = self.trial.lost(event.reply)
+            failure = HostFailed(Stage.TLS, reply, handshake=broken)
+        if failure is None:
+            failure = HostFailed(STAGES[event.at], event.reply if self._login is None else self._login.masked(event.reply))
+        self.failed = failure
         if not self.opened.done():
             self.opened.set_exception(failure)
         if self._care is not None:

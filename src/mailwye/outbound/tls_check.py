@@ -16,6 +16,7 @@ from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.host_policy import NO_POLICY, Demand, HostPolicy, judge_certificate, without_tls
+from mailwye.transport.staples import trust_at
 
 NAMES_SHOWN = 10
 REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
@@ -116,7 +117,7 @@ def check_certificate(
     `host_name` is what DomainValidation expects where TlsDomain is empty, and what a policy expects; `host` names the peer for people.
     `now`: Unix seconds.
     """
-    by_connector = _check_for_connector(demand, host_name, host, certificate)
+    by_connector = _check_for_connector(demand, host_name, host, certificate, now)
     if isinstance(by_connector, Reply) or demand.policy.demand is Demand.NOTHING:
         return by_connector, Failure(FailureType.VALIDATION_FAILURE, by_connector.text) if isinstance(by_connector, Reply) else None
     verdict = judge_certificate(demand.policy, host_name, certificate, now)
@@ -139,7 +140,7 @@ def _refusal(policy: HostPolicy, host: str, failure: Failure, reason: str) -> Re
     return Reply(450, _DANE_CODES.get(failure.type, "4.7.323"), f"{failure.type.value}: DANE validation of {host} failed: {reason}")
 
 
-def _check_for_connector(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None) -> Reply | str:
+def _check_for_connector(demand: TlsDemand, host_name: str, host: str, certificate: PresentedCertificate | None, now: float) -> Reply | str:
     match demand.settings:
         case TlsSettings.OPPORTUNISTIC:
             return "TLS is used because it was offered; the certificate was not judged (TlsSettings null)"
@@ -147,15 +148,16 @@ def _check_for_connector(demand: TlsDemand, host_name: str, host: str, certifica
             return f"TLS as {demand.asked_by} asks; any certificate is good"
     if certificate is None:
         return _invalid(demand, f"{host} presented no certificate")
-    if not certificate.trusted:
-        told = f"{certificate.trust_reason}; subject {certificate.subject}, issuer {certificate.issuer}, SHA-256 {certificate.fingerprint}"
+    trusted, why = trust_at(certificate, now)
+    if not trusted:
+        told = f"{why}; subject {certificate.subject}, issuer {certificate.issuer}, SHA-256 {certificate.fingerprint}"
         return _invalid(demand, f"the certificate of {host} is not trusted: {told}")
     if demand.settings is TlsSettings.CERTIFICATE_VALIDATION:
-        return f"TLS with a trusted certificate as {demand.asked_by} asks: {certificate.trust_reason}"
+        return f"TLS with a trusted certificate as {demand.asked_by} asks: {why}"
     expected = demand.tls_domain or host_name
     for presented in certificate.names:
         if name_satisfies(presented, expected):
-            return f"TLS with a trusted certificate for {presented}, which matches {expected}, as {demand.asked_by} asks"
+            return f"TLS with a trusted certificate for {presented}, which matches {expected}, as {demand.asked_by} asks: {why}"
     names = ", ".join(certificate.names[:NAMES_SHOWN]) or "no name at all"
     more = f" and {len(certificate.names) - NAMES_SHOWN} more" if len(certificate.names) > NAMES_SHOWN else ""
     return _invalid(demand, f"{host}: expected name {expected}, presented {names}{more}")

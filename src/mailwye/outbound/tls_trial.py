@@ -39,6 +39,15 @@ class TlsTrial:
         self._met(Failure(FailureType.VALIDATION_FAILURE, cause))
         return tls_check.handshake_failed(self.demand, str(self._host), cause)
 
+    def lost(self, reply: Reply) -> tuple[Reply, bool]:
+        """The connection ended between STARTTLS and the end of its handshake, with the peer's last word or our own about it: the reply to
+        fail with, and whether the handshake broke as in `broken`. Octets injected behind the 220 (our own 450 4.7.0, W5) are an attack, and
+        no reason to go on in plaintext.
+        """
+        told = self.broken(reply.text if reply.code == 450 else str(reply))
+        injected = (reply.code, reply.enhanced) == (450, "4.7.0")
+        return (reply, False) if injected else (told, True)
+
     def certificate(self, certificate: PresentedCertificate | None, now: float) -> Reply | None:
         """The handshake is done. `now`: Unix seconds."""
         verdict, failure = tls_check.check_certificate(self.demand, self._host.name, str(self._host), certificate, now)

@@ -10,16 +10,17 @@ proved in each handshake anew (docs/decisions/0009-no-tls-sessions.md).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, read_authorities
+from mailwye.runtime.tls_authorities import ISSUERS_LIMIT, AuthoritySet, Judgement, Presented, RevocationLists, read_authorities, staple_of
 from mailwye.runtime.tls_certificates import (
     UNREADABLE,
     ChainVerdict,
     PresentedCertificate,
+    Staple,
     TlsError,
     certificate_names,
     check_pair,
@@ -47,10 +48,14 @@ CHAIN_LIMIT = 16
 class _Context:
     """What both directions share."""
 
-    __slots__ = ("openssl",)
+    __slots__ = ("openssl", "revocations")
 
-    def __init__(self, method: int, ciphers: bytes, trusted_authorities: tuple[str, ...], *, verifies: bool = True) -> None:
-        """`verifies`: False for a server that asks for no certificate, which needs no authorities (a megabyte of them)."""
+    def __init__(
+        self, method: int, ciphers: bytes, trusted_authorities: tuple[str, ...], more_lists: Iterable[str] = (), *, verifies: bool = True
+    ) -> None:
+        """`more_lists`: further files whose revocation lists count. `verifies`: False for a server that asks for no certificate, which
+        needs no authorities (a megabyte of them).
+        """
         context = SSL.Context(method)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET)
@@ -58,6 +63,7 @@ class _Context:
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle session keeps no record buffers
         context.set_cipher_list(ciphers)
         self.openssl = context
+        self.revocations = RevocationLists((*trusted_authorities, *more_lists) if verifies else ())
         if verifies:
             self._trust(trusted_authorities)
 
@@ -112,7 +118,8 @@ class ServerTlsContext(_Context):
 
         :raises TlsError: a file is missing, unreadable or no PEM, or key and certificate do not fit; names file and remedy.
         """
-        super().__init__(SSL.TLS_SERVER_METHOD, _SERVER_CIPHERS, trusted_authorities, verifies=request_client_certificate)
+        lists = [file for files in (authorities or {}).values() for file in files]
+        super().__init__(SSL.TLS_SERVER_METHOD, _SERVER_CIPHERS, trusted_authorities, lists, verifies=request_client_certificate)
         self.authorities = read_authorities(authorities or {})
         self.names = certificate_names(self._use_pair(certificate, private_key))
         # Ours are all good, so the order is no matter of safety; a server that has one is easier to reason about (RFC 9325 section 4.2.1).
@@ -139,12 +146,22 @@ class ClientTlsContext(_Context):
 
     __slots__ = ()
 
-    def __init__(self, *, certificate: str = "", private_key: str = "", trusted_authorities: tuple[str, ...] = ()) -> None:
-        """As ServerTlsContext. The system's authorities are always trusted too."""
-        super().__init__(SSL.TLS_CLIENT_METHOD, _CLIENT_CIPHERS, trusted_authorities)
+    def __init__(
+        self,
+        *,
+        certificate: str = "",
+        private_key: str = "",
+        trusted_authorities: tuple[str, ...] = (),
+        revocation_lists: tuple[str, ...] = (),
+    ) -> None:
+        """As ServerTlsContext. The system's authorities are always trusted too. `revocation_lists`: files whose lists count, beside those
+        in the files of trusted authorities.
+        """
+        super().__init__(SSL.TLS_CLIENT_METHOD, _CLIENT_CIPHERS, trusted_authorities, revocation_lists)
         if certificate:
             self._use_pair(certificate, private_key or certificate)
         self.openssl.set_verify(SSL.VERIFY_PEER, _continue)
+        self.openssl.set_ocsp_client_callback(_keep_staple)
 
 
 def _continue(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, _ok: int) -> bool:
@@ -152,6 +169,14 @@ def _continue(connection: SSL.Connection, certificate: crypto.X509, error: int, 
     verdict = connection.get_app_data()
     if isinstance(verdict, ChainVerdict):
         verdict.add(error, depth, _readable(certificate))
+    return True
+
+
+def _keep_staple(connection: SSL.Connection, response: bytes, _data: object) -> bool:
+    """OpenSSL's callback when the server has sent its OCSP response, or none: keep it, go on. What it says is judged with the level."""
+    verdict = connection.get_app_data()
+    if isinstance(verdict, ChainVerdict):
+        verdict.stapled = response
     return True
 
 
@@ -194,6 +219,7 @@ class TlsLayer:
             self._connection.set_accept_state()
         else:
             self._connection.set_connect_state()
+            self._connection.request_ocsp()  # RFC 6066 section 8
             if server_name:
                 self._connection.set_tlsext_host_name(server_name.encode("ascii"))
 
@@ -315,12 +341,23 @@ class TlsLayer:
         certificate = _readable(leaf)
         chain = self._presented_chain() if self._client else ()
         if certificate is not None:
-            path = self._connection.get_verified_chain(as_cryptography=True) if self._verdict.trusted else None
-            return present(certificate, self._verdict, path or (), chain)
+            path = self._verified_path()
+            return present(certificate, self._verdict, path, chain, self._staple(path))
         digest = leaf.digest("sha256").decode("ascii").replace(":", "").lower()
         return PresentedCertificate(
             "(unreadable)", "(unreadable)", (), 0.0, 0.0, digest, trusted=False, trust_reason="unreadable certificate", chain=chain
         )
+
+    def _verified_path(self) -> list[x509.Certificate]:
+        """The peer's, leaf first; none where the chain is not trusted, or something of it is revoked."""
+        path = (self._connection.get_verified_chain(as_cryptography=True) or []) if self._verdict.trusted else []
+        if fault := self._context.revocations.fault(path):
+            self._verdict.refuse(fault)
+            return []
+        return path
+
+    def _staple(self, path: Sequence[x509.Certificate]) -> Staple | None:
+        return staple_of(self._verdict.stapled, path) if self._client else None
 
     def issuers(self) -> list[x509.Certificate]:
         """What the peer presented behind its own certificate, unverified, at most ISSUERS_LIMIT; unreadable ones are left out."""

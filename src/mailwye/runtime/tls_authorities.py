@@ -1,4 +1,4 @@
-"""Authorities that only some connectors trust ([tls.authorities]): does a presented chain lead to them?
+"""Authorities that only some connectors trust ([tls.authorities]): does a presented chain lead to them? And what any authority has revoked.
 
 The handshake is over when these are asked, since nobody knows the connector before MAIL FROM. The judge is the same OpenSSL as in the
 handshake, so the same chain gets the same words (docs/decisions/0007); what only a TLS handshake checks by itself, the extended key
@@ -7,12 +7,12 @@ usage and the strength of keys and digests, is checked here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
@@ -20,6 +20,7 @@ from OpenSSL import crypto
 from mailwye.runtime.tls_certificates import (
     INVALID_PURPOSE,
     UNREADABLE,
+    Staple,
     fault_in_words,
     issuer_of,
     name_octets,
@@ -61,6 +62,36 @@ class Presented:
         self.fingerprints = frozenset(one.fingerprint(hashes.SHA256()) for one in everything)
 
 
+class RevocationLists:
+    """The lists among the PEM blocks of `files`; mostly there are none. A list counts with the signature of the authority that it is of."""
+
+    __slots__ = ("_lists",)
+
+    def __init__(self, files: Iterable[str] = ()) -> None:
+        """:raises TlsError: a file is missing or unreadable, or a list is none; names file and remedy."""
+        self._lists = [one for file in dict.fromkeys(files) for one in read_revocations(file)]
+
+    def fault(self, path: Sequence[x509.Certificate]) -> str:
+        """What is revoked on a verified path (leaf first), for people; "" for nothing. A list beyond its nextUpdate still counts: what it
+        revokes stays revoked (RFC 5280 section 5.1.2.5 lets us know no more).
+        """
+        if not self._lists:
+            return ""
+        for depth, (certificate, issuer) in enumerate(pairwise(path)):
+            for name, revocations in self._lists:
+                if name == name_octets(certificate, "issuer") and _revokes(revocations, certificate, issuer):
+                    return fault_in_words(_REVOKED, depth, certificate)
+        return ""
+
+
+def _revokes(revocations: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        entry = revocations.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        return entry is not None and revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # TypeError below
+    except UNREADABLE:  # a kind of key or of signature that proves nothing
+        return False
+
+
 class AuthoritySet:
     """The certificates of one [tls.authorities] entry. Each is trusted as it stands: a root, an intermediate, or a server's own.
     Certificate revocation lists (CRL) in the same files count, with the signature of the authority that they are of.
@@ -78,7 +109,7 @@ class AuthoritySet:
             self._store.add_cert(crypto.X509.from_cryptography(certificate))
         self._subjects = frozenset(name_octets(certificate, "subject") for certificate in certificates)
         self._fingerprints = frozenset(certificate.fingerprint(hashes.SHA256()) for certificate in certificates)
-        self._revocations = [revocations for file in files for revocations in read_revocations(file)]
+        self._revocations = RevocationLists(files)
 
     def judge(self, presented: Presented) -> Judgement:
         """Does the presented chain lead here, by this moment's date? Never raises."""
@@ -87,7 +118,7 @@ class AuthoritySet:
             return Judgement(self.name, False, f"issued by an authority that is not among them: {issuer_of(last)}")
         try:
             path = self._verified(presented)
-            fault = _unfit(path) or self._revoked(path)
+            fault = _unfit(path) or self._revocations.fault(path)
         except crypto.X509StoreContextError as error:
             return Judgement(self.name, False, _words(error))
         except (crypto.Error, *UNREADABLE):
@@ -102,17 +133,6 @@ class AuthoritySet:
         untrusted = [crypto.X509.from_cryptography(issuer) for issuer in presented.issuers]
         context = crypto.X509StoreContext(self._store, crypto.X509.from_cryptography(presented.leaf), untrusted)
         return [one.to_cryptography() for one in context.get_verified_chain()]
-
-    def _revoked(self, path: Sequence[x509.Certificate]) -> str:
-        """A list beyond its nextUpdate still counts: what it revokes stays revoked (RFC 5280 section 5.1.2.5 lets us know no more)."""
-        for depth, (certificate, issuer) in enumerate(pairwise(path)):
-            for name, revocations in self._revocations:
-                if name != name_octets(certificate, "issuer"):
-                    continue
-                entry = revocations.get_revoked_certificate_by_serial_number(certificate.serial_number)
-                if entry is not None and revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # TypeError below
-                    return fault_in_words(_REVOKED, depth, certificate)
-        return ""
 
 
 def read_authorities(files: Mapping[str, Sequence[str]]) -> tuple[AuthoritySet, ...]:
@@ -163,3 +183,24 @@ def _digest(certificate: x509.Certificate) -> hashes.HashAlgorithm | None:
         return certificate.signature_hash_algorithm
     except ValueError:  # an algorithm that nobody knows; OpenSSL has verified it, so it is no old one
         return None
+
+
+# --- revocation by staples: what came, for transport/staples.py to judge
+
+
+def staple_of(response: bytes, path: Sequence[x509.Certificate]) -> Staple | None:
+    """What came with the handshake of a server, beside the verified `path` (leaf first) that it is about. None where a certificate is
+    trusted by itself: no issuer speaks about it.
+    """
+    if len(path) < 2:
+        return None
+    leaf, issuer = (one.public_bytes(serialization.Encoding.DER) for one in path[:2])
+    return Staple(response, leaf, issuer, _asks_for_staple(path[0]))
+
+
+def _asks_for_staple(leaf: x509.Certificate) -> bool:
+    """RFC 7633 section 4.2.3.1: status_request in its TLS feature extension."""
+    try:
+        return x509.TLSFeatureType.status_request in leaf.extensions.get_extension_for_class(x509.TLSFeature).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return False

@@ -61,12 +61,26 @@ class TlsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Staple:
+    """What a server sent with its handshake about the revocation of its certificate (RFC 6066 section 8). `response`: an OCSP response, b""
+    where none came; `certificate` and `issuer`: the leaf and the verified one that issued it; all in DER. `required`: the certificate asks
+    for a response with each handshake (RFC 7633).
+    """
+
+    response: bytes
+    certificate: bytes
+    issuer: bytes
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PresentedCertificate:
     """What the peer presented, field by field as message/facts.PeerCertificate has it; `issuers` and `verdicts` are not among them
     (TlsLayer.issuers and TlsLayer.judgements). Times in Unix seconds.
 
     For outbound connections only: `from_common_name`, the names come from the subject, since there is no subjectAltName; `chain`, DER of
-    what was presented, leaf first, which only a client reads.
+    what was presented, leaf first, which only a client reads; `staple`, for transport/staples.py, where the chain is trusted and has
+    an issuer.
     """
 
     subject: str
@@ -81,14 +95,19 @@ class PresentedCertificate:
     path: tuple[str, ...] = ()
     from_common_name: bool = False
     chain: tuple[bytes, ...] = ()
+    staple: Staple | None = None
 
 
 class ChainVerdict:
-    """What OpenSSL's verification found for one handshake, fault by fault. Filled in by the verify callback of runtime/tls.py."""
+    """What OpenSSL's verification found for one handshake, fault by fault. Filled in by the verify callback of runtime/tls.py.
 
-    __slots__ = ("_anchor", "_anchor_depth", "_faults")
+    `stapled`: the OCSP response that came with the handshake, unread.
+    """
+
+    __slots__ = ("_anchor", "_anchor_depth", "_faults", "stapled")
 
     def __init__(self) -> None:
+        self.stapled = b""
         self._faults: list[str] = []
         self._anchor: x509.Certificate | None = None
         self._anchor_depth = -1
@@ -102,6 +121,10 @@ class ChainVerdict:
                 self._anchor, self._anchor_depth = certificate, depth
         elif not (error == INVALID_PURPOSE and _is_for_servers(certificate)):
             self._add_fault(fault_in_words(error, depth, certificate))
+
+    def refuse(self, words: str) -> None:
+        """A fault that somebody else found, such as a revocation."""
+        self._add_fault(words)
 
     def _add_fault(self, words: str) -> None:
         if words not in self._faults and len(self._faults) < CHAIN_ERRORS_LIMIT:
@@ -161,7 +184,11 @@ def public_key_digest(certificate: x509.Certificate) -> str:
 
 
 def present(
-    certificate: x509.Certificate, verdict: ChainVerdict, path: Sequence[x509.Certificate] = (), chain: tuple[bytes, ...] = ()
+    certificate: x509.Certificate,
+    verdict: ChainVerdict,
+    path: Sequence[x509.Certificate] = (),
+    chain: tuple[bytes, ...] = (),
+    staple: Staple | None = None,
 ) -> PresentedCertificate:
     """The peer's leaf with the verdict on its chain. `path`: the verified one; `chain`: what was presented, in DER."""
     return PresentedCertificate(
@@ -177,6 +204,7 @@ def present(
         path=tuple(map(public_key_digest, path)) if verdict.trusted else (),
         from_common_name=_has_no_alternative_names(certificate),
         chain=chain,
+        staple=staple,
     )
 
 

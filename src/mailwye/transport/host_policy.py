@@ -11,6 +11,7 @@ from mailwye.runtime.tls import PresentedCertificate
 from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usable, whole
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.mta_sts import CachedPolicy, StsMode, mx_matches
+from mailwye.transport.staples import trust_at
 from mailwye.transport.tls_report import PolicyType, ReportedPolicy
 
 NAMES_SHOWN = 10
@@ -145,18 +146,21 @@ def judge_certificate(policy: HostPolicy, host: str, certificate: PresentedCerti
 
 
 def judge_web_certificate(policy: HostPolicy, host: str, certificate: PresentedCertificate | None, now: float) -> Verdict:
-    """Section 4.2: a trusted authority, in date, and a subjectAltName for the host; the subject's CN counts for nothing."""
+    """Section 4.2: a trusted authority, in date, not revoked where that is known, and a subjectAltName for the host; the subject's CN
+    counts for nothing.
+    """
     if certificate is None:
         return _failed(policy, FailureType.VALIDATION_FAILURE, f"{host} presented no certificate")
     names = () if certificate.from_common_name else certificate.names
-    if not certificate.trusted:
+    trusted, why = trust_at(certificate, now)
+    if not trusted:
         expired = bool(certificate.not_after) and not certificate.not_before <= now <= certificate.not_after
         kind = FailureType.CERTIFICATE_EXPIRED if expired else FailureType.CERTIFICATE_NOT_TRUSTED
-        told = f"{certificate.trust_reason}; subject {certificate.subject}, issuer {certificate.issuer}, SHA-256 {certificate.fingerprint}"
+        told = f"{why}; subject {certificate.subject}, issuer {certificate.issuer}, SHA-256 {certificate.fingerprint}"
         return _failed(policy, kind, f"the certificate of {host} is not trusted: {told}")
     for name in names:
         if certificate_name_matches(name, host):
-            return Verdict(f"TLS with a trusted certificate for {name}, as {policy.asked_by} asks: {certificate.trust_reason}")
+            return Verdict(f"TLS with a trusted certificate for {name}, as {policy.asked_by} asks: {why}")
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     presented = ", ".join(names[:NAMES_SHOWN]) or "no name at all"
     return _failed(policy, FailureType.CERTIFICATE_HOST_MISMATCH, f"expected name {host}, presented {presented}{more}")
