@@ -5,6 +5,7 @@ Each row is a delivery by a whole gateway in the simulated world, with real hand
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,21 @@ from typing import Any
 
 from OpenSSL import SSL
 
+from mailwye.config.installation import DeliverySettings, TransportSettings
+from mailwye.connectors.mailflow import decide_route
+from mailwye.outbound.resolve import RouteResolver
+from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import ServerTlsContext
+from mailwye.smtp.address import parse_address
 from mailwye.testing.authority import Authority
 from mailwye.testing.dns_server import Zone
+from mailwye.testing.resolver import StaticResolver
 from mailwye.testing.world import JOHN, OWN, SUN, World
 from mailwye.trace.event import EventKind
-from tests.unit.semantics.asking import Case, rule
+from mailwye.transport.policy_store import MemoryPolicyStore
+from mailwye.transport.sts_policies import StsPolicies
+from tests.unit.outbound.protected import Served
+from tests.unit.semantics.asking import Case, organization, rule, snapshot
 
 ORGANIZATION = """\
 Organization: {{Name: contoso}}
@@ -253,7 +263,7 @@ BY_MX = "RecipientDomains: example.net"
 
 
 @rule(
-    "8.5",
+    "8.5 dane",
     "MTA-STS and DANE apply to MX deliveries as the RFCs say",
     Signed("a TLSA record that does not fit", "00" * 32, "", "450 4.7.323"),
     Signed("nobody asks for it with a smart host", "00" * 32, SMART, ""),
@@ -279,3 +289,47 @@ def test_policies_are_for_mx_deliveries(case: Signed, tmp_path: Path) -> None:
         assert len(world.sun.messages) == (0 if case.error else 1)
 
     World.run(1, tmp_path, story)
+
+
+@dataclass(frozen=True, slots=True)
+class Announced(Case):
+    """A policy in this mode that names other hosts than the MX record does; `connector` for the domain. Whom is dialled, or the failure."""
+
+    mode: str
+    connector: str
+    comes_to: str
+
+
+@rule(
+    "8.5 sts",
+    "MTA-STS and DANE apply to MX deliveries as the RFCs say",
+    Announced("enforced", "enforce", "", "450 4.7.5"),
+    Announced("only tested", "testing", "", "192.0.2.20"),
+    Announced("nobody asks for it with a smart host", "enforce", SMART, "192.0.2.20"),
+    Announced("but with a connector by MX", "enforce", BY_MX, "450 4.7.5"),
+    Announced("MtaStsMode None", "enforce", f"{BY_MX}, MtaStsMode: None", "192.0.2.20"),
+)
+async def test_policies_of_domains_are_for_mx_deliveries(case: Announced) -> None:
+    text = organization(outbound=[f"{{Name: Sun, ConnectorType: Partner, {case.connector}}}"] if case.connector else [])
+    compiled = snapshot(text)
+    route = decide_route(compiled.directory, compiled.connectors, parse_address(SUN), from_on_premises=False)
+    zone: Zone = {
+        "example.net": {"MX": [(10, "mail.example.net")]},
+        "mail.example.net": {"A": ["192.0.2.20"]},
+        "_mta-sts.example.net": {"TXT": ["v=STSv1; id=1;"]},
+    }
+    served = Served()
+    served.body = f"version: STSv1\nmode: {case.mode}\nmx: mx.example.net\nmax_age: 86400\n".encode()
+    policies = StsPolicies(
+        resolver=StaticResolver(zone),
+        fetcher=served,
+        store=MemoryPolicyStore(),
+        clock=SystemClock(),
+        settings=TransportSettings(),
+        alert=lambda _text: None,
+    )
+    resolver = RouteResolver(resolver=StaticResolver(zone), settings=DeliverySettings(), rng=random.Random(1), policies=policies)
+    found = await resolver.hosts(route)
+    await policies.close()
+    assert [host.address for host in found.hosts] == ([case.comes_to] if not found.failure else [])
+    assert str(found.failure or case.comes_to).startswith(case.comes_to)

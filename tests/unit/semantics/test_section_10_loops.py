@@ -128,12 +128,14 @@ ZONE: Zone = {
     "a.example": {"A": ["203.0.113.10"]},
     "b.example": {"A": ["203.0.113.20"]},
     "alias.example": {"A": ["203.0.113.1"]},
+    "nat.example": {"A": ["203.0.113.99"]},  # our name, with an address that we do not know of
     "inside.example": {
         "A": ["10.0.0.1", "127.0.0.1", "192.168.1.1", "169.254.169.254"],
         "AAAA": ["::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1"],
     },
     "mixed.example": {"A": ["10.0.0.1", "203.0.113.30"]},
     "better.test": {"MX": [(5, "a.example"), (10, US), (10, "b.example"), (20, "b.example")]},
+    "nat.test": {"MX": [(5, "a.example"), (10, "nat.example"), (10, "b.example"), (20, "b.example")]},
     "ours.test": {"MX": [(10, US), (20, "b.example")]},
     "alias.test": {"MX": [(5, "a.example"), (10, "alias.example"), (20, "b.example")]},
     "alias-only.test": {"MX": [(10, "alias.example"), (20, "b.example")]},
@@ -158,6 +160,7 @@ class Dialled(Case):
     "MX lists that contain ourselves drop all entries of equal or lower preference",
     Dialled("not ours", "theirs.test", ("203.0.113.10", "203.0.113.20")),
     Dialled("equal and lower ones go", "better.test", ("203.0.113.10",)),
+    Dialled("by our name alone", "nat.test", ("203.0.113.10",)),
     Dialled("by our address too", "alias.test", ("203.0.113.10",)),
     Dialled("we are the best one", "ours.test", failure="554 5.4.6 Mail for ours.test loops back to this server"),
     Dialled("by our address", "alias-only.test", failure="554 5.4.6 Mail for alias-only.test loops back to this server"),
@@ -173,7 +176,11 @@ async def test_whom_internet_routes_dial(case: Dialled) -> None:
     compiled = snapshot(TEXT)
     route = decide_route(compiled.directory, compiled.connectors, parse_address(f"u@{case.domain}"), from_on_premises=False)
     resolver = RouteResolver(
-        resolver=StaticResolver(ZONE), settings=DeliverySettings(), rng=random.Random(1), own_names=[US], own_addresses=["203.0.113.1"]
+        resolver=StaticResolver(ZONE),
+        settings=DeliverySettings(),
+        rng=random.Random(1),
+        own_names=[US, "nat.example"],
+        own_addresses=["203.0.113.1"],
     )
     found = await resolver.hosts(route)
     assert tuple(host.address for host in found.hosts) == case.tried
