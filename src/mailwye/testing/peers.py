@@ -51,7 +51,8 @@ class Script:
 class PeerServer:
     """One mail server: `messages` in order of arrival. Wait for more with `arrived`.
 
-    `unanswered`: those of them whose sender was not told that they were taken, so he must send them again.
+    `unanswered`: those of them whose sender was not told that they were taken, so he must send them again. `on_message`: hears of
+    each that it took.
     """
 
     name: str
@@ -62,6 +63,7 @@ class PeerServer:
     messages: list[ReceivedMessage] = field(default_factory=list)
     unanswered: list[ReceivedMessage] = field(default_factory=list)
     sessions: int = 0
+    on_message: Callable[[ReceivedMessage], None] | None = None
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Server | None = None
 
@@ -79,6 +81,8 @@ class PeerServer:
         """Remember one message and wake who waits."""
         self.messages.append(message)
         self._arrival.set()
+        if self.on_message is not None:
+            self.on_message(message)
 
     async def arrived(self, wanted: Callable[[ReceivedMessage], bool], *, seconds: float) -> ReceivedMessage | None:
         """The first message that `wanted` accepts, arrived or still to come within `seconds`; None after that."""
@@ -126,6 +130,7 @@ class _PeerSession(asyncio.Protocol):
                 was_complete = self._tls.handshake_complete
                 data = self._tls.receive_data(data)
             except TlsError:
+                self._flush(b"")  # the alert that says why
                 self._close()
                 return
             if self._tls.handshake_complete and not was_complete:

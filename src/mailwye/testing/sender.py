@@ -34,13 +34,16 @@ _NOBODY = Reply(450, "4.4.1", "No connection")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One message to send. `name` is unique in the world; each attempt to send it has its own token. `sender` "" is the null sender."""
+    """One message to send. `name` is unique in the world; each attempt to send it has its own token. `sender` "" is the null sender.
+    `fields`: more header fields, each with its CRLF.
+    """
 
     name: str
     sender: str
     recipients: tuple[str, ...]
     body: bytes = b"Hello\r\n"
     subject: str = "A message"
+    fields: bytes = b""
 
     def content(self, token: str) -> bytes:
         """The message of the attempt `token`."""
@@ -48,6 +51,7 @@ class Mail:
             (
                 f"From: <{self.sender}>\r\nTo: <{self.recipients[0]}>\r\nSubject: {self.subject}\r\n".encode(),
                 f"Message-ID: <{token}@world.example>\r\n".encode(),
+                self.fields,
                 TOKEN_HEADER + token.encode() + b"\r\n\r\n",
                 self.body,
             )
@@ -89,12 +93,23 @@ class Login:
 
 
 class Sender:
-    """One sending machine. `retry_after`: seconds until it tries again what was not acknowledged; it never gives up."""
+    """One sending machine. `retry_after`: seconds until it tries again what was not acknowledged; it never gives up. `identity`: it uses
+    STARTTLS where that is offered, with the certificate in there.
+    """
 
     def __init__(
-        self, name: str, network: Network, clock: Clock, ledger: Ledger, rng: random.Random, *, login: Login | None = None
+        self,
+        name: str,
+        network: Network,
+        clock: Clock,
+        ledger: Ledger,
+        rng: random.Random,
+        *,
+        login: Login | None = None,
+        identity: ClientTlsContext | None = None,
     ) -> None:
         self.name = name
+        self.identity = identity
         self.retry_after = 30.0
         self._network = network
         self._clock = clock
@@ -123,9 +138,20 @@ class Sender:
 
     async def attempt(self, mail: Mail, recipients: tuple[str, ...], token: str, host: str, port: int) -> list[Reply]:
         """One connection with one transaction: the reply that decided each recipient."""
-        content = mail.content(token)
+        return await self.transmit(mail.sender, recipients, mail.content(token), host, port)
+
+    async def relay(self, sender: str, recipient: str, content: bytes, host: str, port: int = 25) -> Reply:
+        """Pass on what somebody else wrote, until it was taken or refused for good: that reply. The ledger does not hear of it."""
+        while True:
+            (reply,) = await self.transmit(sender, (recipient,), content, host, port)
+            if not reply.is_transient:
+                return reply
+            await asyncio.sleep(self.retry_after * self._rng.uniform(0.5, 1.5))
+
+    async def transmit(self, sender: str, recipients: tuple[str, ...], content: bytes, host: str, port: int) -> list[Reply]:
+        """One connection with one transaction of these octets: the reply that decided each recipient."""
         request = TransactionRequest(
-            sender=parse_address(mail.sender) if mail.sender else None,
+            sender=parse_address(sender) if sender else None,
             recipients=tuple(RecipientRequest(parse_address(one)) for one in recipients),
             content=content,
             size=len(content),
@@ -133,7 +159,7 @@ class Sender:
         )
         try:
             session = await self._network.connect(
-                lambda: _SendingSession(request, self._clock, self.name, self._login), host, port, timeout=30.0
+                lambda: _SendingSession(request, self._clock, self.name, self._login, self.identity), host, port, timeout=30.0
             )
         except OSError:
             return [_NOBODY] * len(recipients)
@@ -144,10 +170,13 @@ class Sender:
 class _SendingSession(asyncio.Protocol):
     """Drives ClientConnection for one transaction. `replies` is done when every recipient is decided."""
 
-    def __init__(self, request: TransactionRequest, clock: Clock, name: str, login: Login | None) -> None:
+    def __init__(
+        self, request: TransactionRequest, clock: Clock, name: str, login: Login | None, identity: ClientTlsContext | None
+    ) -> None:
         self._request = request
         self._clock = clock
         self._login = login
+        self._context = login.tls if login is not None else identity
         self._connection = ClientConnection(ClientConfig(hostname=name), now=clock.monotonic())
         self._tls: TlsLayer | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -193,15 +222,15 @@ class _SendingSession(asyncio.Protocol):
     def _handle(self, event: ClientEvent, now: float) -> None:
         match event:
             case ServerReady(extensions):
-                if self._login is not None and self._tls is None:
+                if self._context is not None and self._tls is None and (self._login is not None or extensions.starttls):
                     self._connection.start_tls(now)
                 elif self._login is not None and extensions.auth:
                     self._connection.start_auth("PLAIN", PlainExchange(self._login.username, self._login.password).initial(), now)
                 else:
                     self._connection.start(self._request, now)
             case TlsAccepted():
-                assert self._login is not None
-                self._tls = TlsLayer(self._login.tls)
+                assert self._context is not None
+                self._tls = TlsLayer(self._context)
                 self._tls.start()
             case AuthEnded(reply):
                 if reply.is_success:

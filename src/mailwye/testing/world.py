@@ -23,7 +23,7 @@ from typing import Any
 from mailwye.config.installation import DeliverySettings, InboundLimits, QueueSettings
 from mailwye.queue.engine import QueueError
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext
-from mailwye.testing.authority import Authority
+from mailwye.testing.authority import Authority, KeyPair
 from mailwye.testing.dns_server import Zone
 from mailwye.testing.gateway import Gateway, GatewaySettings
 from mailwye.testing.loop import VirtualClock, VirtualLoop, run_virtual
@@ -37,6 +37,9 @@ JOHN, BOB, SUN, MOON = "john@contoso.com", "bob@contoso.com", "sun@example.net",
 BOB_PASSWORD = "bobs simulated password"  # noqa: S105 - of a world that lives for milliseconds
 
 RESTART_SECONDS = 30.0
+AUTHORITY_DAYS = 36_500.0
+"""OpenSSL judges dates by the real clock, whatever time it is in the world: its authority lasts for all who will ever run it."""
+
 GATEWAY_NAME = "mx.mailwye.example"
 GATEWAY, MAILBOXES, OWN, SUNS, MOONS, BOBS = (f"192.0.2.{host}" for host in (1, 2, 10, 20, 21, 30))
 
@@ -87,6 +90,7 @@ class World:
         self.moon = self._peer("mail.example.org", MOONS)
         self.mailboxes = Mailboxes("mailboxes.mailwye.example", self.network(MAILBOXES), self.clock)
         self._names = 0
+        self._authority: Authority | None = None
 
     @staticmethod
     def run(seed: int, directory: Path, story: Callable[[World], Coroutine[Any, Any, None]]) -> World:
@@ -124,6 +128,25 @@ class World:
     def _peer(self, name: str, address: str) -> PeerServer:
         return PeerServer(name, self.network(address), self.clock)
 
+    @property
+    def authority(self) -> Authority:
+        """The authority that everybody in this world trusts; made when it is asked for."""
+        if self._authority is None:
+            self._authority = Authority(self.directory / "authority", now=self.clock.now(), days=AUTHORITY_DAYS)
+        return self._authority
+
+    def server_tls(self, pair: KeyPair) -> ServerTlsContext:
+        """A server with this certificate; it trusts the world's authority."""
+        trusted = (str(self.authority.certificate),)
+        return ServerTlsContext(certificate=str(pair.certificate), private_key=str(pair.private_key), trusted_authorities=trusted)
+
+    def client_tls(self, pair: KeyPair | None = None) -> ClientTlsContext:
+        """A client that trusts the world's authority, with this certificate."""
+        trusted = (str(self.authority.certificate),)
+        if pair is None:
+            return ClientTlsContext(trusted_authorities=trusted)
+        return ClientTlsContext(certificate=str(pair.certificate), private_key=str(pair.private_key), trusted_authorities=trusted)
+
     def gateway(
         self,
         organization: str = ORGANIZATION,
@@ -135,7 +158,7 @@ class World:
         limits: InboundLimits | None = None,
         tls: bool = False,
     ) -> Gateway:
-        """A gateway that is not started yet. With `tls` it has a certificate, and Bob may submit."""
+        """A gateway that is not started yet. With `tls` it has a certificate, Bob may submit, and it uses STARTTLS for what leaves."""
         settings = GatewaySettings(
             name=name,
             address=address,
@@ -146,9 +169,8 @@ class World:
             limits=limits or InboundLimits(),
         )
         if tls:
-            pair = Authority(self.directory / "authority", now=self.clock.now()).issue("mx", [name])
-            context = ServerTlsContext(certificate=str(pair.certificate), private_key=str(pair.private_key))
-            settings = replace(settings, tls=context, passwords={BOB: BOB_PASSWORD})
+            context = self.server_tls(self.authority.issue(name, [name]))
+            settings = replace(settings, tls=context, client_tls=self.client_tls(), passwords={BOB: BOB_PASSWORD})
         rng = random.Random(self.rng.random())  # noqa: S311 - the point of it
         made = Gateway(settings, loop=self.loop, wire=self.wire, resolver=self.resolver, rng=rng, directory=self.directory)
         self.gateways.append(made)
@@ -201,18 +223,33 @@ class World:
             self.senders[name] = Sender(name, self.network(address), self.clock, self.ledger, rng, login=known)
         return self.senders[name]
 
-    def mail(self, sender: str, recipients: tuple[str, ...], *, body: bytes = b"Hello\r\n", after: float = 0.0) -> Mail:
-        """Let the machine of `sender` send a message to the first gateway, `after` so many seconds; it goes on until that succeeded."""
-        self._names += 1
-        mail = Mail(f"m{self._names}", sender, recipients, body)
+    def mail(
+        self,
+        sender: str,
+        recipients: tuple[str, ...],
+        *,
+        body: bytes = b"Hello\r\n",
+        fields: bytes = b"",
+        after: float = 0.0,
+        host: str = "",
+    ) -> Mail:
+        """Let the machine of `sender` send a message to `host` ("": the first gateway), `after` so many seconds; it goes on until that
+        succeeded. `fields`: more header fields.
+        """
+        mail = Mail(self.new_name(), sender, recipients, body, fields=fields)
         machine, port = self._machine_of(sender)
-        task = self.loop.create_task(self._send_later(machine, mail, port, after))
+        task = self.loop.create_task(self._send_later(machine, mail, port, after, host or self.gateways[0].settings.address))
         self.sending.add(task)
         return mail
 
-    async def _send_later(self, machine: Sender, mail: Mail, port: int, after: float) -> None:
+    def new_name(self) -> str:
+        """For one more message: no other has it."""
+        self._names += 1
+        return f"m{self._names}"
+
+    async def _send_later(self, machine: Sender, mail: Mail, port: int, after: float, host: str) -> None:
         await asyncio.sleep(after)
-        await machine.send(mail, self.gateways[0].settings.address, port)
+        await machine.send(mail, host, port)
 
     def _machine_of(self, sender: str) -> tuple[Sender, int]:
         match sender.rpartition("@")[2]:

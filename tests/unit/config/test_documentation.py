@@ -16,6 +16,7 @@ from mailwye.config.schema import KINDS, OrganizationSettings, TransportRule, fi
 from mailwye.config.schema.smart_host import DEFAULT_PRIORITY, DEFAULT_WEIGHT, PRIORITY_LIMIT
 from mailwye.policy.rules.matching import HEADER_CHARACTERS
 from mailwye.policy.rules.model import RULES_LIMIT, WORD_CHARACTERS, WORDS_LIMIT
+from tests.documented import topologies
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -123,3 +124,12 @@ def test_the_example_of_a_login_has_no_findings() -> None:
     assert [*read.problems, *check_organization(read.value, source=read)] == []
     (connector,) = read.value.outbound_connectors
     assert connector.authentication_credential is not None
+
+
+@pytest.mark.parametrize(("heading", "text"), topologies().items(), ids=topologies())
+def test_the_topologies_have_no_findings(tmp_path: Path, heading: str, text: str) -> None:
+    """docs/topologies.md; tests/simulation/test_topologies.py plays them."""
+    organization = tmp_path / "organization.yaml"
+    organization.write_text(text, encoding="utf-8")
+    found = check_files(ROOT / "examples" / "mailwye.toml", organization)
+    assert [str(problem) for problem in found if problem.field != "data_directory"] == []

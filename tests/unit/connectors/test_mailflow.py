@@ -1,11 +1,11 @@
-"""SEMANTICS sections 1, 4, 5, 6 and 7 as tables."""
+"""The way of a recipient: the story of SEMANTICS section 1, and what the tables of tests/unit/semantics leave open."""
 
 from __future__ import annotations
 
 import pytest
 
 from mailwye.connectors.mailflow import decide_route
-from mailwye.connectors.model import ConnectorType, DirectDelivery, OutboundConnector, TlsSettings
+from mailwye.connectors.model import ConnectorType, DirectDelivery, TlsSettings
 from mailwye.connectors.selection import RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
@@ -13,11 +13,9 @@ from mailwye.directory.model import AcceptedDomain, DomainType
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address, parse_address
 from tests.unit.connectors.world import (
-    CONNECTOR_1,
     CONNECTOR_2,
     CONTOSO,
     EXAMPLE,
-    FROM_OUR_SERVERS,
     ON_PREMISES,
     PARTNER,
     ask,
@@ -71,70 +69,6 @@ def test_the_story_without_connectors_names_what_is_missing(facts: SessionFacts,
 )
 def test_mail_of_hosted_mailboxes_needs_no_connector(facts: SessionFacts, sender: str, to: str) -> None:
     assert ask(facts, sender, to, ConnectorTable()).reply.code == 250
-
-
-@pytest.mark.parametrize(
-    ("to", "connector"),
-    [("john@fabrikam.com", "Connector 1"), ("john@contoso.com", "Connector 2"), ("john@sales.contoso.com", "Connector 3")],
-)
-def test_the_example_table(to: str, connector: str) -> None:
-    route = decide_route(CONTOSO, EXAMPLE, parse_address(to), from_on_premises=False, explain=True)
-    assert route.connector == connector
-    assert [c.connector for c in route.considered] == ["Connector 1", "Connector 2", "Connector 3"]
-    assert [c.connector for c in route.considered if c.chosen] == [connector]
-
-
-RANKS_INSIDE = [
-    ("exact beats suffix", [outbound("A", "*.contoso.com"), outbound("B", "sales.contoso.com")], "B"),
-    ("long suffix beats short", [outbound("A", "*.com"), outbound("B", "*.contoso.com")], "B"),
-    ("suffix beats all accepted", [CONNECTOR_1, outbound("Z", "*.contoso.com")], "Z"),
-    ("all accepted beats star", [outbound("A", "*"), outbound("Z", all_accepted_domains=True)], "Z"),
-    ("star", [outbound("A", "*")], "A"),
-    ("same scope: lower name", [outbound("b", "*.contoso.com"), outbound("A", "*.contoso.com")], "A"),
-    ("disabled is not asked", [outbound("A", "sales.contoso.com", enabled=False), outbound("Z", "*")], "Z"),
-    ("scoped to rules is not asked", [outbound("A", "sales.contoso.com", is_transport_rule_scoped=True), outbound("Z", "*")], "Z"),
-    ("test mode is not asked", [outbound("A", "sales.contoso.com", test_mode=True), outbound("Z", "*")], "Z"),
-    ("partner is not asked", [outbound("A", "sales.contoso.com", connector_type=PARTNER), outbound("Z", "*")], "Z"),
-    ("a suffix does not mean its apex", [outbound("A", "*.sales.contoso.com"), outbound("Z", "*")], "Z"),
-    ("centralized counts as star", [outbound("A", route_all_messages_via_on_premises=True)], "A"),
-    ("nobody", [outbound("A", "other.example")], ""),
-]
-
-
-@pytest.mark.parametrize(("connectors", "expected"), [row[1:] for row in RANKS_INSIDE], ids=[row[0] for row in RANKS_INSIDE])
-def test_rank_for_a_mailbox_elsewhere(connectors: list[OutboundConnector], expected: str) -> None:
-    route = decide_route(
-        CONTOSO, ConnectorTable((), connectors), parse_address("john@sales.contoso.com"), from_on_premises=False, explain=True
-    )
-    assert route.connector == expected
-    assert route.kind is (RouteKind.CONNECTOR if expected else RouteKind.NONE)
-    assert len(route.considered) == len(connectors)
-    assert all(candidate.reason for candidate in route.considered)
-
-
-RANKS_OUTSIDE = [
-    ("exact", [outbound("A", "*"), outbound("B", "p.example", connector_type=PARTNER)], "B"),
-    ("long suffix beats short", [outbound("A", "*.example"), outbound("B", "*.p.example")], "A"),
-    ("partner first at the same rank", [outbound("A", "p.example"), outbound("B", "p.example", connector_type=PARTNER)], "B"),
-    ("rank before type", [outbound("A", "p.example"), outbound("B", "*", connector_type=PARTNER)], "A"),
-    ("all accepted never catches it", [outbound("A", all_accepted_domains=True)], ""),
-    ("all accepted with star is a union", [outbound("A", "*", all_accepted_domains=True)], "A"),
-    ("centralized counts as star", [outbound("A", route_all_messages_via_on_premises=True)], "A"),
-    (
-        "partner before centralized",
-        [outbound("A", route_all_messages_via_on_premises=True), outbound("B", "*", connector_type=PARTNER)],
-        "B",
-    ),
-    ("else MX", [outbound("A", "other.example")], ""),
-]
-
-
-@pytest.mark.parametrize(("connectors", "expected"), [row[1:] for row in RANKS_OUTSIDE], ids=[row[0] for row in RANKS_OUTSIDE])
-def test_rank_for_a_recipient_outside(connectors: list[OutboundConnector], expected: str) -> None:
-    route = decide_route(CONTOSO, ConnectorTable((), connectors), parse_address("u@p.example"), from_on_premises=False, explain=True)
-    assert route.connector == expected
-    assert route.next_hop == (f"connector:{expected}" if expected else "mx:p.example")
-    assert all(candidate.reason for candidate in route.considered)
 
 
 def test_a_route_carries_the_settings_of_its_connector() -> None:
@@ -191,38 +125,6 @@ def test_a_connector_with_use_mx_record_looks_up_the_recipients_domain() -> None
     route = decide_route(CONTOSO, ConnectorTable((), [connector]), parse_address("u@a.p.example"), from_on_premises=False)
     assert (route.smart_hosts, route.domain, route.next_hop) == ((), "a.p.example", "connector:P:a.p.example")
     assert route.tls_settings is TlsSettings.ENCRYPTION_ONLY
-
-
-def test_a_missing_connector_names_the_disabled_one_that_nearly_matched() -> None:
-    table = ConnectorTable((), [outbound("Old", "contoso.com", enabled=False)])
-    answer = ask(STRANGER, "x@y.example", "john@contoso.com", table)
-    assert answer.reply.enhanced == "5.4.4"
-    assert 'Connector "Old" nearly matched: it is disabled.' in answer.reply.text
-
-
-CENTRALIZED = ConnectorTable([FROM_OUR_SERVERS], [outbound("Central", route_all_messages_via_on_premises=True)])
-
-
-@pytest.mark.parametrize(
-    ("facts", "sender", "to", "hop"),
-    [
-        (BOB, "bob@contoso.com", "x@y.example", "connector:Central"),
-        (STRANGER, "x@y.example", "bob@contoso.com", "connector:Central"),
-        (OWN, "x@y.example", "bob@contoso.com", "mailbox"),  # what comes back is delivered
-        (OWN, "john@contoso.com", "x@y.example", "mx:y.example"),  # not sent back
-        (BOB, "bob@contoso.com", "robert@contoso.com", "mailbox"),  # hosted to hosted stays here
-        (STRANGER, "x@y.example", "john@contoso.com", "connector:Central"),
-    ],
-)
-def test_centralized_transport(facts: SessionFacts, sender: str, to: str, hop: str) -> None:
-    answer = ask(facts, sender, to, CENTRALIZED)
-    assert (answer.reply.code, answer.hops) == (250, [hop])
-
-
-def test_centralized_transport_is_explained_for_what_came_from_the_own_servers() -> None:
-    route = decide_route(CONTOSO, CENTRALIZED, parse_address("x@y.example"), from_on_premises=True, explain=True)
-    assert route.kind is RouteKind.MX
-    assert "not sent back" in route.considered[0].reason
 
 
 def test_a_rules_connector_wins() -> None:
