@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from mailwye.admin.explain import Explanation, HostResolver, Question, explain_facts, render, render_caller
+from mailwye.admin.explain import Explanation, HostResolver, Question, explain_facts
+from mailwye.admin.explain_text import render, render_caller
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import SenderDecision, Unwrap, decide_sender
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts

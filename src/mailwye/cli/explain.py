@@ -61,8 +61,9 @@ def explain(
     for option, value in (("--from", sender), ("--to", recipient)):
         if not value:
             raise click.UsageError(f"Missing option '{option}' (or ask with --session ID).")
-    from mailwye.admin.explain import Question, render
+    from mailwye.admin.explain import Question
     from mailwye.admin.explain import explain as answer
+    from mailwye.admin.explain_text import render
     from mailwye.smtp.address import AddressError
     from mailwye.stores import current_snapshot
 
