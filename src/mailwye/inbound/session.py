@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, cast
 
-from mailwye.connectors.matching import canonical_address, longest_prefix
+from mailwye.connectors.matching import canonical_address
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
+from mailwye.inbound.opening import open_session
 from mailwye.inbound.recording import record_broken_session
 from mailwye.inbound.session_settings import SessionSettings
 from mailwye.inbound.tls_facts import tls_facts
-from mailwye.message.facts import SessionFacts
 from mailwye.runtime.tls import ServerTlsContext, TlsError, TlsLayer
 from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
 from mailwye.smtp.reply import Reply
@@ -30,7 +29,6 @@ CLOSING_TIME = 10.0
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
 
 _canonical = lru_cache(maxsize=4096)(canonical_address)  # the same few servers connect again and again
-_SUBMISSION_KINDS = frozenset({"submission", "submissions"})
 
 
 class Phase(Enum):
@@ -107,17 +105,15 @@ class Session(asyncio.Protocol):
         self._transport = transport
         self._address = address
         self._settings.opened(self)
-        context, listener = self._context, self._settings.listener
-        self._tls_context = context.tls.of(listener.name)
+        context = self._context
         now = context.clock.monotonic()
-        config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
-        if listener.xclient and longest_prefix(listener.xclient, address) >= 0:
-            config = replace(config, offer_xclient=True)
-        self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
-        self._session_id = context.new_id()
-        facts = SessionFacts(self._session_id, listener.name, listener.kind, address, port, proxied=proxied)
-        self._dialogue = Dialogue(context, facts)
-        refusal = self._refusal(now)
+        opening = open_session(context, self._settings, address, port, proxied=proxied, now=now)
+        self._admitted = opening.admitted
+        self._tls_context = opening.tls
+        self._connection = ServerConnection(opening.config, now=now, tls_active=self._settings.implicit_tls)
+        self._session_id = opening.facts.session_id
+        self._dialogue = Dialogue(context, opening.facts)
+        refusal = opening.refusal
         if self._settings.implicit_tls:
             if refusal is not None or self._tls_context is None:
                 self._close()  # nothing can be said before the handshake
@@ -128,16 +124,6 @@ class Session(asyncio.Protocol):
         else:
             self._connection.greet()
         self._advance()
-
-    def _refusal(self, now: float) -> Reply | None:
-        admission = self._context.admission
-        if self._settings.listener.kind in _SUBMISSION_KINDS:
-            refusal = admission.login_refusal(self._address, now)
-            if refusal is not None:
-                return refusal
-        refusal = admission.admit(self._address, now)
-        self._admitted = refusal is None
-        return refusal
 
     def _enter(self, phase: Phase) -> None:
         """A phase whose deadline is ours, not the machine's."""
