@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from mailwye.certificates import ClientTls, server_tls
+from mailwye.certificates import ChosenServerTls, ClientTls, server_tls
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import RouteKind
@@ -122,7 +122,8 @@ class Worker:
         self._marks, self._rewriting = own_signatures(installation)
         self.snapshot = ActiveSnapshot(current_snapshot(self._store))
         self._prepared: Snapshot | None = None
-        self.tls = ActiveTls(by_listener=server_tls(installation))
+        self._chosen_tls = ChosenServerTls(installation, alert)
+        self.tls = ActiveTls(by_listener=server_tls(installation), chosen=self._chosen_tls)
         self._client_tls = ClientTls(installation)
         self.seen = SeenCertificates(self.clock)
         self.trace = open_trace_recorder(installation, number, alert)
@@ -266,6 +267,7 @@ class Worker:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
         self.tls.by_listener = await asyncio.to_thread(server_tls, self.installation)
         self._client_tls.forget()
+        self._chosen_tls.forget()
 
     async def stop(self, timeout: float) -> None:
         """Finish what is in flight, in both directions, within `timeout` seconds, give the rest back to the queue, close everything."""

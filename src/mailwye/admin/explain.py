@@ -50,7 +50,7 @@ class Question:
     """A message to think through. `sender` may be "<>". `ip` "": an address that no connector lists. `certificate_name`: the peer has
     TLS and presents a certificate for this name, trusted unless `certificate_trusted` is False. `auth`: the mailbox that logged in.
     `listener`: "mx" | "submission" | "submissions"; "" means submission with `auth`, else mx. `header`: fields as "Name: value"; with none,
-    what the header holds is not known.
+    what the header holds is not known. `local`: where the listener listens, for ReceiveConnectors.
     """
 
     sender: str
@@ -63,6 +63,7 @@ class Question:
     tls: bool = False
     certificate_trusted: bool = True
     header: tuple[str, ...] = ()
+    local: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Explanation:
                 "kind": caller.kind.value,
                 "connector": caller.connector.name if caller.connector else "",
                 "mailbox": caller.mailbox,
+                "receive_connector": caller.receiver.name if caller.receiver else "",
                 "proof": caller.proof,
                 "certificate_name": caller.certificate_name,
                 "partners": list(caller.partners),
@@ -133,6 +135,9 @@ class Explanation:
             "mailbox": route.mailbox,
             "tls": route.tls_settings.value,
             "tls_domain": route.tls_domain,
+            "hello_name": route.hello_name,
+            "client_certificate": route.client_certificate,
+            "max_message_size": route.max_message_size,
             "failure": f"{route.failure_enhanced} {route.failure}".strip(),
             "reasons": list(route.reasons),
             "changes": list(self.changes[number]) if self.changes else [],
@@ -211,6 +216,7 @@ def _facts(snapshot: Snapshot, question: Question) -> SessionFacts:
         esmtp=True,
         tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, certificate) if secure else None,
         authenticated=authenticated,
+        local=question.local,
     )
 
 

@@ -56,7 +56,9 @@ def _way(route: Route, hosts: tuple[str, ...], resolved: tuple[str, ...]) -> str
     tls = route.tls_settings.value or "opportunistic"
     domain = f" for {route.tls_domain}" if route.tls_domain else ""
     found = f" ({', '.join(resolved)})" if resolved else ""
-    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}"
+    hello = f", EHLO {route.hello_name}" if route.hello_name else ""
+    limit = f", at most {route.max_message_size} octets" if route.max_message_size else ""
+    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}{hello}{limit}"
 
 
 def _rules(explanation: Explanation) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+_NO_COSTS: Mapping[str, int] = {}
 
 
 class ConnectorType(Enum):
@@ -110,6 +113,21 @@ class OutboundConnector:
     validation_recipients: tuple[str, ...] = ()
     client_certificate: str = ""
     comment: str = ""
+
+    @property
+    def title(self) -> str:
+        """As sentences name it."""
+        return f'{self.connector_type.value} connector "{self.name}"'
+
+    @property
+    def scope_field(self) -> str:
+        """Where its scope is written."""
+        return "RecipientDomains"
+
+    @property
+    def costs(self) -> Mapping[str, int]:
+        """Patterns of the scope whose cost is not 1: what decides between connectors that claim the same pattern, lower first."""
+        return _NO_COSTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mailwye.smtp.client_events import ClientConfig, ClientMode
 from mailwye.smtp.reply import Reply
 
 TlsContexts = Callable[[str], ClientTlsContext | None]
-"""From OutboundConnector's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
+"""From a Route's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
 
 :raises TlsError: no such certificate, or its files are bad.
 """
@@ -115,10 +115,11 @@ class SmtpCourier:
             self._retired.add(old)
             old.close_when_idle()
         demand = demand_of(route)
+        client = replace(self._client, hostname=route.hello_name) if route.hello_name else self._client
         pool = self._pools[key] = SmtpPool(
             route,
             settings=SessionSettings(
-                self._client,
+                client,
                 demand,
                 context,
                 self._settings.connection_idle,
@@ -158,4 +159,5 @@ def same_way(one: Route, other: Route) -> bool:
         and one.mta_sts_mode is other.mta_sts_mode
         and one.smtp_dane_mode is other.smtp_dane_mode
         and one.client_certificate == other.client_certificate
+        and one.hello_name == other.hello_name
     )

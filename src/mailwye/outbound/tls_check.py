@@ -24,7 +24,8 @@ REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
     """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one; `policy`: what the
-    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689).
+    recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689). `field`: the
+    connector's setting, for people.
     """
 
     settings: TlsSettings = TlsSettings.OPPORTUNISTIC
@@ -32,6 +33,7 @@ class TlsDemand:
     connector: str = ""
     policy: HostPolicy = NO_POLICY
     require_tls: bool = False
+    field: str = "TlsSettings"
 
     @property
     def required(self) -> bool:
@@ -50,7 +52,7 @@ class TlsDemand:
         if self.settings is TlsSettings.OPPORTUNISTIC and self.policy.required:
             return self.policy.asked_by
         domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
-        return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
+        return f'connector "{self.connector}" ({self.field} {self.settings.value or "null"}{domain})'
 
 
 def demand_of(route: Route) -> TlsDemand:
@@ -59,7 +61,7 @@ def demand_of(route: Route) -> TlsDemand:
     """
     require_tls = route.tls_wish is TlsWish.REQUIRED
     settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
-    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls)
+    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, field=route.tls_field)
 
 
 def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:

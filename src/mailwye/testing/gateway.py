@@ -35,7 +35,7 @@ from mailwye.outbound.smtp_courier import SmtpCourier
 from mailwye.queue.item import NewMessage, QueueQuery, QueueRow
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.dns_answer import Resolver
-from mailwye.runtime.tls import ServerTlsContext
+from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from mailwye.testing.disk import CommitsInLoop, SimulatedDisk
 from mailwye.testing.loop import Power, VirtualClock, VirtualLoop
@@ -48,7 +48,9 @@ EVERYTHING = QueueQuery(limit=1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """One gateway as installed. `lmtp`: where its mailboxes are; `passwords`: of mailboxes, for submission (only with `tls`)."""
+    """One gateway as installed. `lmtp`: where its mailboxes are; `passwords`: of mailboxes, for submission (only with `tls`). `client_tls`:
+    for what it sends, whichever certificate a connector chooses.
+    """
 
     name: str
     address: str
@@ -59,6 +61,7 @@ class GatewaySettings:
     limits: InboundLimits = field(default_factory=InboundLimits)
     passwords: Mapping[str, str] = field(default_factory=dict)
     tls: ServerTlsContext | None = None
+    client_tls: ClientTlsContext | None = None
 
 
 def compile_organization(text: str, version: int) -> Snapshot:
@@ -277,7 +280,7 @@ def _couriers(gateway: Gateway, network: SimulatedNetwork) -> Mapping[RouteKind,
             own_names=(settings.name,),
             own_addresses=(settings.address,),
         ),
-        tls_contexts=lambda _name: None,
+        tls_contexts=lambda _name: settings.client_tls,
         clock=gateway.clock,
         settings=settings.delivery,
         hostname=settings.name,
