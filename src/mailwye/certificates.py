@@ -56,6 +56,7 @@ class ChosenServerTls:
         self._installation = installation
         self._alert = alert
         self._contexts: dict[tuple[str, str], ServerTlsContext | None] = {}
+        self._shared: dict[tuple[Path, Path, bool], ServerTlsContext] = {}
 
     def __call__(self, listener: str, choice: str) -> ServerTlsContext | None:
         """For the listener of that name; None where no certificate fits."""
@@ -70,7 +71,7 @@ class ChosenServerTls:
             known = read_own_certificates(self._installation)
             chosen = choose(choice, [certificate for certificate, _ in known])
             if chosen.number is not None:
-                return _listener_context(self._installation, listener, known[chosen.number][1], {})
+                return _listener_context(self._installation, listener, known[chosen.number][1], self._shared)
             problem = chosen.reason
         except TlsError as error:
             problem = str(error)
@@ -81,6 +82,7 @@ class ChosenServerTls:
     def forget(self) -> None:
         """Read the files again when next needed."""
         self._contexts.clear()
+        self._shared.clear()
 
 
 def _pair_of(installation: Installation, listener: ListenerSettings) -> tuple[Path, Path] | None:

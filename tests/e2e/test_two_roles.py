@@ -25,6 +25,8 @@ from mailwye.testing.peers import PeerServer
 from tests.counterparts.process import free_port
 from tests.e2e.installed import Installed, serving, until
 
+pytestmark = pytest.mark.timeout(300)  # two services and many commands, each a process
+
 SERVICE, OWN, SUNS = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 SMART_HOST = "contoso-com.mail.protection.outlook.com"
 JOHN, BOB, SUN = "john@contoso.com", "bob@contoso.com", "sun@example.net"
@@ -111,11 +113,13 @@ class Side(Installed):
         )
 
     async def set_up(self, organization: str, user: str) -> None:
-        """Apply, and give the user a password. The check of both files finds nothing."""
+        """Apply, and give the user a password. The check of both files has nothing to say about the page's values."""
         path = self.directory / "organization.yaml"
         path.write_text(organization)
         checked = await self.run("check", "-f", str(path))
-        assert "organization.yaml" not in checked.err, checked.words
+        assert "SendConnector" not in checked.words, checked.words
+        assert "ReceiveConnector" not in checked.words, checked.words
+        assert "OutboundConnector" not in checked.words, checked.words
         await self.run("apply", "-f", str(path))
         await self.run("mailbox", "add", user, "--password-stdin", stdin=PASSWORD + "\n")
 
@@ -219,10 +223,12 @@ async def scene(directory: Path) -> AsyncIterator[Scene]:
     own = Side(directory / "own", OWN, "ex1.contoso.local", mx, suns, authority.certificate, [inner, public], here)
     await service.set_up(AT_SERVICE, BOB)
     await own.set_up(AT_OWN.format(mx=mx, submission=own.ports["submission"], issuer=ISSUER), JOHN)
-    async with serving(service), serving(own):
-        yield Scene(service, own, sun, authority, authority.issue("app", ["app.contoso.com"]))
-    sun.stop()
-    await names.stop()
+    try:
+        async with serving(service), serving(own):
+            yield Scene(service, own, sun, authority, authority.issue("app", ["app.contoso.com"]))
+    finally:
+        sun.stop()
+        await names.stop()
 
 
 def reasons(events: list[Any]) -> str:
@@ -239,9 +245,14 @@ async def test_the_whole_story(tmp_path: Path) -> None:
         await bob_writes_to_john(there)
         await john_and_sun(there)
         await bob_and_sun(there)
-        await headers_cross(there)
         await strangers_stay_strangers(there)
+
+
+async def test_headers_cross_and_every_hop_is_explained(tmp_path: Path) -> None:
+    async with scene(tmp_path) as there:
+        await headers_cross(there)
         await every_hop_is_explained(there)
+        await only_the_service_may_connect(there)
 
 
 async def john_writes_to_bob(there: Scene) -> None:
@@ -329,16 +340,36 @@ async def every_hop_is_explained(there: Scene) -> None:
     assert considered == {FRONT: True, "Client Frontend EX1": False, "From our applications": False}
     relay = await there.own.run("explain", "--from", BOB, "--to", SUN, "--certificate-name", "mail.protection.outlook.com")
     assert "ExchangeServers is not among its PermissionGroups" in relay.out
+    told = await there.own.run("explain", "--from", JOHN, "--to", SUN, "--auth", JOHN, "--resolve")
+    assert f"{SMART_HOST}[{SERVICE}]" in told.out
+    assert (
+        "TLS CertificateValidation, showing the certificate for mail.contoso.com, EHLO mail.contoso.com, at most 36700160 octets"
+        in told.out
+    )
     users = await there.own.json("explain", "--from", SUN, "--to", JOHN, "--listener", "submission")
     assert users["reply"].startswith("530 ")
-    resolved = await there.own.run("explain", "--from", JOHN, "--to", SUN, "--auth", JOHN, "--resolve")
-    assert f"{SMART_HOST}[{SERVICE}]" in resolved.out
-    session = (await there.own.events("<bob-john@contoso.com>"))[0]["session"]
+    session = (await there.own.events(f"<headers-{JOHN}>"))[0]["session"]
     again = await there.own.json("explain", "--session", session)
     assert again["transactions"][0]["now"]["explanation"]["caller"]["connector"] == FRONT
     # the same at the service, as the page has it
     arrived = await there.service.json("explain", "--from", JOHN, "--to", SUN, "--certificate-name", "mail.contoso.com")
     assert (arrived["caller"]["connector"], arrived["route"]["kind"]) == (FROM_OWN, "mx")
+
+
+async def only_the_service_may_connect(there: Scene) -> None:
+    """RemoteIPRanges while it serves: in force for the next connection, and the trace says who was turned away."""
+    path = there.own.directory / "organization.yaml"
+    front = "    PermissionGroups: AnonymousUsers\n"
+    path.write_text(path.read_text().replace(front, f"{front}    RemoteIPRanges: {SERVICE}\n"))
+    await there.own.run("apply", "-f", str(path))
+    with pytest.raises(smtplib.SMTPConnectError) as refused:
+        await there.deliver(there.own, SUN, JOHN, "<around@example.net>")
+    assert refused.value.smtp_code == 554
+    rejected = await there.own.json("trace", "--status", "Rejected")
+    events = await there.own.json("trace", "show", rejected[0]["message"] or rejected[0]["session"])
+    assert f"No RemoteIPRanges of the ReceiveConnectors on {OWN}:{there.own.ports['mx']} hold 127.0.0.1: {FRONT}" in reasons(events)
+    await there.submit(there.own, JOHN, JOHN, "<still@contoso.com>")  # another listener, another connector
+    await there.arrives(there.own, JOHN, "<still@contoso.com>")
 
 
 @pytest.mark.parametrize(

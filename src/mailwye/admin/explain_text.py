@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mailwye.admin.explain import Explanation
 from mailwye.connectors.attribution import Caller
+from mailwye.connectors.own_certificates import in_words
 from mailwye.connectors.selection import Candidate, Route, RouteKind
 from mailwye.policy.rules.decide import RuleFinding
 from mailwye.policy.rules.matching import Match
@@ -57,8 +58,9 @@ def _way(route: Route, hosts: tuple[str, ...], resolved: tuple[str, ...]) -> str
     domain = f" for {route.tls_domain}" if route.tls_domain else ""
     found = f" ({', '.join(resolved)})" if resolved else ""
     hello = f", EHLO {route.hello_name}" if route.hello_name else ""
+    shown = f", showing {in_words(route.client_certificate)}" if route.client_certificate else ""
     limit = f", at most {route.max_message_size} octets" if route.max_message_size else ""
-    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}{hello}{limit}"
+    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}{shown}{hello}{limit}"
 
 
 def _rules(explanation: Explanation) -> list[str]:

@@ -61,6 +61,11 @@ def is_strict(choice: str) -> bool:
     return not choice.startswith(_FQDN)
 
 
+def in_words(choice: str) -> str:
+    """A choice, or the name of one certificate, for people."""
+    return f"the certificate for {choice[len(_FQDN) :]}" if choice.startswith(_FQDN) else f"the certificate {choice}"
+
+
 def read_issuer_and_subject(text: str) -> tuple[str, str] | None:
     """`<I>issuer<S>subject` → both; None where it has not that form."""
     found = _ISSUER_AND_SUBJECT(text.strip())
