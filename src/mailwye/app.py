@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from mailwye.certificates import ClientTls, server_tls
+from mailwye.certificates import ChosenServerTls, ClientTls, server_tls
 from mailwye.config.installation import Installation
 from mailwye.config.secrets import SecretError, Vault
 from mailwye.config.snapshot import ActiveSnapshot, Snapshot
@@ -126,7 +126,8 @@ class Worker:
         self._vault = open_vault(installation)
         self._alert = alert
         self._prepared: Snapshot | None = None
-        self.tls = ActiveTls(by_listener=server_tls(installation))
+        self._chosen_tls = ChosenServerTls(installation, alert)
+        self.tls = ActiveTls(by_listener=server_tls(installation), chosen=self._chosen_tls)
         self._client_tls = ClientTls(installation)
         self.trace = open_trace_recorder(installation, number, alert)
         self.engines: list[QueueEngine] = [open_queue(installation, queue, alert) for queue in queues]
@@ -272,6 +273,7 @@ class Worker:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
         self.tls.by_listener = await asyncio.to_thread(server_tls, self.installation)
         self._client_tls.forget()
+        self._chosen_tls.forget()
 
     async def stop(self, timeout: float) -> None:
         """Finish what is in flight, in both directions, within `timeout` seconds, give the rest back to the queue, close everything."""

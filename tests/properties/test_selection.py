@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mailwye.connectors.mailflow import decide_route
 from mailwye.connectors.matching import pattern_matches, specificity
 from mailwye.connectors.model import ConnectorType, OutboundConnector
+from mailwye.connectors.own_server import AddressSpace, SendConnector
 from mailwye.connectors.selection import RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
@@ -23,24 +24,40 @@ PATTERNS = st.one_of(st.just("*"), DOMAINS, DOMAINS.map(lambda domain: f"*.{doma
 @st.composite
 def tables(draw: st.DrawFn) -> list[OutboundConnector]:
     names = draw(st.lists(st.sampled_from([f"{letter}{n}" for letter in "aBcD" for n in range(4)]), unique=True, max_size=8))
-    return [
-        OutboundConnector(
-            name,
-            enabled=draw(st.integers(0, 5)) > 0,
-            connector_type=draw(st.sampled_from(ConnectorType)),
-            recipient_domains=tuple(draw(st.lists(PATTERNS, max_size=3))),
-            all_accepted_domains=draw(st.booleans()),
-            is_transport_rule_scoped=draw(st.integers(0, 5)) == 0,
-            use_mx_record=False,
-            smart_hosts=(OWN_HOST,),
-            route_all_messages_via_on_premises=draw(st.integers(0, 3)) == 0,
-        )
-        for name in names
-    ]
+    return [_send(draw, name) if draw(st.integers(0, 2)) == 0 else _outbound(draw, name) for name in names]
+
+
+def _send(draw: st.DrawFn, name: str) -> SendConnector:
+    spaces = tuple(
+        AddressSpace(pattern, draw(st.integers(1, 3))) for pattern in draw(st.lists(PATTERNS, min_size=1, max_size=3, unique=True))
+    )
+    return SendConnector(
+        name,
+        enabled=draw(st.integers(0, 5)) > 0,
+        connector_type=ConnectorType.ON_PREMISES,
+        recipient_domains=tuple(space.domain for space in spaces),
+        use_mx_record=False,
+        smart_hosts=(OWN_HOST,),
+        address_spaces=spaces,
+    )
+
+
+def _outbound(draw: st.DrawFn, name: str) -> OutboundConnector:
+    return OutboundConnector(
+        name,
+        enabled=draw(st.integers(0, 5)) > 0,
+        connector_type=draw(st.sampled_from(ConnectorType)),
+        recipient_domains=tuple(draw(st.lists(PATTERNS, max_size=3))),
+        all_accepted_domains=draw(st.booleans()),
+        is_transport_rule_scoped=draw(st.integers(0, 5)) == 0,
+        use_mx_record=False,
+        smart_hosts=(OWN_HOST,),
+        route_all_messages_via_on_premises=draw(st.integers(0, 3)) == 0,
+    )
 
 
 def definition(connectors: list[OutboundConnector], domain: str, *, inside: bool, from_on_premises: bool) -> str:
-    """SEMANTICS section 6, rules 3 and 4, word by word."""
+    """SEMANTICS section 6, rules 3 and 4, word by word, with the costs of SendConnectors: specificity, cost, type, name."""
     ranked = []
     for connector in connectors:
         own = connector.connector_type is ConnectorType.ON_PREMISES
@@ -50,14 +67,14 @@ def definition(connectors: list[OutboundConnector], domain: str, *, inside: bool
         if central and from_on_premises and not inside:
             continue
         matching = [p for p in connector.recipient_domains if pattern_matches(p, domain, subdomains_only=True)]
-        ranks = [2 + specificity(pattern) if pattern != "*" else 0 for pattern in matching]
+        ranks = [(-2 - specificity(p) if p != "*" else 0, connector.costs.get(p, 1)) for p in matching]
         if inside and connector.all_accepted_domains:
-            ranks.append(1)
+            ranks.append((-1, 1))
         if central:
-            ranks.append(0)
+            ranks.append((0, 1))
         if ranks:
-            ranked.append((-max(ranks), own and not inside, connector.name.lower(), connector.name))
-    return min(ranked)[3] if ranked else ""
+            ranked.append((*min(ranks), own and not inside, connector.name.lower(), connector.name))
+    return min(ranked)[4] if ranked else ""
 
 
 @given(tables(), DOMAINS, st.booleans(), st.booleans())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mailwye.certificates import check_tls, server_tls, watched_files
+from mailwye.certificates import ChosenServerTls, ClientTls, check_tls, server_tls, watched_files
 from mailwye.config.installation import Installation, ListenerSettings, TlsFileSettings
+from mailwye.connectors.own_certificates import by_fqdn
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import ClientTlsContext, ServerTlsContext, TlsError, TlsLayer
 from mailwye.testing.authority import Authority
@@ -71,3 +72,63 @@ def test_all_files_are_watched_and_checked(tmp_path: Path) -> None:
         with pytest.raises(TlsError, match=str(path)):
             check_tls(world.installation)
         path.write_bytes(before)
+
+
+def issuer_and_subject(name: str) -> str:
+    return f"<I>CN=Mailwye demo authority<S>CN={name}"
+
+
+def test_a_receive_connector_chooses_the_certificate(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    alerts: list[str] = []
+    chosen = ChosenServerTls(world.installation, alerts.append)
+    by_name = chosen("mx", by_fqdn("submit.contoso.com"))
+    assert by_name is not None
+    assert world.shown(by_name, "") == "submit.contoso.com"
+    assert world.shown(by_name, "mx.fabrikam.com") == "mx.fabrikam.com"  # SNI still counts
+    by_issuer = chosen("mx", issuer_and_subject("mx.fabrikam.com"))
+    assert by_issuer is not None
+    assert world.shown(by_issuer, "") == "mx.fabrikam.com"
+    assert chosen("mx", by_fqdn("submit.contoso.com")) is by_name
+    chosen.forget()
+    assert chosen("mx", by_fqdn("submit.contoso.com")) is not by_name
+    assert alerts == []
+
+
+def test_what_fits_nothing_leaves_the_listener_its_own(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    alerts: list[str] = []
+    chosen = ChosenServerTls(world.installation, alerts.append)
+    assert chosen("mx", by_fqdn("other.contoso.com")) is None
+    assert alerts == []
+    for _ in range(2):
+        assert chosen("mx", issuer_and_subject("old.contoso.com")) is None
+    (alert,) = alerts
+    assert "listener mx presents its own certificate" in alert
+    assert "the subject CN=old.contoso.com" in alert
+
+
+def test_a_send_connector_chooses_the_certificate(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    contexts = ClientTls(world.installation)
+    for choice, shown in (
+        (by_fqdn("mx.fabrikam.com"), "mx.fabrikam.com"),
+        (by_fqdn("nobody.example"), "mx.contoso.com"),  # the installation's own
+        (issuer_and_subject("submit.contoso.com"), "submit.contoso.com"),
+        ("partner", "submit.contoso.com"),
+        ("", "mx.contoso.com"),
+    ):
+        assert presented(world, contexts(choice)) == shown
+    with pytest.raises(TlsError, match="no certificate of the installation has the issuer"):
+        contexts(issuer_and_subject("old.contoso.com"))
+
+
+def presented(world: World, context: ClientTlsContext) -> str:
+    """The first name of the certificate that a client shows."""
+    client, server = TlsLayer(context), TlsLayer(server_tls(world.installation)["mx"])
+    client.start()
+    for _ in range(3):
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    assert server.peer_certificate is not None
+    return server.peer_certificate.names[0]

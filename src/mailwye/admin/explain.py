@@ -1,10 +1,10 @@
 """`explain`: what would happen to a message, and why. Composed of the functions of connectors/mailflow.py, which the live path calls
-too; nothing is decided here. Pure, but for the injected resolver.
+too; nothing is decided here. Pure, but for the injected resolver. For people: explain_text.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from mailwye.message.facts import AuthorityVerdict, PeerCertificate, SessionFact
 from mailwye.message.firewall import filter_header, promote
 from mailwye.message.headers import Header, scan
 from mailwye.policy.rules.decide import RuleDecision, RuleFinding, decide_rules, may_route
-from mailwye.policy.rules.matching import Match, message_facts
+from mailwye.policy.rules.matching import message_facts
 from mailwye.smtp.address import Address, parse_address, parse_domain
 from mailwye.smtp.reply import Reply
 
@@ -50,7 +50,7 @@ class Question:
     """A message to think through. `sender` may be "<>". `ip` "": an address that no connector lists. `certificate_name`: the peer has
     TLS and presents a certificate for this name, trusted unless `certificate_trusted` is False. `auth`: the mailbox that logged in.
     `listener`: "mx" | "submission" | "submissions"; "" means submission with `auth`, else mx. `header`: fields as "Name: value"; with none,
-    what the header holds is not known.
+    what the header holds is not known. `local`: where the listener listens, for ReceiveConnectors.
     """
 
     sender: str
@@ -63,6 +63,7 @@ class Question:
     tls: bool = False
     certificate_trusted: bool = True
     header: tuple[str, ...] = ()
+    local: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Explanation:
                 "kind": caller.kind.value,
                 "connector": caller.connector.name if caller.connector else "",
                 "mailbox": caller.mailbox,
+                "receive_connector": caller.receiver.name if caller.receiver else "",
                 "proof": caller.proof,
                 "certificate_name": caller.certificate_name,
                 "partners": list(caller.partners),
@@ -131,9 +133,12 @@ class Explanation:
             "resolution": list(resolved.reasons),
             "domain": route.domain,
             "mailbox": route.mailbox,
-            "tls": _tls(route),
+            "tls": tls_asked(route),
             "user_name": route.credential.user_name if route.credential else "",
             "tls_domain": route.tls_domain,
+            "hello_name": route.hello_name,
+            "client_certificate": route.client_certificate,
+            "max_message_size": route.max_message_size,
             "failure": f"{route.failure_enhanced} {route.failure}".strip(),
             "reasons": list(route.reasons),
             "changes": list(self.changes[number]) if self.changes else [],
@@ -184,38 +189,6 @@ def explain_facts(
     return Explanation(question, snapshot.version, at_mail, at_rcpt, routes, reply, hosts, resolved, changed, tuple(ruled))
 
 
-def render(explanation: Explanation) -> str:
-    """The explanation as a story for people."""
-    question, caller, decision = explanation.question, explanation.sender.caller, explanation.recipient
-    lines = [
-        f"{question.sender or '<>'} → {question.recipient}, with configuration version {explanation.config_version}",
-        "",
-        *render_caller(caller),
-        "May he send there?",
-        *_bullets((*decision.relay.reasons, *((decision.relay.near_miss,) if decision.relay.near_miss else ()))),
-        "What is the recipient?",
-        *_bullets(decision.resolution.reasons),
-        *_rules(explanation),
-        "Which way out?",
-    ]
-    for number, route in enumerate(explanation.routes):
-        resolved = explanation.resolved[number].words if explanation.resolved else ()
-        lines += _bullets((_way(route, explanation.hosts[number], resolved), *_new(route.reasons, decision.resolution.reasons)))
-        if explanation.resolved:
-            lines += [f"      {reason}" for reason in explanation.resolved[number].reasons]
-        if not number:
-            lines += _considered(route.considered)
-    if changed := list(dict.fromkeys(sentence for one in explanation.changes for sentence in one)):
-        lines += ["What changes when it leaves?", *_bullets(changed)]
-    lines.append(f"Reply: {explanation.reply}")
-    return "\n".join(lines) + "\n"
-
-
-def render_caller(caller: Caller) -> list[str]:
-    """The part about the caller, line by line."""
-    return ["Who is calling?", *_bullets(caller.reasons), *_considered(caller.considered)]
-
-
 _DIALLED = frozenset({RouteKind.CONNECTOR, RouteKind.MX})
 _LISTENERS = frozenset({"mx", "submission", "submissions"})
 
@@ -244,6 +217,7 @@ def _facts(snapshot: Snapshot, question: Question) -> SessionFacts:
         esmtp=True,
         tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, certificate) if secure else None,
         authenticated=authenticated,
+        local=question.local,
     )
 
 
@@ -298,24 +272,7 @@ def _refused(recipient: Address, reply: Reply, table: ConnectorTable) -> Route:
     )
 
 
-def _way(route: Route, hosts: tuple[str, ...], resolved: tuple[str, ...]) -> str:
-    match route.kind:
-        case RouteKind.MAILBOX:
-            return f"{route.recipient}: delivered to the mailbox {route.mailbox}"
-        case RouteKind.NONE:
-            return f"{route.recipient}: nowhere"
-        case RouteKind.MX:
-            way = f"the MX records of {route.domain}"
-        case RouteKind.CONNECTOR:
-            way = f'connector "{route.connector}" to {", ".join(hosts) or f"the MX records of {route.domain}"}'
-    tls = _tls(route) or "opportunistic"
-    domain = f" for {route.tls_domain}" if route.tls_domain else ""
-    login = f", logs in as {route.credential.user_name} (SmartHostAuthMechanism BasicAuthRequireTLS)" if route.credential else ""
-    found = f" ({', '.join(resolved)})" if resolved else ""
-    return f"{route.recipient}: {way}{found}, TLS {tls}{domain}{login}"
-
-
-def _tls(route: Route) -> str | None:
+def tls_asked(route: Route) -> str | None:
     """TlsSettings as outbound/tls_check.py reads them: a password asks for encryption."""
     return route.tls_settings.value or ("EncryptionOnly" if route.credential else None)
 
@@ -336,31 +293,3 @@ def _findings(findings: tuple[RuleFinding, ...]) -> list[dict[str, Any]]:
         }
         for each in findings
     ]
-
-
-def _rules(explanation: Explanation) -> list[str]:
-    """Each rule with its reasons; for several recipients only where they differ from what was told last."""
-    lines: list[str] = []
-    told: tuple[RuleFinding, ...] = ()
-    for route, decision in zip(explanation.routes, explanation.rules, strict=False):
-        if decision.findings == told:
-            continue
-        told = decision.findings
-        lines += [f"Which rules match for {route.recipient}?"]
-        lines += [f"  - {_MATCH[each.match]} {each.rule} ({each.priority}, {each.mode}): {'; '.join(each.reasons)}" for each in told]
-    return lines
-
-
-_MATCH = {Match.YES: "matched  ", Match.NO: "no       ", Match.UNKNOWN: "depends  ", None: "not asked"}
-
-
-def _considered(considered: tuple[Candidate, ...]) -> list[str]:
-    return [f"      {'chosen' if each.chosen else 'not   '}  {each.connector}: {each.reason}" for each in considered]
-
-
-def _bullets(sentences: Sequence[str]) -> list[str]:
-    return [f"  - {sentence}" for sentence in sentences]
-
-
-def _new(reasons: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(reason for reason in reasons if reason not in told)

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from mailwye.admin.explain import Explanation, HostResolver, Question, explain_facts, render, render_caller
+from mailwye.admin.explain import Explanation, HostResolver, Question, explain_facts
+from mailwye.admin.explain_text import render, render_caller
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import SenderDecision, Unwrap, decide_sender
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
@@ -81,12 +82,12 @@ class Replay:
 def replay(
     snapshot: Snapshot,
     events: Sequence[TraceEvent],
-    listener_kinds: Mapping[str, str],
+    listeners: Mapping[str, tuple[str, str]],
     resolve: HostResolver | None = None,
     unwrap: Unwrap | None = None,
 ) -> Replay:
-    """Think the session of `events` through again with `snapshot`. `listener_kinds`: name → kind of the installation's listeners;
-    `unwrap`: see decide_recipient.
+    """Think the session of `events` through again with `snapshot`. `listeners`: name → (kind, Binding as text) of the installation's
+    listeners; `unwrap`: see decide_recipient.
 
     :raises ValueError: the events tell of no session, or of nothing that was decided in it.
     """
@@ -96,7 +97,7 @@ def replay(
     session = sessions[0]
     told = [event for event in events if event.session == session]
     notes: dict[str, None] = {}
-    asked = _asked(_Recorded(session, listener_kinds, notes), told)
+    asked = _asked(_Recorded(session, listeners, notes), told)
     if not asked:
         raise ValueError(f"in session {session} nothing was decided: no sender was refused and no message taken")
     versions = sorted({then.config_version for then in asked})
@@ -134,9 +135,9 @@ def render_replay(again: Replay) -> str:
 class _Recorded:
     """Facts of one session from its events, one after the other."""
 
-    def __init__(self, session: str, listener_kinds: Mapping[str, str], notes: dict[str, None]) -> None:
+    def __init__(self, session: str, listeners: Mapping[str, tuple[str, str]], notes: dict[str, None]) -> None:
         self._session = session
-        self._kinds = listener_kinds
+        self._listeners = listeners
         self._notes = notes
         self._data: Mapping[str, str] = {}
         self._certificate: PeerCertificate | None = None
@@ -151,8 +152,8 @@ class _Recorded:
         """The session as it stood at the last event."""
         data = self._data
         listener = data.get("listener", "")
-        kind = self._kinds.get(listener)
-        if kind is None:
+        kind, local = self._listeners.get(listener, ("", ""))
+        if not kind:
             self._notes[f"The installation has no listener {listener!r} any more; it is taken for one of kind mx"] = None
         certificate = self._certificate if data.get("certificate") else None
         if data.get("certificate") and certificate is None:
@@ -169,6 +170,7 @@ class _Recorded:
             esmtp=True,
             tls=TlsFacts(version, cipher, 0, certificate) if version else None,
             authenticated=data.get("authenticated", ""),
+            local=local,
         )
 
 
@@ -204,6 +206,7 @@ def _again(snapshot: Snapshot, then: Then, resolve: HostResolver | None, unwrap:
         helo=facts.hello,
         listener=facts.listener_kind,
         tls=facts.tls is not None,
+        local=facts.local,
     )
     return Replayed(then, decision, explain_facts(snapshot, question, facts, sender, recipient, resolve, unwrap))
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--auth", default="", help="The mailbox that the caller logged in as (submission).")
 @click.option("--helo", default="", help="The name in his EHLO.")
 @click.option("--tls", is_flag=True, help="The caller uses TLS (implied by --certificate-name and --auth).")
+@click.option("--listener", default="", help="The listener that he came to, by its name (default: the first one of its kind).")
 @click.option("--header", "header", multiple=True, metavar="'NAME: VALUE'", help="A header field, for rules that look at it; repeatable.")
 @click.option("--resolve", is_flag=True, help="Look up the hosts of the route in the DNS.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,6 +46,7 @@ def explain(
     auth: str,
     helo: str,
     tls: bool,
+    listener: str,
     header: tuple[str, ...],
     resolve: bool,
     as_json: bool,
@@ -61,8 +63,9 @@ def explain(
     for option, value in (("--from", sender), ("--to", recipient)):
         if not value:
             raise click.UsageError(f"Missing option '{option}' (or ask with --session ID).")
-    from mailwye.admin.explain import Question, render
+    from mailwye.admin.explain import Question
     from mailwye.admin.explain import explain as answer
+    from mailwye.admin.explain_text import render
     from mailwye.smtp.address import AddressError
     from mailwye.stores import current_snapshot
 
@@ -70,16 +73,8 @@ def explain(
     work_as_owner(installation)
     with config_store(installation) as store:
         snapshot = current_snapshot(store)
-    question = Question(
-        sender=sender,
-        recipient=recipient,
-        ip=ip,
-        certificate_name=certificate_name,
-        auth=auth,
-        helo=helo,
-        tls=tls or bool(auth),
-        header=header,
-    )
+    kind, local = _listener(installation, "submission" if auth else "mx", listener)
+    question = Question(sender, recipient, ip, certificate_name, auth, helo, kind, tls or bool(auth), header=header, local=local)
     try:
         asked = (lambda route: _resolve(installation, route)) if resolve else None
         explanation = answer(snapshot, question, asked, _unwrap(installation) if recipient[:3].lower() == "srs" else None)
@@ -90,6 +85,15 @@ def explain(
     else:
         for line in render(explanation).splitlines():
             click.echo(escaped(line))
+
+
+def _listener(installation: Installation, kind: str, name: str) -> tuple[str, str]:
+    """Kind and address of the listener of the question: the named one, else the first of the kind; no address where there is none."""
+    known = {one.name: one for one in installation.listeners if one.kind in ("mx", "submission", "submissions")}
+    if name and name not in known:
+        fail(f"there is no listener {name!r} that takes mail; there are: {', '.join(known) or 'none'}", exit_codes.DATA_ERROR)
+    found = known[name] if name else next((one for one in known.values() if one.kind == kind), None)
+    return (found.kind, str(found.binding)) if found is not None else (kind, "")
 
 
 def _unwrap(installation: Installation) -> Unwrap:
@@ -119,11 +123,11 @@ def _explain_session(config: Path, trace_id: str, *, resolve: bool, as_json: boo
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)
     with config_store(installation) as store:
         snapshot = current_snapshot(store)
-    kinds = {listener.name: listener.kind for listener in installation.listeners}
+    listeners = {one.name: (one.kind, str(one.binding)) for one in installation.listeners}
     try:
         asked = (lambda route: _resolve(installation, route)) if resolve else None
         wrapped = any(event.recipient[:3].lower() == "srs" or event.data.get("original", "")[:3].lower() == "srs" for event in events)
-        again = replay(snapshot, events, kinds, asked, _unwrap(installation) if wrapped else None)
+        again = replay(snapshot, events, listeners, asked, _unwrap(installation) if wrapped else None)
     except ValueError as error:
         fail(str(error), exit_codes.DATA_ERROR)
     if as_json:

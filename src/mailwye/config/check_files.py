@@ -8,9 +8,13 @@ from pathlib import Path
 
 from mailwye.config.certificate_files import certificate_files
 from mailwye.config.checks import check_organization
+from mailwye.config.compile_own_server import certificate_choice
 from mailwye.config.installation import Installation
+from mailwye.config.own_certificates import read_own_certificates
 from mailwye.config.parse import Parsed, read_installation, read_organization
 from mailwye.config.problem import Problem, Severity
+from mailwye.config.schema import Organization, ReceiveConnector, SendConnector
+from mailwye.connectors.own_certificates import choose, is_strict
 from mailwye.runtime.tls_certificates import TlsError, check_pair, read_chain, read_key
 
 EXPIRES_SOON = 14 * 86_400.0
@@ -36,7 +40,48 @@ def check_files(
         problems += organization.problems
         if organization.value is not None:
             problems += check_organization(organization.value, installation=installation.value, source=organization)
+            if installation.value is not None:
+                problems += check_choices(organization, installation.value)
     return problems
+
+
+def check_choices(organization: Parsed[Organization], installation: Installation) -> Iterator[Problem]:
+    """Fqdn and TlsCertificateName of connectors against the certificates that are there. Warnings: the files may be checked on another
+    machine than the one that serves; bad files were told of already.
+    """
+    value = organization.value
+    assert value is not None
+    connectors: list[tuple[int, SendConnector | ReceiveConnector]] = [
+        *enumerate(value.send_connectors),
+        *enumerate(value.receive_connectors),
+    ]
+    try:
+        known = [certificate for certificate, _ in read_own_certificates(installation)] if connectors else []
+    except TlsError:
+        return
+    for number, connector in connectors:
+        choice = certificate_choice(connector)
+        chosen = choose(choice, known) if choice else None
+        if chosen is None or chosen.number is not None:
+            continue
+        field = "TlsCertificateName" if connector.tls_certificate_name else "Fqdn"
+        line, column = organization.places.find((connector.kind, number, field))
+        yield Problem(
+            f"{chosen.reason}, so {_otherwise(connector, strict=is_strict(choice))}",
+            "Add the certificate to mailwye.toml ([tls.client_certificates], [[tls.certificates]], [tls]), or correct the connector",
+            organization.places.file,
+            line,
+            column,
+            connector.label,
+            field,
+            Severity.WARNING,
+        )
+
+
+def _otherwise(connector: SendConnector | ReceiveConnector, *, strict: bool) -> str:
+    if isinstance(connector, ReceiveConnector):
+        return "the listener's own certificate is presented"
+    return "no mail leaves through the connector" if strict else "the certificate of [tls] is presented, where there is one"
 
 
 def check_machine(parsed: Parsed[Installation], *, now: float | None, read_pair: PairReader) -> list[Problem]:

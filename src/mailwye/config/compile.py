@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from mailwye.config import schema
+from mailwye.config.compile_own_server import receive_connector, send_connector
 from mailwye.config.rule_order import with_priorities
 from mailwye.config.secrets import compiled_credential
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import DirectDelivery, InboundConnector, OutboundConnector
+from mailwye.connectors.receive_table import ReceiveTable
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain, DirectoryRecipient, RecipientKind
@@ -33,10 +35,14 @@ def compile_snapshot(organization: schema.Organization, version: int) -> Snapsho
         connectors=ConnectorTable(
             (_same_fields(InboundConnector, connector) for connector in organization.inbound_connectors),
             (
-                _same_fields(OutboundConnector, connector, authentication_credential=compiled_credential(connector))
-                for connector in organization.outbound_connectors
+                *(
+                    _same_fields(OutboundConnector, connector, authentication_credential=compiled_credential(connector))
+                    for connector in organization.outbound_connectors
+                ),
+                *map(send_connector, organization.send_connectors),
             ),
             _same_fields(DirectDelivery, organization.organization),
+            ReceiveTable(map(receive_connector, organization.receive_connectors)) if organization.receive_connectors else None,
         ),
         rules=RuleTable(directory, _rules(organization)) if organization.transport_rules else NO_RULES,
     )

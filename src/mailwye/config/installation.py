@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailwye.connectors.own_server import Binding
+
 DEFAULT_WORKERS = 0
 """Where mailwye.toml does not say: everything in one process. How many serve best is measured, not assumed."""
 
@@ -32,6 +34,11 @@ class ListenerSettings:
     xclient: tuple[str, ...] = ()
     certificate: Path | None = None
     private_key: Path | None = None
+
+    @property
+    def binding(self) -> Binding:
+        """Address and port together, as ReceiveConnectors name them."""
+        return Binding(self.address, self.port)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
+from mailwye.config.exchange_server_only import EXCHANGE_SERVER_ONLY
 from mailwye.config.installation import Installation
 from mailwye.config.installation_reader import InstallationReader
 from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
@@ -200,8 +201,9 @@ def _words(fault: dict[str, Any], field: str, model: type[ConfigObject]) -> tupl
 def _unknown(key: str, model: type[ConfigObject]) -> tuple[str, str]:
     known = field_names(model)
     what = "kind of object" if model is Organization else "setting"
-    if model is not Organization and key.lower() in _NOT_HERE:
-        return "is a setting of Exchange that does not exist here", _NOT_HERE[key.lower()]
+    remedy = _NOT_HERE.get(key.lower(), "") or EXCHANGE_SERVER_ONLY.get(model.kind, {}).get(key.lower(), "")
+    if model is not Organization and remedy:
+        return "is a setting of Exchange that does not exist here", remedy
     return f"is no {what} that Mailwye knows", did_you_mean(key, known, otherwise=f"Known: {', '.join(known)}")
 
 

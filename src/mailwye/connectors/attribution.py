@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from mailwye.connectors import partner
 from mailwye.connectors.identification import Evidence, Examination, evidence_of, examine
 from mailwye.connectors.model import ConnectorType, InboundConnector
+from mailwye.connectors.own_server import ReceiveConnector
+from mailwye.connectors.receive_table import Reception
+from mailwye.connectors.receiving import consider_receivers, other_side, refusal_of, without_relay
 from mailwye.connectors.selection import Candidate
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
@@ -35,6 +38,9 @@ class Caller:
     forbids this transaction; None otherwise. `restrictions`: the same for single recipients, by the accepted domains to which a
     Partner connector's AssociatedAcceptedDomains limit it. `partners`: enabled Partner connectors for the sender's domain.
     `considered`: every inbound connector where reasons were asked for, else empty.
+
+    `receiver`: the ReceiveConnector that takes the session, where there are any. `no_relay`: why a peer that TlsDomainCapabilities name may
+    not send to the outside.
     """
 
     kind: CallerKind
@@ -47,6 +53,8 @@ class Caller:
     considered: tuple[Candidate, ...] = ()
     restrictions: tuple[tuple[frozenset[str], Reply], ...] = ()
     partners: tuple[str, ...] = ()
+    receiver: ReceiveConnector | None = None
+    no_relay: str = ""
 
 
 def keeps_headers(caller: Caller, facts: SessionFacts) -> bool:
@@ -66,6 +74,40 @@ def keeps_headers(caller: Caller, facts: SessionFacts) -> bool:
 
 def attribute(facts: SessionFacts, sender: Address | None, table: ConnectorTable, directory: Directory, *, explain: bool = False) -> Caller:
     """Attribute one transaction. Without `explain`, `considered` stays empty and the cost does not grow with the connectors."""
+    if table.receive is None:
+        return _attribute(facts, sender, table, directory, explain=explain)
+    reception = table.receive.find(facts.local, facts.peer_address)
+    caller = _attribute(facts, sender, table, directory, explain=explain)
+    if explain:
+        caller = replace(caller, considered=(*consider_receivers(table.receive, facts, reception), *caller.considered))
+    return caller if reception is None else _received(caller, reception, facts)
+
+
+def _received(caller: Caller, reception: Reception, facts: SessionFacts) -> Caller:
+    """What the ReceiveConnector of the session makes of the caller."""
+    receiver = reception.connector
+    reasons = (reception.reason, *caller.reasons)
+    if receiver is None:
+        return replace(caller, refusal=reception.refusal, reasons=reasons)
+    if caller.kind is CallerKind.ANONYMOUS and facts.listener_kind not in _SUBMISSION and receiver.cloud_services_domains:
+        found = other_side(receiver, facts)
+        reasons = (*reasons, *found.reasons)
+        if found.connector is not None:
+            caller = Caller(
+                CallerKind.CONNECTOR,
+                found.connector,
+                proof="certificate",
+                certificate_name=found.certificate_name,
+                considered=caller.considered,
+                no_relay=without_relay(receiver),
+            )
+            reasons = (reception.reason, *found.reasons)
+    is_server = caller.kind is CallerKind.CONNECTOR
+    refusal = caller.refusal or refusal_of(receiver, facts, is_server=is_server, partners=caller.partners)
+    return replace(caller, receiver=receiver, refusal=refusal, reasons=reasons)
+
+
+def _attribute(facts: SessionFacts, sender: Address | None, table: ConnectorTable, directory: Directory, *, explain: bool) -> Caller:
     if facts.authenticated:
         return _mailbox_user(facts, sender, table, directory, explain=explain)
     if facts.listener_kind in _SUBMISSION:

@@ -5,9 +5,11 @@ validation call these functions and no others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mailwye.connectors.attribution import Caller, CallerKind, attribute
 from mailwye.connectors.model import ConnectorType, OutboundConnector
+from mailwye.connectors.own_server import UNLIMITED, SendConnector
 from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
 from mailwye.connectors.returned import resolve_returned
 from mailwye.connectors.selection import (
@@ -230,7 +232,7 @@ def _through(
     connector: OutboundConnector, recipient: Address, reasons: tuple[str, ...], considered: tuple[Candidate, ...], *, inside: bool
 ) -> Route:
     own = connector.connector_type is ConnectorType.ON_PREMISES
-    return Route(
+    route = Route(
         RouteKind.CONNECTOR,
         recipient,
         connector.name,
@@ -249,6 +251,10 @@ def _through(
         smtp_dane_mode=connector.smtp_dane_mode,
         credential=connector.login,
     )
+    if not isinstance(connector, SendConnector):
+        return route
+    limit = 0 if connector.max_message_size == UNLIMITED else connector.max_message_size
+    return replace(route, hello_name=connector.fqdn, max_message_size=limit, tls_field="TlsAuthLevel")
 
 
 def _by_rule(directory: Directory, table: ConnectorTable, recipient: Address, name: str) -> Route:

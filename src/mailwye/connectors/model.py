@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+
+_NO_COSTS: Mapping[str, int] = {}
 
 
 class ConnectorType(Enum):
@@ -136,6 +139,21 @@ class OutboundConnector:
         """With what it logs in at its smart hosts, None where it does not."""
         logs_in = self.smart_host_auth_mechanism is not SmartHostAuthMechanism.NONE and not self.use_mx_record
         return self.authentication_credential if logs_in else None
+
+    @property
+    def title(self) -> str:
+        """As sentences name it."""
+        return f'{self.connector_type.value} connector "{self.name}"'
+
+    @property
+    def scope_field(self) -> str:
+        """Where its scope is written."""
+        return "RecipientDomains"
+
+    @property
+    def costs(self) -> Mapping[str, int]:
+        """Patterns of the scope whose cost is not 1: what decides between connectors that claim the same pattern, lower first."""
+        return _NO_COSTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ def decide_relay(
     if caller.connector is None:
         miss = near_miss(directory, table, facts, sender)
         return RelayDecision(False, (f"{domain} is outside, and anonymous callers may send to accepted domains only",), miss)
+    if caller.no_relay:
+        return RelayDecision(False, (f"{domain} is outside: {caller.no_relay}",), f"{caller.no_relay}.")
     proof, missing = organization_proof(directory, caller.connector, caller.certificate_name, sender)
     if proof:
         return RelayDecision(True, (f'{domain} is outside: connector "{caller.connector.name}" identifies the peer, and {proof}',))

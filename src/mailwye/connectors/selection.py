@@ -6,6 +6,7 @@ from enum import Enum
 
 from mailwye.connectors.matching import pattern_matches, specificity
 from mailwye.connectors.model import ConnectorType, Credential, MtaStsMode, OutboundConnector, SmartHost, SmtpDaneMode, TlsSettings
+from mailwye.connectors.own_server import SendConnector
 from mailwye.connectors.table import ConnectorTable, is_centralized, scope_of
 from mailwye.message.envelope import TlsWish
 from mailwye.smtp.address import Address
@@ -41,6 +42,9 @@ class Route:
 
     What changes on this way: `cloud_services_mail_enabled` lets the organization's headers cross, `remove_internal_received_headers` hides
     the own network, `rewrites_sender` wraps foreign senders (the way has SenderRewritingEnabled, and leaves the organization).
+
+    Of a SendConnector: `hello_name` for EHLO ("": the usual one), `max_message_size` in octets (0: no limit of its own). `tls_field`: the
+    setting that `tls_settings` came from, for people.
     """
 
     kind: RouteKind
@@ -63,6 +67,9 @@ class Route:
     smtp_dane_mode: SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
     tls_wish: TlsWish = TlsWish.DEFAULT
     credential: Credential | None = None
+    hello_name: str = ""
+    max_message_size: int = 0
+    tls_field: str = "TlsSettings"
 
     @property
     def next_hop(self) -> str:
@@ -99,8 +106,8 @@ def select_inside(table: ConnectorTable, domain: str) -> Selection:
     found = table.inside.find(domain)
     if found is not None:
         connector, pattern = found
-        return Selection(connector, pattern, f'OnPremises connector "{connector.name}" is the most specific one for {domain} ({pattern})')
-    return Selection(None, "", f"No OnPremises connector leads to {domain}")
+        return Selection(connector, pattern, f"{connector.title} is the most specific one for {domain} ({pattern})")
+    return Selection(None, "", f"No OnPremises connector or SendConnector leads to {domain}")
 
 
 def select_outside(table: ConnectorTable, domain: str, *, from_on_premises: bool) -> Selection:
@@ -110,8 +117,7 @@ def select_outside(table: ConnectorTable, domain: str, *, from_on_premises: bool
     found = (table.outside_from_on_premises if from_on_premises else table.outside).find(domain)
     if found is not None:
         connector, pattern = found
-        kind = connector.connector_type.value
-        return Selection(connector, pattern, f'{kind} connector "{connector.name}" is the most specific one for {domain} ({pattern})')
+        return Selection(connector, pattern, f"{connector.title} is the most specific one for {domain} ({pattern})")
     return Selection(None, "", f"No connector is for {domain}: its MX records lead the way")
 
 
@@ -130,6 +136,8 @@ def missing_connector(table: ConnectorTable, domain: str) -> str:
         f"Create an enabled outbound connector of type OnPremises with RecipientDomains {domain} (or AllAcceptedDomains) "
         "and SmartHosts that name the own mail server"
     )
+    if any(isinstance(connector, SendConnector) for connector in table.outbound):
+        remedy = f"Name {domain} in the AddressSpaces of an enabled SendConnector whose SmartHosts lead to the other side"
     text = f"No outbound connector leads to {domain}, whose mailbox is not hosted here. {remedy}"
     nearly = table.unusable_inside.find(domain)
     if nearly is None:
@@ -162,12 +170,15 @@ def _against(connector: OutboundConnector, domain: str, inside: bool, from_on_pr
         if connector.all_accepted_domains and not inside:
             return f"AllAcceptedDomains never catches a recipient outside, and RecipientDomains do not hold {domain}"
         scope = ", ".join(connector.recipient_domains) or "(none)"
-        return f"RecipientDomains {scope} do not hold {domain}"
+        return f"{connector.scope_field} {scope} do not hold {domain}"
     winner = selection.connector
     if winner is None:
         return f"{pattern} matches, but no connector was asked"
     if pattern != selection.pattern:
         return f'{pattern} matches, but {selection.pattern} of "{winner.name}" is more specific ({_ORDER})'
+    cost, winning = connector.costs.get(pattern, 1), winner.costs.get(pattern, 1)
+    if cost != winning:
+        return f'{pattern} matches, but "{winner.name}" has the lower cost ({winning} against {cost})'
     if connector.connector_type is not winner.connector_type:
         return f'{pattern} matches, but "{winner.name}" is a Partner connector, which comes first at the same rank'
     return f'{pattern} matches, but "{winner.name}" comes first in alphabetical order'

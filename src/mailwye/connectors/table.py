@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mailwye.connectors.matching import address_number, is_presentable, parents, parse_range
+from mailwye.connectors.addresses import AddressIndex
+from mailwye.connectors.matching import is_presentable, parents
 from mailwye.connectors.model import AS_IT_IS, ConnectorType, DirectDelivery, InboundConnector, OutboundConnector
+from mailwye.connectors.receive_table import ReceiveTable
 
 CERTIFICATE_NAMES = 100
 """How many names of one certificate are looked at (catalogue C3: a certificate may bring 10,000)."""
@@ -54,34 +56,6 @@ class ScopeIndex:
         if self.accepted is not None:
             return self.accepted, "AllAcceptedDomains"
         return (self.everything, "*") if self.everything is not None else None
-
-
-class AddressIndex:
-    """IP ranges → numbers of connectors: one dictionary per prefix length."""
-
-    __slots__ = ("_lengths", "_networks")
-
-    def __init__(self, ranges: Iterable[tuple[str, int]]) -> None:
-        self._networks: dict[tuple[int, int], dict[int, list[int]]] = {}
-        for text, connector in ranges:
-            bits, length, network = parse_range(text)
-            same_length = self._networks.setdefault((bits, length), {})
-            same_length.setdefault(network >> (bits - length), []).append(connector)
-        self._lengths = sorted(self._networks, reverse=True)
-
-    def find(self, address: str) -> dict[int, int]:
-        """Connectors whose ranges hold `address`, each with its longest prefix."""
-        number = address_number(address) if self._lengths else None
-        if number is None:
-            return {}
-        bits, value = number
-        found: dict[int, int] = {}
-        for key in self._lengths:
-            family, length = key
-            if family == bits:
-                for connector in self._networks[key].get(value >> (bits - length), ()):
-                    found.setdefault(connector, length)
-        return found
 
 
 class CertificateIndex:
@@ -154,7 +128,9 @@ class PartnerIndex:
 
 
 class ConnectorTable:
-    """Frozen. `inbound` and `outbound` in alphabetical order of Name. Built in time linear in the number of patterns and ranges."""
+    """Frozen. `inbound` and `outbound` (with SendConnectors) in alphabetical order of Name. Built in time linear in the number of patterns
+    and ranges. `receive` None: there are no ReceiveConnectors, and every listener takes mail as its kind says.
+    """
 
     __slots__ = (
         "addresses",
@@ -169,6 +145,7 @@ class ConnectorTable:
         "outside",
         "outside_from_on_premises",
         "partners",
+        "receive",
         "unusable_inside",
     )
 
@@ -177,8 +154,10 @@ class ConnectorTable:
         inbound: Iterable[InboundConnector] = (),
         outbound: Iterable[OutboundConnector] = (),
         direct: DirectDelivery = AS_IT_IS,
+        receive: ReceiveTable | None = None,
     ) -> None:
         self.direct = direct
+        self.receive = receive
         self.inbound = tuple(sorted(inbound, key=lambda c: (c.name.lower(), c.name)))
         self.outbound = tuple(sorted(outbound, key=lambda c: (c.name.lower(), c.name)))
         self._index_inbound()
@@ -196,12 +175,12 @@ class ConnectorTable:
         usable = [c for c in self.outbound if is_chosen_by_domain(c)]
         own = [c for c in usable if c.connector_type is ConnectorType.ON_PREMISES]
         by_type = sorted(usable, key=lambda c: c.connector_type is ConnectorType.ON_PREMISES)  # stable: Partner first, then by name
-        self.inside = ScopeIndex(((c, scope_of(c)) for c in own), accepted=True)
-        self.outside = ScopeIndex((c, scope_of(c)) for c in by_type)
-        self.outside_from_on_premises = ScopeIndex((c, scope_of(c)) for c in by_type if not is_centralized(c))
-        self.centralized = ScopeIndex((c, scope_of(c)) for c in own if is_centralized(c))
+        self.inside = ScopeIndex(claims(own), accepted=True)
+        self.outside = ScopeIndex(claims(by_type))
+        self.outside_from_on_premises = ScopeIndex(claims(c for c in by_type if not is_centralized(c)))
+        self.centralized = ScopeIndex(claims(c for c in own if is_centralized(c)))
         names = {c.name for c in own}
-        self.unusable_inside = ScopeIndex(((c, scope_of(c)) for c in self.outbound if c.name not in names), accepted=True)
+        self.unusable_inside = ScopeIndex(claims(c for c in self.outbound if c.name not in names), accepted=True)
 
 
 def is_chosen_by_domain(connector: OutboundConnector) -> bool:
@@ -219,3 +198,19 @@ def scope_of(connector: OutboundConnector) -> tuple[str, ...]:
     if is_centralized(connector):
         return (*connector.recipient_domains, "*")
     return connector.recipient_domains
+
+
+def claims(preferred: Iterable[OutboundConnector]) -> list[tuple[OutboundConnector, tuple[str, ...]]]:
+    """What each connector claims, for ScopeIndex: lower cost first, among equals in the order given. Only address spaces of SendConnectors
+    have a cost other than 1, so mostly nothing needs to be sorted.
+    """
+    found: list[tuple[OutboundConnector, tuple[str, ...]]] = []
+    later: list[tuple[int, OutboundConnector, str]] = []
+    for connector in preferred:
+        scope, costs = scope_of(connector), connector.costs
+        if costs:
+            later += [(costs[pattern], connector, pattern) for pattern in scope if pattern in costs]
+            scope = tuple(pattern for pattern in scope if pattern not in costs)
+        found.append((connector, scope))
+    later.sort(key=lambda claim: claim[0])
+    return [*found, *((connector, (pattern,)) for _, connector, pattern in later)]

@@ -136,7 +136,7 @@ class Intake:
         only = next(iter(transaction.accepted.values())).resolved if len(transaction.accepted) == 1 else ""
         received = received_field(
             transaction.facts,
-            hostname=self._context.hostname,
+            hostname=self._hostname(),
             queue_id=self.id,
             at=self.at,
             # Several: naming one would tell the others of him. Beyond ASCII: a hop without SMTPUTF8 could not take our own line.
@@ -144,6 +144,11 @@ class Intake:
             smtputf8=transaction.mail.smtputf8,
         )
         return self._writer.write(b"".join((received, self._missing_fields(header), *self._with_source(header, filtered), body)))
+
+    def _hostname(self) -> str:
+        """Who we are in Received: as the peer was greeted."""
+        receiver = self._transaction.caller.receiver
+        return receiver.fqdn if receiver is not None and receiver.fqdn else self._context.hostname
 
     def _with_source(self, header: Header, filtered: bytes) -> tuple[bytes, ...]:
         """The header section, and before it the source address where the message came through a gateway that is skipped."""
@@ -174,8 +179,10 @@ class Intake:
             self._marks = marks = self._context.marks.read(header)
             self._kept = (*(mark.start for mark in marks), *self._context.marks.of_others(header))
             hops += sum(mark.removed for mark in marks)
-        if hops > limits.received_headers:  # RFC 5321 section 6.3
-            return self._loop(f"more than {limits.received_headers} hops", named=bool(self._transaction.origin.connector))
+        receiver = self._transaction.caller.receiver
+        most = limits.received_headers if receiver is None else receiver.max_hop_count
+        if hops > most:  # RFC 5321 section 6.3
+            return self._loop(f"more than {most} hops", named=bool(self._transaction.origin.connector))
         if self._marks and self._took_before(message_id_of(header)):
             return self._loop(TAKEN_BEFORE, named=True)
         return None

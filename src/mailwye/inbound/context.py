@@ -21,14 +21,20 @@ from mailwye.trace.recorder import TraceRecorder
 @dataclass(slots=True)
 class ActiveTls:
     """The TLS contexts in force for new handshakes: of each listener by its name, and `current` for those that are not named. None: no
-    TLS is offered. Renewed certificates: assign new contexts.
+    TLS is offered. Renewed certificates: assign new contexts. `chosen`: for a listener and a choice of connectors/own_certificates.py,
+    None where no certificate fits.
     """
 
     current: ServerTlsContext | None = None
     by_listener: Mapping[str, ServerTlsContext] = field(default_factory=dict)
+    chosen: Callable[[str, str], ServerTlsContext | None] | None = None
 
-    def of(self, listener: str) -> ServerTlsContext | None:
-        """The context for a handshake that begins now."""
+    def of(self, listener: str, choice: str = "") -> ServerTlsContext | None:
+        """The context for a handshake that begins now; the listener's own where none fits the `choice` of a ReceiveConnector."""
+        if choice and self.chosen is not None:
+            context = self.chosen(listener, choice)
+            if context is not None:
+                return context
         return self.by_listener.get(listener, self.current)
 
 

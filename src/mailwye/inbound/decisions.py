@@ -161,6 +161,7 @@ def _key(facts: SessionFacts, sender: Address | None) -> tuple[object, ...]:
         tls,
         facts.authenticated,
         facts.proxied,
+        facts.local,
         None if sender is None else (sender.local, sender.domain),
     )
 

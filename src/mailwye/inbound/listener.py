@@ -51,6 +51,7 @@ class Listener:
             config_without_tls=replace(config, offer_starttls=False),
             opened=self._sessions.add,
             closed=self._closed,
+            local=str(settings.binding),
         )
 
     @property

@@ -162,6 +162,22 @@ def record_broken_session(context: InboundContext, session: str, peer_address: s
     )
 
 
+def record_refused_connection(context: InboundContext, facts: SessionFacts, reply: Reply, cause: str) -> None:
+    """Nobody takes mail from this peer: `reply` is said instead of a greeting."""
+    context.trace.record(
+        TraceEvent(
+            at=context.clock.now(),
+            kind=EventKind.REJECT,
+            session=facts.session_id,
+            status="Rejected",
+            reply=str(reply),
+            reasons=(cause,),
+            config_version=context.snapshot.current.version,
+            data=_session_data(facts),
+        )
+    )
+
+
 def record_certificate(context: InboundContext, facts: SessionFacts) -> None:
     """The peer presented a certificate: the whole chain with every verdict, once for the session, so that `explain --session` can think
     its decisions through again.

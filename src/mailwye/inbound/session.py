@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, cast
 
-from mailwye.connectors.matching import canonical_address, longest_prefix
+from mailwye.connectors.matching import canonical_address
 from mailwye.inbound.context import InboundContext
 from mailwye.inbound.dialogue import Dialogue, Wait
+from mailwye.inbound.opening import Opening, open_session
 from mailwye.inbound.recording import record_broken_session
 from mailwye.inbound.session_settings import SessionSettings
 from mailwye.inbound.tls_facts import tls_facts
-from mailwye.message.facts import SessionFacts
 from mailwye.runtime.tls import ServerTlsContext, TlsError, TlsLayer
 from mailwye.smtp.events import ConnectionEnded, StartTlsReceived
 from mailwye.smtp.reply import Reply
@@ -27,10 +26,10 @@ from mailwye.smtp.server import ServerConnection
 CLOSING_TIME = 10.0
 """Seconds that a peer has for taking the last octets before the connection is cut."""
 
+TIMED_OUT = Reply(421, "4.4.2", "The connection has lasted as long as it may (ConnectionTimeout), try again")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
 
 _canonical = lru_cache(maxsize=4096)(canonical_address)  # the same few servers connect again and again
-_SUBMISSION_KINDS = frozenset({"submission", "submissions"})
 
 
 class Phase(Enum):
@@ -49,21 +48,20 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_address",
-        "_admitted",
         "_connection",
         "_context",
         "_deadline",
         "_dialogue",
         "_ended_by_peer",
+        "_ends_at",
         "_loop",
         "_lost",
+        "_opening",
         "_phase",
         "_reading_paused",
-        "_session_id",
         "_settings",
         "_timer",
         "_tls",
-        "_tls_context",
         "_transport",
         "_waiting",
         "_write_full",
@@ -74,10 +72,9 @@ class Session(asyncio.Protocol):
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.DIALOGUE
-        self._session_id = ""
         self._address = ""
-        self._admitted = False
-        self._tls_context: ServerTlsContext | None = None
+        self._opening: Opening | None = None  # from the moment on when the peer's address is known, to the end
+        self._ends_at: float | None = None  # by ConnectionTimeout of a ReceiveConnector, whatever is under way
         self._tls: TlsLayer | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None  # of the phases before and after the dialogue, which has its own
@@ -107,37 +104,24 @@ class Session(asyncio.Protocol):
         self._transport = transport
         self._address = address
         self._settings.opened(self)
-        context, listener = self._context, self._settings.listener
-        self._tls_context = context.tls.of(listener.name)
+        context = self._context
         now = context.clock.monotonic()
-        config = self._settings.config if self._tls_context is not None else self._settings.config_without_tls
-        if listener.xclient and longest_prefix(listener.xclient, address) >= 0:
-            config = replace(config, offer_xclient=True)
-        self._connection = ServerConnection(config, now=now, tls_active=self._settings.implicit_tls)
-        self._session_id = context.new_id()
-        facts = SessionFacts(self._session_id, listener.name, listener.kind, address, port, proxied=proxied)
-        self._dialogue = Dialogue(context, facts)
-        refusal = self._refusal(now)
+        self._opening = opening = open_session(context, self._settings, address, port, proxied=proxied, now=now)
+        if opening.receiver is not None:
+            self._ends_at = now + opening.receiver.connection_timeout
+        self._connection = ServerConnection(opening.config, now=now, tls_active=self._settings.implicit_tls)
+        self._dialogue = Dialogue(context, opening.facts)
+        refusal = opening.refusal
         if self._settings.implicit_tls:
-            if refusal is not None or self._tls_context is None:
+            if refusal is not None or opening.tls is None:
                 self._close()  # nothing can be said before the handshake
             else:
-                self._start_tls(self._tls_context)
+                self._start_tls(opening.tls)
         elif refusal is not None:
             self._connection.refuse_connection(refusal)
         else:
             self._connection.greet()
         self._advance()
-
-    def _refusal(self, now: float) -> Reply | None:
-        admission = self._context.admission
-        if self._settings.listener.kind in _SUBMISSION_KINDS:
-            refusal = admission.login_refusal(self._address, now)
-            if refusal is not None:
-                return refusal
-        refusal = admission.admit(self._address, now)
-        self._admitted = refusal is None
-        return refusal
 
     def _enter(self, phase: Phase) -> None:
         """A phase whose deadline is ours, not the machine's."""
@@ -213,7 +197,8 @@ class Session(asyncio.Protocol):
 
     def _break(self, error: Exception) -> None:
         """TLS broke: say so where it can (an alert), tell the trace, close."""
-        record_broken_session(self._context, self._session_id, self._address, self._settings.listener.name, str(error))
+        session_id = self._opening.facts.session_id if self._opening is not None else ""
+        record_broken_session(self._context, session_id, self._address, self._settings.listener.name, str(error))
         if self._tls is not None:
             self._transport.write(self._tls.data_to_send())
         self._close()
@@ -231,8 +216,9 @@ class Session(asyncio.Protocol):
             kind = type(event)
             if kind is StartTlsReceived:
                 self._write(connection.data_to_send())  # the 220 goes in the clear (RFC 3207 section 4)
-                assert self._tls_context is not None, "STARTTLS is offered only with a certificate"
-                self._start_tls(self._tls_context)
+                assert self._opening is not None
+                assert self._opening.tls is not None, "STARTTLS is offered only with a certificate"
+                self._start_tls(self._opening.tls)
             elif kind is ConnectionEnded:
                 self._write(connection.data_to_send())
                 self._close()
@@ -331,13 +317,19 @@ class Session(asyncio.Protocol):
         self._timer = self._loop.call_at(deadline, self._on_timer)
 
     def _next_deadline(self) -> float | None:
-        return self._connection.next_deadline() if self._phase is _DIALOGUE else self._deadline
+        deadline = self._connection.next_deadline() if self._phase is _DIALOGUE else self._deadline
+        if self._ends_at is None or self._phase is Phase.CLOSING:
+            return deadline
+        return self._ends_at if deadline is None else min(deadline, self._ends_at)
 
     def _on_timer(self) -> None:
         self._timer = None
         deadline, now = self._next_deadline(), self._context.clock.monotonic()
         if deadline is not None and deadline <= now:
             self._context.admission.cut(now)
+            if self._ends_at is not None and self._ends_at <= now and self._phase is not Phase.CLOSING:
+                self._time_out()
+                return
             match self._phase:
                 case Phase.DIALOGUE:
                     self._connection.handle_deadline(now)
@@ -352,6 +344,16 @@ class Session(asyncio.Protocol):
         self._arm()
 
     # --- the connection ends
+
+    def _time_out(self) -> None:
+        """ConnectionTimeout: 421, and what is still under way some seconds later is cut. Its sender heard no 250, so he keeps it."""
+        self._ends_at = None
+        self._loop.call_later(CLOSING_TIME, self._transport.abort)
+        if self._phase is _DIALOGUE:
+            self._connection.shut_down(TIMED_OUT)
+            self._advance()
+        else:
+            self._close()
 
     def shut_down(self) -> None:
         """Say 421 and close as soon as no content is under way (RFC 5321 section 3.8)."""
@@ -386,9 +388,10 @@ class Session(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._admitted:
-            self._admitted = False
-            self._context.admission.release(self._address)
+        if self._opening is not None and self._opening.admitted:
+            receiver = self._opening.receiver
+            self._context.admission.release(self._address, receiver.name if receiver is not None else "")
+            self._opening = None
         if self._dialogue is not None:
             self._dialogue.abandon()
         self._settings.closed(self)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from mailwye.config.installation import ListenerSettings
+from mailwye.connectors.own_server import BASIC, AuthMechanism, ReceiveConnector
 from mailwye.inbound.context import InboundContext
 from mailwye.smtp.server import ServerConfig
 
@@ -27,7 +29,7 @@ class Stoppable(Protocol):
 class SessionSettings:
     """What the sessions of one listener share. `config` and `config_without_tls`: what the machine offers with and without STARTTLS.
 
-    `opened` and `closed` keep the listener's list of sessions.
+    `opened` and `closed` keep the listener's list of sessions. `local`: its Binding as text.
     """
 
     listener: ListenerSettings
@@ -35,6 +37,7 @@ class SessionSettings:
     config_without_tls: ServerConfig
     opened: Callable[[Stoppable], None]
     closed: Callable[[Stoppable], None]
+    local: str = ""
 
     @property
     def implicit_tls(self) -> bool:
@@ -61,4 +64,24 @@ def server_config(context: InboundContext, kind: str) -> ServerConfig:
         command_timeout=limits.command_timeout,
         content_timeout=limits.content_timeout,
         minimum_rate=limits.minimum_rate,
+    )
+
+
+@lru_cache(maxsize=256)
+def received_config(config: ServerConfig, receiver: ReceiveConnector, *, can_log_in: bool) -> ServerConfig:
+    """What the machine offers where `receiver` takes the session. Sizes and counts of the installation ([limits]) hold where they are
+    stricter. `can_log_in`: there is somebody who knows passwords.
+    """
+    idle = receiver.connection_inactivity_timeout
+    return replace(
+        config,
+        hostname=receiver.fqdn or config.hostname,
+        postmaster_domain=config.hostname,
+        message_size=min(config.message_size, receiver.max_message_size),
+        recipients_per_message=min(config.recipients_per_message, receiver.max_recipients_per_message),
+        error_budget=receiver.max_protocol_errors,
+        command_timeout=idle,
+        content_timeout=min(config.content_timeout, idle),
+        offer_starttls=config.offer_starttls and AuthMechanism.TLS in receiver.auth_mechanism,
+        offer_auth=can_log_in and not BASIC.isdisjoint(receiver.auth_mechanism),
     )

@@ -70,7 +70,8 @@ class SessionFacts:
     """Everything that is known of the peer of one inbound session at one moment.
 
     `peer_address` is canonical (IPv4-mapped IPv6 becomes IPv4, no zone id). `authenticated` is the PrimarySmtpAddress of the
-    mailbox that AUTH proved, "" when none. `listener_kind` is "mx", "submission" or "submissions".
+    mailbox that AUTH proved, "" when none. `listener_kind` is "mx", "submission" or "submissions". `local`: where the listener listens,
+    "192.0.2.1:25" or "[::]:25", "" where nobody said.
     """
 
     session_id: str
@@ -83,6 +84,7 @@ class SessionFacts:
     tls: TlsFacts | None = None
     authenticated: str = ""
     proxied: bool = False
+    local: str = ""
 
     def greeted(self, hello: str, *, esmtp: bool) -> SessionFacts:
         """The same peer after HELO or EHLO. Field by field: `replace` costs four times as much, and every connection greets."""
@@ -97,4 +99,5 @@ class SessionFacts:
             self.tls,
             self.authenticated,
             self.proxied,
+            self.local,
         )

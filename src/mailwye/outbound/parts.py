@@ -14,6 +14,11 @@ from mailwye.value import dataclass
 RECIPIENTS_PER_WORK = 100
 """Every server takes as many in one transaction (RFC 5321 section 4.5.3.1.8)."""
 
+OWN_LINES = 4_096
+"""Octets of Received and the like that this installation may have put before a message: who sent it within the limit is not refused for
+them.
+"""
+
 REMEMBERED_WAYS = 4_096
 """About 2 MB."""
 
@@ -44,6 +49,8 @@ class Splitter:
         known = self._known_of(snapshot, message.origin.caller_kind)
         if len(deliveries) == 1:
             route, _ = self._way(known, message, deliveries[0])
+            if route.max_message_size:
+                route = within_size(route, lease.content.size)
             if route.kind is RouteKind.NONE:
                 return Parts((), ((deliveries[0], route),))
             return Parts((Work(lease, route, (route.recipient,), snapshot),))
@@ -51,6 +58,8 @@ class Splitter:
         without_way: list[tuple[Delivery, Route]] = []
         for delivery in deliveries:
             route, shared = self._way(known, message, delivery)
+            if route.max_message_size:
+                route = within_size(route, lease.content.size)
             if route.kind is RouteKind.NONE:
                 without_way.append((delivery, route))
             elif (way := ways.get(shared)) is not None:
@@ -86,6 +95,19 @@ class Splitter:
             way = known[key] = route, _shared(route)
             self._count += 1
         return way
+
+
+def within_size(route: Route, size: int) -> Route:
+    """The route, or none where the message is larger than its MaxMessageSize. What was added to the message here does not count."""
+    limit = route.max_message_size
+    if size <= limit + OWN_LINES:
+        return route
+    failure = (
+        f"ROUTING.SizeLimit; message size exceeds fixed maximum size for route: the message has {size} octets, "
+        f'SendConnector "{route.connector}" takes at most {limit} (MaxMessageSize)'
+    )
+    reasons = (*route.reasons, failure)
+    return Route(RouteKind.NONE, route.recipient, route.connector, failure_enhanced="5.3.4", failure=failure, reasons=reasons)
 
 
 def _shared(route: Route) -> str:

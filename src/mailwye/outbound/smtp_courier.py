@@ -25,7 +25,7 @@ from mailwye.smtp.reply import Reply
 from mailwye.trace.certificate_watch import CertificateWatch
 
 TlsContexts = Callable[[str], ClientTlsContext | None]
-"""From OutboundConnector's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
+"""From a Route's `client_certificate` ("" for none) to the context to use; None: this courier speaks no TLS.
 
 :raises TlsError: no such certificate, or its files are bad.
 """
@@ -124,10 +124,11 @@ class SmtpCourier:
             self._retired.add(old)
             old.close_when_idle()
         demand = demand_of(route)
+        client = replace(self._client, hostname=route.hello_name) if route.hello_name else self._client
         pool = self._pools[key] = SmtpPool(
             route,
             settings=SessionSettings(
-                self._client,
+                client,
                 demand,
                 context,
                 self._settings.connection_idle,
@@ -179,4 +180,5 @@ def same_way(one: Route, other: Route) -> bool:
         and one.smtp_dane_mode is other.smtp_dane_mode
         and one.client_certificate == other.client_certificate
         and one.credential == other.credential
+        and one.hello_name == other.hello_name
     )

@@ -26,7 +26,7 @@ REQUIRETLS = "REQUIRETLS of the message (RFC 8689)"
 class TlsDemand:
     """What is asked for and by whom. `tls_domain` as in OutboundConnector; `connector` "" for routes without one; `policy`: what the
     recipient's domain asks of the one host; `require_tls`: the message asks for REQUIRETLS at every hop (RFC 8689). `logs_in`:
-    a password is sent, which is what asks for EncryptionOnly where TlsSettings does not.
+    a password is sent, which is what asks for EncryptionOnly where TlsSettings does not. `field`: the connector's setting, for people.
     """
 
     settings: TlsSettings = TlsSettings.OPPORTUNISTIC
@@ -35,6 +35,7 @@ class TlsDemand:
     policy: HostPolicy = NO_POLICY
     require_tls: bool = False
     logs_in: bool = False
+    field: str = "TlsSettings"
 
     @property
     def required(self) -> bool:
@@ -55,7 +56,7 @@ class TlsDemand:
         if self.logs_in and self.settings is TlsSettings.ENCRYPTION_ONLY:
             return f'connector "{self.connector}" (SmartHostAuthMechanism BasicAuthRequireTLS)'
         domain = f", TlsDomain {self.tls_domain}" if self.tls_domain and self.settings is TlsSettings.DOMAIN_VALIDATION else ""
-        return f'connector "{self.connector}" (TlsSettings {self.settings.value or "null"}{domain})'
+        return f'connector "{self.connector}" ({self.field} {self.settings.value or "null"}{domain})'
 
 
 def demand_of(route: Route) -> TlsDemand:
@@ -67,7 +68,7 @@ def demand_of(route: Route) -> TlsDemand:
     logs_in = route.credential is not None
     if logs_in and settings is TlsSettings.OPPORTUNISTIC:
         settings = TlsSettings.ENCRYPTION_ONLY  # a password never goes over plaintext
-    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, logs_in=logs_in)
+    return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, logs_in=logs_in, field=route.tls_field)
 
 
 def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:

@@ -307,9 +307,18 @@ def issuer_of(certificate: x509.Certificate) -> str:
     return _name_text(certificate, "issuer")
 
 
-def _name_text(certificate: x509.Certificate, which: str) -> str:
+def full_name(certificate: x509.Certificate, which: str) -> str:
+    """The whole "subject" or "issuer" by RFC 4514, for comparing; "" for an unreadable one."""
     try:
         text: str = getattr(certificate, which).rfc4514_string()  # names are read when they are asked for, and may turn out to be none
+    except ValueError:
+        return ""
+    return text
+
+
+def _name_text(certificate: x509.Certificate, which: str) -> str:
+    try:
+        text: str = getattr(certificate, which).rfc4514_string()
     except ValueError:
         return "(unreadable name)"
     return "".join(c if c.isprintable() else "?" for c in text)[:256] or "(empty name)"

@@ -49,7 +49,7 @@ EVERYTHING = QueueQuery(limit=1_000_000)
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """One gateway as installed. `lmtp`: where its mailboxes are; `passwords`: of mailboxes, for submission (only with `tls`).
-    `client_tls`: for what leaves; None: it never uses STARTTLS.
+    `client_tls`: for what leaves, whichever certificate a connector chooses; None: it never uses STARTTLS.
     """
 
     name: str

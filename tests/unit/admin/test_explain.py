@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, Resolved, explain, render
+from mailwye.admin.explain import Question, Resolved, explain
+from mailwye.admin.explain_text import render
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import Credential, SmartHost, SmartHostAuthMechanism
 from mailwye.connectors.selection import Route

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, explain, render
+from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain_text import render
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.table import ConnectorTable
 from mailwye.policy.rules.decide import RuleTable

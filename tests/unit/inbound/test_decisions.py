@@ -40,6 +40,7 @@ CHANGES: list[dict[str, object]] = [
     {"tls": TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)},
     {"authenticated": "bob@contoso.com"},
     {"proxied": True},
+    {"local": "192.0.2.1:25"},
 ]
 
 

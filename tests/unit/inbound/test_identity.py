@@ -19,7 +19,7 @@ from tests.unit.inbound.world import STRANGER, World, contoso
 from tests.unit.runtime.tls_pki import Issued, issue, trust
 
 OUTSIDE = "sun@example.net"
-KINDS = {"test": "mx"}
+KINDS = {"test": ("mx", "")}
 
 
 class Pki:

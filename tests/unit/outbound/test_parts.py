@@ -6,6 +6,7 @@ from dataclasses import replace
 from unittest.mock import patch
 
 from mailwye.connectors.model import ConnectorType, OutboundConnector, SmartHost
+from mailwye.connectors.own_server import AddressSpace, SendConnector
 from mailwye.connectors.selection import RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import InlineContent
@@ -72,6 +73,35 @@ def test_what_is_remembered_is_bounded() -> None:
         assert asked.call_count == 12  # it was forgotten
         splitter.split(now, lease("user0@example.net", hop="mx:example.net"))
         assert asked.call_count == 12
+
+
+def test_what_is_larger_than_the_connector_takes_has_no_way() -> None:
+    small = SendConnector(
+        "Small",
+        connector_type=ConnectorType.ON_PREMISES,
+        recipient_domains=("*",),
+        use_mx_record=False,
+        smart_hosts=(SmartHost("192.0.2.10", look_up_mx=False),),
+        address_spaces=(AddressSpace("*"),),
+        max_message_size=100,
+    )
+    base = snapshot()
+    now = replace(base, connectors=ConnectorTable((), (small,)))
+    splitter = Splitter()
+    for recipients in (("ann@example.net",), ("ann@example.net", "john@contoso.com")):
+        fitting = lease(*recipients)
+        assert [work.route.connector for work in splitter.split(now, fitting).works] == ["Small"]
+        large = replace(fitting, content=InlineContent(b"x" * (101 + parts.OWN_LINES)))
+        found = splitter.split(now, large)
+        assert found.works == ()
+        assert len(found.without_way) == len(recipients)
+        for _, route in found.without_way:
+            assert str(route.reply).startswith("550 5.3.4 ROUTING.SizeLimit; ")
+            assert 'SendConnector "Small" takes at most 100 (MaxMessageSize)' in route.reply.text
+    mixed = lease("ann@example.net", "bob@contoso.com")
+    mixed = replace(mixed, content=InlineContent(b"x" * (101 + parts.OWN_LINES)))
+    found = splitter.split(now, mixed)
+    assert [work.route.kind for work in found.works] == [RouteKind.MAILBOX]
 
 
 def test_who_gets_it_from_a_rewritten_sender_gets_it_in_a_transaction_of_its_own() -> None:

@@ -7,9 +7,11 @@ from mailwye.config.checks.groups import check_groups
 from mailwye.config.checks.inbound import check_inbound
 from mailwye.config.checks.loops import check_loops
 from mailwye.config.checks.outbound import check_outbound
+from mailwye.config.checks.receive import check_receive
 from mailwye.config.checks.recipients import check_domains, check_recipients
 from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
+from mailwye.config.checks.send import check_send
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
@@ -36,6 +38,8 @@ def check_organization(
     check_groups(organization, snapshot.directory, findings)
     check_inbound(organization, snapshot.directory, installation, findings)
     check_outbound(organization, snapshot.directory, installation, findings)
+    check_send(organization, snapshot.directory, findings)
+    check_receive(organization, installation, findings)
     check_loops(organization, snapshot, installation, findings)
     check_scopes(organization, snapshot, findings)
     check_rules(organization, snapshot, findings)

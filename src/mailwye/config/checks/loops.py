@@ -10,8 +10,9 @@ import ipaddress
 
 from mailwye.config.checks.findings import Findings
 from mailwye.config.checks.outbound import is_accepted_scope
+from mailwye.config.compile_own_server import send_connector
 from mailwye.config.installation import Installation, ListenerSettings
-from mailwye.config.schema import Organization, OutboundConnector
+from mailwye.config.schema import Organization, OutboundConnector, SendConnector
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import ConnectorType, SmartHost
 from mailwye.connectors.table import ConnectorTable
@@ -24,6 +25,9 @@ def check_loops(organization: Organization, snapshot: Snapshot, installation: In
     table = snapshot.connectors
     recognized = any(c.enabled and c.connector_type is ConnectorType.ON_PREMISES for c in table.inbound)
     accepted = frozenset(domain.domain_name for domain in organization.accepted_domains)
+    if installation is not None:
+        for sending in organization.send_connectors:
+            _check_own_listeners(sending, installation, findings)
     for connector in organization.outbound_connectors:
         if installation is not None:
             _check_own_listeners(connector, installation, findings)
@@ -37,8 +41,9 @@ def check_loops(organization: Organization, snapshot: Snapshot, installation: In
             _check_there_and_back(connector, outside, table, findings)
 
 
-def _check_own_listeners(connector: OutboundConnector, installation: Installation, findings: Findings) -> None:
-    for host in connector.smart_hosts:
+def _check_own_listeners(connector: OutboundConnector | SendConnector, installation: Installation, findings: Findings) -> None:
+    hosts = send_connector(connector).smart_hosts if isinstance(connector, SendConnector) else connector.smart_hosts
+    for host in hosts:
         listener = _own_listener(host, installation)
         if listener is not None:
             findings.error(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mailwye.config.checks.findings import Findings
-from mailwye.config.schema import Organization, OutboundConnector
+from mailwye.config.schema import Organization, OutboundConnector, SendConnector
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import ConnectorType
 from mailwye.connectors.model import OutboundConnector as Compiled
@@ -25,7 +25,10 @@ ANY_LABEL = "any"
 
 def check_scopes(organization: Organization, snapshot: Snapshot, findings: Findings) -> None:
     """Scopes that overlap, connectors that are never chosen, accepted domains without a way."""
-    by_name = {connector.identity: connector for connector in organization.outbound_connectors}
+    by_name: dict[str, OutboundConnector | SendConnector] = {
+        connector.identity: connector for connector in organization.outbound_connectors
+    }
+    by_name |= {connector.identity: connector for connector in organization.send_connectors}
     table = snapshot.connectors
     for compiled in table.outbound:
         if is_chosen_by_domain(compiled):
@@ -34,7 +37,7 @@ def check_scopes(organization: Organization, snapshot: Snapshot, findings: Findi
     _check_ways(organization, table, findings)
 
 
-def _check_claims(compiled: Compiled, connector: OutboundConnector, snapshot: Snapshot, findings: Findings) -> None:
+def _check_claims(compiled: Compiled, connector: OutboundConnector | SendConnector, snapshot: Snapshot, findings: Findings) -> None:
     lost: dict[str, list[str]] = {}
     won = 0
     for pattern in _patterns(compiled):
@@ -51,19 +54,23 @@ def _check_claims(compiled: Compiled, connector: OutboundConnector, snapshot: Sn
         else:
             lost.setdefault(winners[0].name, []).append(pattern)
     for winner, patterns in lost.items():
-        field = ALL_ACCEPTED if patterns == [ALL_ACCEPTED] else "RecipientDomains"
+        costs = snapshot.connectors.outbound_by_name[winner.lower()].costs
+        patterns = [pattern for pattern in patterns if costs.get(pattern, 1) == compiled.costs.get(pattern, 1)]
+        if not patterns:
+            continue  # costs say who is meant to win
+        field = ALL_ACCEPTED if patterns == [ALL_ACCEPTED] else compiled.scope_field
         more = f" and {len(patterns) - SHOWN} more" if len(patterns) > SHOWN else ""
         never = ", so this connector is never chosen" if not won and len(lost) == 1 else ""
         findings.warning(
             connector,
             field,
             f'"{winner}" has the scope {", ".join(patterns[:SHOWN])}{more} too and wins{never}',
-            "Give each scope to one connector: the type decides, then the alphabetical order of the names",
+            "Give each scope to one connector: the cost decides, then the type, then the alphabetical order of the names",
         )
 
 
 def _check_all_accepted(
-    organization: Organization, by_name: dict[str, OutboundConnector], table: ConnectorTable, findings: Findings
+    organization: Organization, by_name: dict[str, OutboundConnector | SendConnector], table: ConnectorTable, findings: Findings
 ) -> None:
     """AllAcceptedDomains where each accepted domain has a more specific connector."""
     compiled = table.inside.accepted
@@ -135,5 +142,6 @@ def _check_ways(organization: Organization, table: ConnectorTable, findings: Fin
             domain,
             "DomainName",
             f"{name} has {who}, but no OnPremises connector carries its mail{ruled}",
-            f"Add an OutboundConnector of type OnPremises with RecipientDomains {name} (or AllAcceptedDomains) and SmartHosts",
+            f"Add an OutboundConnector of type OnPremises with RecipientDomains {name} (or AllAcceptedDomains) and SmartHosts; on the own "
+            "server a SendConnector",
         )

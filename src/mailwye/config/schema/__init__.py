@@ -6,6 +6,7 @@ from mailwye.config.schema.config_object import ConfigObject, exchange_name, fie
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.organization import KINDS, Organization, OrganizationSettings
+from mailwye.config.schema.own_server import ReceiveConnector, SendConnector
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
 from mailwye.config.schema.rules import TransportRule
 
@@ -21,7 +22,9 @@ __all__ = [
     "Organization",
     "OrganizationSettings",
     "OutboundConnector",
+    "ReceiveConnector",
     "Recipient",
+    "SendConnector",
     "TransportRule",
     "exchange_name",
     "field_names",

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict
 from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
+from mailwye.config.schema.own_server import ReceiveConnector, SendConnector
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
 from mailwye.config.schema.rules import TransportRule
 from mailwye.config.schema.values import Flag, Name, as_list
@@ -44,6 +45,8 @@ _KINDS = {
     "distribution_groups": DistributionGroup.kind,
     "inbound_connectors": InboundConnector.kind,
     "outbound_connectors": OutboundConnector.kind,
+    "send_connectors": SendConnector.kind,
+    "receive_connectors": ReceiveConnector.kind,
     "transport_rules": TransportRule.kind,
 }
 
@@ -61,6 +64,8 @@ class Organization(ConfigObject):
     distribution_groups: _List[DistributionGroup] = ()
     inbound_connectors: _List[InboundConnector] = ()
     outbound_connectors: _List[OutboundConnector] = ()
+    send_connectors: _List[SendConnector] = ()
+    receive_connectors: _List[ReceiveConnector] = ()
     transport_rules: _List[TransportRule] = ()
 
     @property
@@ -99,5 +104,7 @@ KINDS: dict[str, Kind] = {
     DistributionGroup.kind: Kind("distribution_groups", DistributionGroup, "recipient"),
     InboundConnector.kind: Kind("inbound_connectors", InboundConnector, "InboundConnector"),
     OutboundConnector.kind: Kind("outbound_connectors", OutboundConnector, "OutboundConnector"),
+    SendConnector.kind: Kind("send_connectors", SendConnector, "OutboundConnector"),  # one name, one way out
+    ReceiveConnector.kind: Kind("receive_connectors", ReceiveConnector, "ReceiveConnector"),
     TransportRule.kind: Kind("transport_rules", TransportRule, "TransportRule"),
 }
