@@ -10,6 +10,7 @@ from mailwye.config.checks.outbound import check_outbound
 from mailwye.config.checks.recipients import check_domains, check_recipients
 from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
+from mailwye.config.checks.traps import check_traps
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
@@ -39,4 +40,5 @@ def check_organization(
     check_loops(organization, snapshot, installation, findings)
     check_scopes(organization, snapshot, findings)
     check_rules(organization, snapshot, findings)
+    check_traps(organization, snapshot, findings)
     return (*duplicates, *findings.all())
