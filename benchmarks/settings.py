@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benc
 
 from benchmarks.organizations import save
 from benchmarks.report import write
-from mailwye.config.compile import compile_snapshot
+from mailwye.config.compile import Previous, compile_snapshot
 from mailwye.config.parse import read_installation
 from mailwye.config.plan import Plan, plan_changes
 from mailwye.config.schema import AcceptedDomain, ConfigObject
@@ -67,6 +67,7 @@ class Editor:
     def __init__(self, store: ConfigStore) -> None:
         self.store = store
         self._number = 0
+        self._known: Previous | None = None
 
     def edit(self, current: StoredVersion, kind: str) -> ChangeSet:
         """Another object of the kind each time."""
@@ -80,7 +81,9 @@ class Editor:
     def plan(self, kind: str) -> Plan:
         """One change, checked."""
         current = self.store.current()
-        return plan_changes(current, self.edit(current, kind))
+        if self._known is None:
+            self._known = current.organization, compile_snapshot(current.organization, current.version)
+        return plan_changes(current, self.edit(current, kind), known=self._known)
 
     def save(self, kind: str) -> int:
         """One change, checked and saved."""
@@ -135,7 +138,9 @@ def in_force(config: Path, workers: int) -> list[Row]:
     installation = read_installation(config).value
     assert installation is not None
     control = str(installation.data_directory / "run" / "control.sock")
-    service = subprocess.Popen([sys.executable, "-m", "mailwye", "serve", "--config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    service = subprocess.Popen(
+        [sys.executable, "-m", "mailwye", "serve", "--config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         started, _ = timed(lambda: _until_ready(control))
         store = open_config_store(installation)
@@ -184,7 +189,8 @@ def main() -> None:
         rows = [Row("make the organization and save it as the first version", saved)]
         rows += in_one_process(config) + by_commands(config) + in_force(config, options.workers)
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    head = f"{options.domains:,} accepted domains, {options.connectors:,} connectors each way. Medians of {ROUNDS}. Load averages at the end: {load}.  \n"
+    size = f"{options.domains:,} accepted domains, {options.connectors:,} connectors each way"
+    head = f"{size}. Medians of {ROUNDS}. Load averages at the end: {load}.  \n"
     words = ["python", "-m", "benchmarks.settings", *sys.argv[1:]]
     text = f"{head}`{shlex.join(words)}`\n\n| what | |\n|---|--:|\n" + "".join(f"{row}\n" for row in rows)
     print(text)

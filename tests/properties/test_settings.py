@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailwye.admin.explain import Question, explain
+from mailwye.config.checks import check_organization
+from mailwye.config.compile import compile_snapshot
 from mailwye.config.export import in_order, to_json
 from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.schema import KINDS, Organization
@@ -21,6 +25,7 @@ from mailwye.storage.sqlite.config_store import SqliteConfigStore
 NAMES = ("contoso.com", "sales.contoso.com", "fabrikam.com", "tailspin.com")
 PATTERNS = (*NAMES, "*.contoso.com", "*", "partner.example", "*.partner.example")
 ADDRESSES = ("192.0.2.1", "192.0.2.0/24", "2001:db8::/48")
+RECIPIENTS = ("john@contoso.com", "bob@contoso.com", "ann@fabrikam.com", "x@sales.contoso.com", "x@partner.example")
 patterns = st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3, unique=True)
 flags = st.booleans()
 
@@ -32,14 +37,18 @@ def some(strategies: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dic
 
 def named(key: str, names: tuple[str, ...], fields: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Objects of one kind, each name at most once."""
-    return st.dictionaries(st.sampled_from(names), fields, max_size=4).map(lambda found: [{key: name, **one} for name, one in found.items()])
+    return st.dictionaries(st.sampled_from(names), fields, max_size=4).map(
+        lambda found: [{key: name, **one} for name, one in found.items()]
+    )
 
 
 domains = named("DomainName", NAMES, some({"DomainType": st.sampled_from(["InternalRelay", "Authoritative"]), "MatchSubDomains": flags}))
 users = named(
     "PrimarySmtpAddress",
     ("john@contoso.com", "Ann@fabrikam.com", '"odd one"@contoso.com'),
-    some({"DisplayName": st.sampled_from(["J", "", "Ä"]), "ExternalEmailAddress": st.sampled_from(["x@contoso.com", "y@elsewhere.example"])}),
+    some(
+        {"DisplayName": st.sampled_from(["J", "", "Ä"]), "ExternalEmailAddress": st.sampled_from(["x@contoso.com", "y@elsewhere.example"])}
+    ),
 )
 boxes = named("PrimarySmtpAddress", ("bob@contoso.com", "Ann@fabrikam.com"), some({"EmailAddresses": st.just(["robert@contoso.com"])}))
 inbound = named(
@@ -69,7 +78,9 @@ outbound = named(
             "RecipientDomains": patterns,
             "AllAcceptedDomains": flags,
             "UseMXRecord": flags,
-            "SmartHosts": st.lists(st.sampled_from(["mail.contoso.com", "[contoso.com]", "192.0.2.1:2525", {"Host": "b.example", "Weight": 3}]), max_size=2),
+            "SmartHosts": st.lists(
+                st.sampled_from(["mail.contoso.com", "[contoso.com]", "192.0.2.1:2525", {"Host": "b.example", "Weight": 3}]), max_size=2
+            ),
             "TlsSettings": st.sampled_from(["EncryptionOnly", "CertificateValidation", None]),
             "RouteAllMessagesViaOnPremises": flags,
             "IsTransportRuleScoped": flags,
@@ -157,3 +168,19 @@ def test_objects_are_read_as_validation_would_read_them(organization: Organizati
             read = from_stored(kind, text)
             assert read == thing == entry.model.model_validate_json(text)
             assert stored_text(read) == text
+
+
+@given(ORGANIZATIONS, ORGANIZATIONS)
+def test_a_check_that_knows_the_version_before_finds_the_same(before: Organization, after: Organization) -> None:
+    after = ChangeSet.between(before, after).applied_to(before)  # with the same objects where nothing changed, as stores give them
+    known = before, compile_snapshot(before, 1)
+    assert check_organization(after, known=known) == check_organization(after)
+
+
+@given(ORGANIZATIONS, ORGANIZATIONS)
+def test_tables_that_are_taken_over_answer_as_new_ones(before: Organization, after: Organization) -> None:
+    after = ChangeSet.between(before, after).applied_to(before)
+    taken, new = compile_snapshot(after, 2, previous=(before, compile_snapshot(before, 1))), compile_snapshot(after, 2)
+    for sender, recipient, address in product(("sun@example.net", "john@contoso.com", "<>"), RECIPIENTS, ("", "192.0.2.1", "2001:db8::1")):
+        question = Question(sender, recipient, address, certificate_name="mail.contoso.com" if address else "")
+        assert explain(taken, question).to_dict() == explain(new, question).to_dict()

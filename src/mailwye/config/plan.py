@@ -1,10 +1,11 @@
-"""A change before it is saved: what would be active, what differs, what speaks against it. `apply`, drafts, rollback and the API ask here."""
+"""A change before it is saved: what would be active, what differs, what speaks against it. For `apply`, drafts, rollback and the API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from mailwye.config.checks import check_organization
+from mailwye.config.compile import Previous
 from mailwye.config.diff import Change, changes_of
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
@@ -13,7 +14,7 @@ from mailwye.config.problem import Problem
 from mailwye.config.rule_order import priorities_of, with_priorities
 from mailwye.config.schema import Organization
 from mailwye.config.store import ConfigStore, NoSuchVersion, StoredVersion
-from mailwye.config.versions.changes import ChangeSet
+from mailwye.config.versions.changes import NOTHING, ChangeSet
 from mailwye.config.versions.conflict import Conflict, conflict_of, reconcile
 from mailwye.config.versions.drafts import DraftInfo, StoredDraft
 
@@ -36,7 +37,7 @@ class Plan:
     organization: Organization
     changes: tuple[Change, ...]
     problems: tuple[Problem, ...]
-    change_set: ChangeSet = ChangeSet()
+    change_set: ChangeSet = NOTHING
     restores: int = 0
     draft: DraftInfo | None = None
 
@@ -82,11 +83,18 @@ def plan_organization(current: StoredVersion, organization: Organization, *, ins
 
 
 def plan_changes(
-    current: StoredVersion, changes: ChangeSet, *, installation: Installation | None = None, source: Parsed[Organization] | None = None
+    current: StoredVersion,
+    changes: ChangeSet,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+    known: Previous | None = None,
 ) -> Plan:
-    """Change some objects of the current version. `source`: the file that some of them came from, so that findings name their lines."""
+    """Change some objects of the current version. `source`: the file that some of them came from, so that findings name their lines.
+    `known`: see check_organization; a process that lives on makes it from the version that it planned last.
+    """
     organization = changes.applied_to(current.organization)
-    return _plan(current, organization, check_organization(organization, installation=installation, source=source))
+    return _plan(current, organization, check_organization(organization, installation=installation, source=source, known=known))
 
 
 def plan_version(current: StoredVersion, older: StoredVersion, *, installation: Installation | None = None) -> Plan:
@@ -101,6 +109,7 @@ def plan_edit(
     *,
     installation: Installation | None = None,
     source: Parsed[Organization] | None = None,
+    known: Previous | None = None,
 ) -> Plan | Conflict:
     """Changes that were made from version `base`, which may not be current any more: put on top of what others changed since, where
     nobody touched the same objects; else what both changed. :raises NoSuchVersion: there is no version `base`.
@@ -112,7 +121,7 @@ def plan_edit(
         if fields:
             return conflict_of(base, current.version, old, current.organization, fields)
         changes = rebased
-    return plan_changes(current, changes, installation=installation, source=source)
+    return plan_changes(current, changes, installation=installation, source=source, known=known)
 
 
 def plan_draft(store: ConfigStore, draft: StoredDraft, *, installation: Installation | None = None) -> Plan | Conflict:

@@ -37,7 +37,9 @@ class DraftConflict(ConfigStoreError):
     """Somebody saved into the draft in between. `current` is its revision now."""
 
     def __init__(self, name: str, expected: int, current: int) -> None:
-        super().__init__(f"the draft {name} is at revision {current} now, this change was made from revision {expected}; look, and repeat it")
+        super().__init__(
+            f"the draft {name} is at revision {current} now, this change was made from revision {expected}; look, and repeat it"
+        )
         self.expected = expected
         self.current = current
 

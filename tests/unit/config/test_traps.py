@@ -34,8 +34,16 @@ def rules(*fields: str) -> str:
 
 
 TRAPS = [
-    (f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, RecipientDomains: '*', {OUT}}}", "RecipientDomains", "takes all Internet mail"),
-    (f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}}}", "CloudServicesMailEnabled", "null"),
+    (
+        f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, RecipientDomains: '*', {OUT}}}",
+        "RecipientDomains",
+        "takes all Internet mail",
+    ),
+    (
+        f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}}}",
+        "CloudServicesMailEnabled",
+        "null",
+    ),
     ("OutboundConnector: {Name: Out, RecipientDomains: '*.partner.example'}", "RecipientDomains", "subdomains only"),
     (
         "OutboundConnector: {Name: Out, RecipientDomains: partner.example, ValidationRecipients: a@other.example}",
@@ -48,8 +56,10 @@ TRAPS = [
         "a@other.example is outside",
     ),
     (
-        "InboundConnector: {Name: In, RestrictDomainsToCertificate: true, TlsSenderCertificateName: a.example, "
-        "RestrictDomainsToIPAddresses: true, SenderIPAddresses: 192.0.2.1}",
+        (
+            "InboundConnector: {Name: In, RestrictDomainsToCertificate: true, TlsSenderCertificateName: a.example, "
+            "RestrictDomainsToIPAddresses: true, SenderIPAddresses: 192.0.2.1}"
+        ),
         "RestrictDomainsToIPAddresses",
         "must have both",
     ),
@@ -60,20 +70,26 @@ TRAPS = [
         'is in InboundConnector "A" too, which wins',
     ),
     (
-        f"InboundConnector: {{Name: In, {IN}}}\n"
-        f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}",
+        (
+            f"InboundConnector: {{Name: In, {IN}}}\n"
+            f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}"
+        ),
         "CloudServicesMailEnabled",
         "not believed when they come back",
     ),
     (
-        f"InboundConnector: {{Name: In, CloudServicesMailEnabled: true, {IN}}}\n"
-        f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, {OUT}}}",
+        (
+            f"InboundConnector: {{Name: In, CloudServicesMailEnabled: true, {IN}}}\n"
+            f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, {OUT}}}"
+        ),
         "CloudServicesMailEnabled",
         "never sent there",
     ),
     (
-        f"InboundConnector: {{Name: In, EFSkipLastIP: true, {IN}}}\n"
-        f"OutboundConnector: {{Name: Out, RouteAllMessagesViaOnPremises: true, {OUT}}}",
+        (
+            f"InboundConnector: {{Name: In, EFSkipLastIP: true, {IN}}}\n"
+            f"OutboundConnector: {{Name: Out, RouteAllMessagesViaOnPremises: true, {OUT}}}"
+        ),
         "EFSkipLastIP",
         "a second time",
     ),
@@ -99,7 +115,7 @@ def test_each_trap_is_warned_of(text: str, field: str, words: str) -> None:
         f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}",
         "OutboundConnector: {Name: Out, RecipientDomains: [partner.example, '*.partner.example']}",
         "OutboundConnector: [{Name: Out, RecipientDomains: '*.partner.example'}, {Name: All, RecipientDomains: '*'}]",
-        "OutboundConnector: {Name: Out, RecipientDomains: ['*.partner.example', partner.example], ValidationRecipients: a@b.partner.example}",
+        "OutboundConnector: {Name: Out, RecipientDomains: ['*.a.example', a.example], ValidationRecipients: x@b.a.example}",
         f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, ValidationRecipients: john@contoso.com, {OUT}}}",
         "InboundConnector: {Name: In, RestrictDomainsToCertificate: true, TlsSenderCertificateName: a.example}",
         f"InboundConnector: {{Name: In, SenderDomains: [contoso.com, other.example], {BY_ADDRESS}192.0.2.1}}",
@@ -107,8 +123,10 @@ def test_each_trap_is_warned_of(text: str, field: str, words: str) -> None:
         f"InboundConnector: [{{Name: A, {BY_ADDRESS}192.0.2.0/24}}, {{Name: B, {BY_ADDRESS}192.0.2.2}}]",
         f"InboundConnector: [{{Name: A, {BY_ADDRESS}192.0.2.2, SenderDomains: contoso.com}}, {{Name: B, {BY_ADDRESS}192.0.2.2}}]",
         f"InboundConnector: [{{Name: A, {BY_ADDRESS}192.0.2.2, Enabled: false}}, {{Name: B, {BY_ADDRESS}[192.0.2.2, 192.0.2.3]}}]",
-        f"InboundConnector: {{Name: In, CloudServicesMailEnabled: true, {IN}}}\n"
-        f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}",
+        (
+            f"InboundConnector: {{Name: In, CloudServicesMailEnabled: true, {IN}}}\n"
+            f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}"
+        ),
         f"InboundConnector: {{Name: In, {IN}}}\nOutboundConnector: {{Name: Out, RouteAllMessagesViaOnPremises: true, {OUT}}}",
         rules("Name: Some, StopRuleProcessing: true, SentToScope: InOrganization", "Name: Other, SentToScope: InOrganization"),
         rules("Name: All, StopRuleProcessing: true, ExceptIfSentToScope: InOrganization", "Name: Other, SentToScope: InOrganization"),

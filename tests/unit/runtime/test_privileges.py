@@ -28,9 +28,9 @@ def test_to_be_oneself_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_author_of_a_change_by_sudo_is_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "ann")
-    monkeypatch.setattr(privileges.os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
     assert current_user() == "ann"
-    monkeypatch.setattr(privileges.os, "getuid", lambda: 4_000_000)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
     assert current_user() == "uid 4000000"
 
 

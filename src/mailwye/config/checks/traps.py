@@ -54,8 +54,8 @@ def _check_headers_in_the_clear(connector: OutboundConnector, findings: Findings
         findings.warning(
             connector,
             _HEADERS,
-            "with TlsSettings null: where a session has no TLS, the other side does not believe the organization's headers, and internal mail "
-            "arrives there as a stranger's",
+            "with TlsSettings null: where a session has no TLS, the other side does not believe the organization's headers, and internal "
+            "mail arrives there as a stranger's",
             "Set TlsSettings DomainValidation and TlsDomain, as the Hybrid Configuration Wizard does",
         )
 
@@ -114,7 +114,8 @@ def _check_unaccepted_senders(connector: InboundConnector, directory: Directory,
     findings.warning(
         connector,
         "SenderDomains",
-        f"{', '.join(connector.sender_domains[:SHOWN])}: none is an accepted domain, so nothing proves the organization and nothing is relayed",
+        f"{', '.join(connector.sender_domains[:SHOWN])}: none is an accepted domain, so nothing proves the organization and nothing is "
+        "relayed",
         "Add an accepted domain, or identify the server by TlsSenderCertificateName in an accepted domain",
     )
 

@@ -88,6 +88,9 @@ class ChangeSet:
         return len(self.changes)
 
 
+NOTHING = ChangeSet()
+
+
 def _between(old: Organization, new: Organization) -> Iterator[ObjectChange]:
     if old.organization != new.organization:
         yield ObjectChange(SETTINGS, "", old.organization, new.organization)

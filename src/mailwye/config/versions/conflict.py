@@ -68,18 +68,33 @@ def reconcile(base: Organization, current: Organization, mine: ChangeSet) -> tup
     Objects that only one side touched stay as that side left them; what both changed alike is no conflict, and is left out. The result
     is right only where there are no conflicts; whether it makes sense as a whole is for the checks to say.
     """
-    theirs: dict[Key, list[ObjectChange]] = {}
-    for change in ChangeSet.between(base, current):
-        theirs.setdefault(change.key, []).append(change)
+    theirs, own = _by_key(ChangeSet.between(base, current)), _by_key(mine)
     kept: list[ObjectChange] = []
     found: list[FieldConflict] = []
-    for change in mine:
-        others = theirs.get(change.key, [])
-        if not others:
-            kept.append(change)
-        elif all((other.kind, other.after) != (change.kind, change.after) for other in others):
-            found += _fields(change, others[-1])
-    return ChangeSet(tuple(kept)), tuple(found)
+    for key, changes in own.items():
+        others = theirs.get(key)
+        if others is None:
+            kept += changes
+        elif _results(others) != _results(changes):
+            found += _fields(_main(changes), _main(others))
+    return ChangeSet.of(kept), tuple(found)
+
+
+def _by_key(changes: ChangeSet) -> dict[Key, list[ObjectChange]]:
+    """One change each, but where a recipient becomes one of another kind: a removal and an addition."""
+    found: dict[Key, list[ObjectChange]] = {}
+    for change in changes:
+        found.setdefault(change.key, []).append(change)
+    return found
+
+
+def _results(changes: list[ObjectChange]) -> list[tuple[str, ConfigObject | None]]:
+    return [(change.kind, change.after) for change in changes]
+
+
+def _main(changes: list[ObjectChange]) -> ObjectChange:
+    """What is there afterwards, if something is."""
+    return next((change for change in changes if change.after is not None), changes[0])
 
 
 def conflict_of(base: int, current: int, old: Organization, new: Organization, fields: tuple[FieldConflict, ...]) -> Conflict:

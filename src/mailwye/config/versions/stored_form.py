@@ -27,6 +27,7 @@ STORED: Mapping[str, Any] = {"stored": True}
 """The serialization context: a field that is sealed or hidden elsewhere writes here what brings it back."""
 
 _Convert = Callable[[Any], Any]
+_new, _put = object.__new__, object.__setattr__  # as pydantic's own model_construct does it
 
 
 def model_of(kind: str) -> type[ConfigObject]:
@@ -42,10 +43,11 @@ def stored_text(thing: ConfigObject) -> str:
 
 def from_stored(kind: str, text: str) -> ConfigObject:
     """The object of a text. :raises ValueError: it is none of this kind (written by a newer Mailwye, or damaged); says why."""
-    if kind != OrganizationSettings.kind and kind not in KINDS:
-        raise ValueError(f"{kind} is no kind of object that this Mailwye knows")
+    try:
+        reader = _reader(kind)
+    except KeyError as error:
+        raise ValueError(f"{kind} is no kind of object that this Mailwye knows") from error
     data = _decode(text)
-    reader = _reader(kind)
     thing = reader.trusted(data) if type(data) is dict else None
     return thing if thing is not None else reader.model.model_validate(data)
 
@@ -66,34 +68,35 @@ class _Reader:
         self.model = model
         self._fields: dict[str, tuple[str, _Convert]] = {}
         self._defaults: dict[str, Any] = {}
-        self._required: list[str] = []
+        required: list[str] = []
         for name, info in model.model_fields.items():
             convert = _converter_of(info)
             if convert is not None:
                 self._fields[info.alias or name] = (name, convert)
             if info.is_required():
-                self._required.append(name)
+                required.append(name)
             self._defaults[name] = None if info.is_required() else info.get_default(call_default_factory=True)
+        self._required = frozenset(required)
 
     def trusted(self, data: dict[str, Any]) -> ConfigObject | None:
         """The object, None where validation has to look."""
         values = self._defaults.copy()
         given: set[str] = set()
+        fields = self._fields
         try:
             for key, value in data.items():
-                name, convert = self._fields[key]
+                name, convert = fields[key]
                 values[name] = convert(value)
                 given.add(name)
         except (KeyError, ValueError, TypeError):
             return None
-        if any(name not in given for name in self._required):
+        if not self._required <= given:
             return None
-        thing = self.model.__new__(self.model)
-        put = object.__setattr__
-        put(thing, "__dict__", values)
-        put(thing, "__pydantic_fields_set__", given)
-        put(thing, "__pydantic_extra__", None)
-        put(thing, "__pydantic_private__", None)
+        thing = _new(self.model)
+        _put(thing, "__dict__", values)
+        _put(thing, "__pydantic_fields_set__", given)
+        _put(thing, "__pydantic_extra__", None)
+        _put(thing, "__pydantic_private__", None)
         return thing
 
 

@@ -28,6 +28,7 @@ from mailwye.config.store import (
 )
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
+from mailwye.runtime.loops import collection_paused
 from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
 from mailwye.storage.sqlite.settings import rows
 from mailwye.storage.sqlite.settings.schema import APPLICATION_ID, FOREVER, SCHEMA_VERSION, create, upgrade
@@ -76,7 +77,7 @@ class SqliteConfigStore:
             if version == cached.version:
                 return cached
             info = self._info(version)
-            with self._understood(version), self._reading():
+            with self._understood(version), self._reading(), collection_paused():
                 if cached is EMPTY:
                     organization = rows.whole(self._db, version)
                 else:
@@ -89,7 +90,7 @@ class SqliteConfigStore:
     def history(self, limit: int = 100) -> Sequence[VersionInfo]:
         """See ConfigStore."""
         with self._errors():
-            return [VersionInfo(*row) for row in self._db.execute(f"{_INFO} ORDER BY version DESC LIMIT ?", (limit,))]  # noqa: S608 - a constant
+            return [VersionInfo(*row) for row in self._db.execute(f"{_INFO} ORDER BY version DESC LIMIT ?", (limit,))]
 
     def changes(self, old: int, new: int) -> ChangeSet:
         """See ConfigStore."""
@@ -237,7 +238,7 @@ class SqliteConfigStore:
 
     def _info(self, version: int) -> VersionInfo:
         known = 0 < version < FOREVER  # what SQLite's integers hold
-        row = self._row(f"{_INFO} WHERE version = ?", (version,)) if known else None  # noqa: S608 - a constant
+        row = self._row(f"{_INFO} WHERE version = ?", (version,)) if known else None
         if row is None:
             raise NoSuchVersion(version)
         return VersionInfo(*row)

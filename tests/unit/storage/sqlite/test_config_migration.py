@@ -53,10 +53,10 @@ def test_every_version_and_password_stays(path: Path) -> None:
 
 def test_a_version_that_nobody_understands_is_carried_over_and_told(path: Path) -> None:
     connection = apsw.Connection(str(path))
-    connection.execute("INSERT INTO versions VALUES (5, 4, 'x', 0, '', '{\"Organization\": {\"Name\": \"n\"}, \"Future\": [{\"Name\": \"f\"}]}')")
+    connection.execute('INSERT INTO versions VALUES (5, 4, \'x\', 0, \'\', \'{"Organization": {"Name": "n"}, "Future": [{"Name": "f"}]}\')')
     connection.close()
     store = SqliteConfigStore(path)
-    with pytest.raises(ConfigStoreError, match="version 5 cannot be understood .*Future"):
+    with pytest.raises(ConfigStoreError, match=r"version 5 cannot be understood .*Future"):
         store.current()
     assert store.load(4).organization.name == "Contoso Ä"
     store.close()

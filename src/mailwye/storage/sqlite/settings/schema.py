@@ -1,7 +1,7 @@
 """The tables, and older forms of them.
 
-An object's row is valid for the versions [since, until): a save closes the rows that it changes and writes new ones, so that a version costs
-what it changes, and reading any version is one condition.
+An object's row is valid for the versions [since, until): a save closes the rows that it changes and writes new ones, so that a version
+costs what it changes, and reading any version is one condition.
 """
 
 from __future__ import annotations
