@@ -81,7 +81,7 @@ async def test_rollback_goes_back_and_never_forth(tmp_path: Path) -> None:
     assert log[0]["comment"] == "back to version 1"
     assert '+ AcceptedDomain "c.example"' in (await installed.run("config", "activate", "4")).out
     assert "no change" in (await installed.run("config", "activate", "4")).out
-    assert "there is no version 99" in (await installed.run("config", "activate", "99", code=None)).err
+    assert "there is no version 99" in (await installed.run("config", "activate", "99", code=NO_INPUT)).err
 
 
 async def test_a_rollback_gives_mailboxes_their_passwords_back(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ async def test_what_does_not_exist_is_said(tmp_path: Path) -> None:
     installed = Installed(tmp_path)
     await installed.run("apply", "-f", str(hosted(tmp_path)))
     for words in (["show", "none"], ["diff", "none"], ["check", "none"], ["activate", "none"]):
-        assert "there is no draft none" in (await installed.run("draft", *words, code=None)).err
+        assert "there is no draft none" in (await installed.run("draft", *words, code=NO_INPUT)).err
     assert "there is no draft none" in (await installed.run("draft", "discard", "none", code=NO_INPUT)).err
-    assert "there is no draft none" in (await installed.run("apply", "--draft", "none", "-f", alice(tmp_path), code=None)).err
+    assert "there is no draft none" in (await installed.run("apply", "--draft", "none", "-f", alice(tmp_path), code=NO_INPUT)).err
     missing = await installed.run("config", "show", "--object", "Mailbox", "eve@contoso.com", code=NO_INPUT)
     assert 'version 1 has no Mailbox "eve@contoso.com"' in missing.err
     assert "Did you mean Mailbox?" in (await installed.run("config", "log", "--object", "Mailbx", "eve", code=DATA_ERROR)).err
     await installed.run("draft", "new", "one")
-    assert "there is a draft one already" in (await installed.run("draft", "new", "one", code=None)).err
+    assert "there is a draft one already" in (await installed.run("draft", "new", "one", code=DATA_ERROR)).err
     assert [draft["name"] for draft in await installed.json("draft", "list")] == ["one"]
 
 

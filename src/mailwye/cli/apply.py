@@ -97,7 +97,6 @@ def _into_draft(
 ) -> None:
     """Errors are told, and keep the draft from being activated; only what cannot be read is not saved."""
     from mailwye.config.plan import draft_version, plan_file
-    from mailwye.config.store import DraftConflict
 
     stored = store.draft(name)
     plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation)
@@ -111,10 +110,7 @@ def _into_draft(
     if dry_run:
         sys.exit(DIFFERENCE)
     changes = stored.changes.then(plan.change_set)
-    try:
-        info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
-    except DraftConflict as error:
-        fail(f"{error}; nothing was saved", exit_codes.TEMPORARY_FAILURE)
+    info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
     errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
     click.echo(f"saved into draft {name} (save {info.revision}); `mailwye draft activate {name}` puts it in force{errors}", err=as_json)
 

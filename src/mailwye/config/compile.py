@@ -22,7 +22,8 @@ _T = TypeVar("_T")
 
 Previous = tuple[schema.Organization, Snapshot]  # a version and what was made of it
 
-_DIRECTORY = ("accepted_domains", "mailboxes", "mail_users", "mail_contacts", "distribution_groups")
+_RECIPIENTS = ("mailboxes", "mail_users", "mail_contacts", "distribution_groups")
+_DIRECTORY = ("accepted_domains", *_RECIPIENTS)
 _RULES = ("transport_rules",)
 _CONNECTORS = tuple(name for name in schema.Organization.model_fields if name not in (*_DIRECTORY, *_RULES))
 
@@ -60,8 +61,19 @@ def _kept(organization: schema.Organization, previous: Previous | None) -> tuple
         return all(getattr(organization, name) is getattr(before, name) for name in attributes)
 
     directory = snapshot.directory if same(_DIRECTORY) else None
+    if directory is None and same(_RECIPIENTS):
+        directory = _with_other_domains(before, organization, snapshot.directory)
     connectors = snapshot.connectors if same(_CONNECTORS) else None
-    return directory, connectors, snapshot.rules if directory is not None and same(_RULES) else None
+    return directory, connectors, snapshot.rules if directory is snapshot.directory and same(_RULES) else None
+
+
+def _with_other_domains(before: schema.Organization, after: schema.Organization, directory: Directory) -> Directory | None:
+    """None where two domains have one name (which the checks refuse): then their order counts."""
+    was, stays = {id(one) for one in before.accepted_domains}, {id(one) for one in after.accepted_domains}
+    gone = (one.domain_name for one in before.accepted_domains if id(one) not in stays)
+    come = (_same_fields(AcceptedDomain, one) for one in after.accepted_domains if id(one) not in was)
+    changed = directory.with_domains(gone, come)
+    return changed if changed.domains == len(after.accepted_domains) else None
 
 
 def _rules(organization: schema.Organization) -> Iterator[TransportRule]:
