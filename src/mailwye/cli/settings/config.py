@@ -14,7 +14,6 @@ from mailwye.cli.output import fail, local_time, print_json, print_table
 from mailwye.cli.settings.saving import author_of, print_changes, save_plan, saved_line, saving_options
 
 if TYPE_CHECKING:
-    from mailwye.config.schema import ConfigObject
     from mailwye.config.store import ConfigStore, VersionInfo
     from mailwye.config.versions.changes import ChangeSet
     from mailwye.config.versions.drafts import DraftSave
@@ -206,9 +205,9 @@ def _print_object(store: ConfigStore, version: int, place: tuple[str, str], *, a
     from mailwye.config.export import object_yaml, to_plain
 
     kind, identity = place
-    found: ConfigObject | None = next(
-        (change.after for change in store.changes(0, version) if (change.kind, change.identity) == place), None
-    )
+    organization = store.load(version).organization
+    things = (organization.organization,) if kind == organization.organization.kind else organization.objects(kind)
+    found = next((thing for thing in things if thing.identity == identity), None)
     if found is None:
         fail(f'version {version} has no {kind} "{identity}"', exit_codes.NO_INPUT)
     if as_json:

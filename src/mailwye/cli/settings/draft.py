@@ -36,7 +36,7 @@ NAME_LIMIT = 64  # characters, as names of objects
 def draft() -> None:
     """Build a change up over several saves; mail keeps the current settings until the draft is activated.
 
-    Every command that changes settings takes --draft NAME: `mailwye apply --draft NAME -f FILE`.
+    `mailwye apply --draft NAME -f FILE` saves into one.
     """
 
 

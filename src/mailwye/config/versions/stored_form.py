@@ -23,7 +23,7 @@ from mailwye.config.schema.smart_host import read_smart_host
 from mailwye.connectors.model import SmartHost
 from mailwye.smtp.address import Address, parse_address
 
-STORED: Mapping[str, Any] = {"stored": True}
+STORED: Mapping[str, Any] = {"sealed": True}
 """The serialization context: a field that is sealed or hidden elsewhere writes here what brings it back."""
 
 _Convert = Callable[[Any], Any]
