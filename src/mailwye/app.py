@@ -38,7 +38,6 @@ from mailwye.stores import (
     Alert,
     challenge_folder,
     compiled,
-    current_snapshot,
     installation_secret,
     open_config_store,
     open_policy_store,
@@ -122,7 +121,9 @@ class Worker:
         self._network = network or SystemNetwork()
         self._store = open_config_store(installation)
         self._marks, self._rewriting = own_signatures(installation)
-        self.snapshot = ActiveSnapshot(current_snapshot(self._store))
+        stored = self._store.current()
+        self._compiled = stored, compiled(stored)  # the last one: the next is made from it
+        self.snapshot = ActiveSnapshot(self._compiled[1])
         self._vault = open_vault(installation)
         self._alert = alert
         self._prepared: Snapshot | None = None
@@ -261,7 +262,9 @@ class Worker:
             self._prepared = await asyncio.to_thread(self._load, version)
 
     def _load(self, version: int) -> Snapshot:
-        return compiled(self._store.load(version))
+        stored = self._store.load(version)
+        self._compiled = stored, compiled(stored, self._compiled)
+        return self._compiled[1]
 
     def commit(self, version: int) -> None:
         """Put `version` in force, where it was prepared."""

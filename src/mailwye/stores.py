@@ -215,8 +215,11 @@ def current_snapshot(store: ConfigStore) -> Snapshot:
     return compiled(store.current())
 
 
-def compiled(stored: StoredVersion) -> Snapshot:
-    """A version as the deciding functions read it."""
+def compiled(stored: StoredVersion, previous: tuple[StoredVersion, Snapshot] | None = None) -> Snapshot:
+    """A version as the deciding functions read it. `previous`: the version compiled before it; what did not change is taken over."""
     from mailwye.config.compile import compile_snapshot
+    from mailwye.runtime.loops import collection_paused
 
-    return compile_snapshot(stored.organization, stored.version)
+    before = (previous[0].organization, previous[1]) if previous is not None else None
+    with collection_paused():
+        return compile_snapshot(stored.organization, stored.version, previous=before)

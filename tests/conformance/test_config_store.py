@@ -14,8 +14,19 @@ import apsw
 import pytest
 
 from mailwye.config.memory import MemoryConfigStore
-from mailwye.config.schema import Organization
-from mailwye.config.store import ConfigStore, ConfigStoreError, NoSuchVersion, VersionConflict, VersionInfo
+from mailwye.config.schema import AcceptedDomain, Mailbox, Organization
+from mailwye.config.store import (
+    ConfigStore,
+    ConfigStoreError,
+    DraftConflict,
+    DraftExists,
+    NoSuchDraft,
+    NoSuchVersion,
+    VersionConflict,
+    VersionInfo,
+)
+from mailwye.config.versions.changes import ChangeSet, ObjectChange
+from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 
 
@@ -79,7 +90,7 @@ def test_any_author_and_comment_can_be_kept(store: ConfigStore) -> None:
 
 
 def test_a_version_that_never_was(store: ConfigStore) -> None:
-    for version in (1, -1, 10**12):
+    for version in (1, -1, 10**12, 2**63 - 1, 10**30):
         with pytest.raises(NoSuchVersion, match=f"no version {version}"):
             store.load(version)
 
@@ -138,6 +149,143 @@ def test_of_many_savers_one_wins_each_version(store: ConfigStore, tmp_path: Path
         thread.join()
     assert sorted(won) == list(range(1, 16))
     assert [info.parent for info in store.history()] == list(range(14, -1, -1))
+
+
+def domain(name: str, **fields: object) -> AcceptedDomain:
+    return AcceptedDomain.model_validate({"DomainName": name, **fields})
+
+
+def added(*names: str) -> ChangeSet:
+    return ChangeSet.of(ObjectChange("AcceptedDomain", name, None, domain(name)) for name in names)
+
+
+def test_a_commit_of_some_objects_leaves_the_others(store: ConfigStore) -> None:
+    store.save(organization("a.com", "c.com"), expected_version=0, author="ann", at=1.0)
+    before = store.current().organization.accepted_domains
+    changed = ObjectChange("AcceptedDomain", "a.com", before[0], domain("a.com", Default=True))
+    removed = ObjectChange("AcceptedDomain", "c.com", before[1], None)
+    changes = ChangeSet.of([*added("b.com"), changed, removed])
+    assert store.commit(changes, expected_version=1, author="bob", at=2.0, comment="three") == 2
+    assert store.current().organization.accepted_domains == (domain("a.com", Default=True), domain("b.com"))
+    assert store.load(1).organization == organization("a.com", "c.com")
+    assert store.changes(1, 2) == changes
+    assert store.changes(2, 1) == changes.reversed()
+    assert store.changes(2, 2) == ChangeSet()
+    with pytest.raises(VersionConflict):
+        store.commit(added("x.com"), expected_version=1, author="bob", at=3.0)
+    with pytest.raises(NoSuchVersion):
+        store.changes(1, 7)
+
+
+def test_objects_that_did_not_change_are_the_same_objects(store: ConfigStore) -> None:
+    """Comparing, checking and compiling rely on it to be quick."""
+    store.save(organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
+    first = store.current().organization
+    store.commit(added("c.com"), expected_version=1, author="ann", at=2.0)
+    second = store.current().organization
+    assert second.accepted_domains[0] is first.accepted_domains[0]
+    assert second.mailboxes is first.mailboxes
+    assert store.load(1).organization.accepted_domains[1] is second.accepted_domains[1]
+
+
+def test_settings_of_the_organization_are_an_object_like_others(store: ConfigStore) -> None:
+    store.save(Organization.model_validate({"Organization": {"Name": "contoso"}}), expected_version=0, author="ann", at=1.0)
+    store.save(Organization(), expected_version=1, author="ann", at=2.0)
+    assert store.current().organization == Organization()
+    assert store.load(1).organization.name == "contoso"
+    (change,) = store.changes(1, 2)
+    assert change.before is not None
+    assert change.after == Organization().organization
+
+
+def test_a_version_says_what_it_restores(store: ConfigStore) -> None:
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
+    store.commit(store.changes(2, 1), expected_version=2, author="ann", at=3.0, comment="back", restores=1)
+    assert store.current().info == VersionInfo(3, 2, "ann", 3.0, "back", 1)
+    assert store.current().organization == organization("a.com")
+
+
+def mailbox(name: str) -> Mailbox:
+    return Mailbox.model_validate({"PrimarySmtpAddress": name})
+
+
+def test_a_removed_mailbox_opens_to_nobody_and_a_restored_one_to_its_owner(store: ConfigStore) -> None:
+    made = ChangeSet.of([ObjectChange("Mailbox", "bob@a.com", None, mailbox("Bob@a.com"))])
+    store.commit(made, expected_version=0, author="ann", at=1.0)
+    store.set_password("Bob@a.com", "$argon2id$1")
+    store.commit(made.reversed(), expected_version=1, author="ann", at=2.0)
+    assert store.password_hash("bob@a.com") is None
+    store.commit(made, expected_version=2, author="ann", at=3.0, restores=1)
+    assert store.password_hash("bob@a.com") == "$argon2id$1"
+    store.commit(made.reversed(), expected_version=3, author="ann", at=4.0)
+    store.commit(made, expected_version=4, author="ann", at=5.0)  # made again, for somebody else
+    assert store.password_hash("bob@a.com") is None
+    store.commit(made.reversed(), expected_version=5, author="ann", at=6.0)
+    store.commit(made, expected_version=6, author="ann", at=7.0, restores=1)
+    assert store.password_hash("bob@a.com") is None
+
+
+def test_a_draft_is_built_by_several_saves_and_becomes_one_version(store: ConfigStore) -> None:
+    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    info = store.new_draft("move", base=1, author="ann", at=2.0, comment="the move")
+    assert store.draft("move") == StoredDraft(info, ChangeSet(), ())
+    store.save_draft("move", added("b.com"), expected_revision=0, author="ann", at=3.0, comment="b")
+    store.save_draft("move", added("b.com").then(added("c.com")), expected_revision=1, author="bob", at=4.0)
+    assert store.current().organization == organization("a.com")
+    stored = store.draft("move")
+    saves = (DraftSave(1, "ann", 3.0, "b"), DraftSave(2, "bob", 4.0, ""))
+    assert (stored.info.revision, stored.changes, stored.saves) == (2, added("b.com", "c.com"), saves)
+    assert list(store.drafts()) == [stored.info]
+    assert store.commit(stored.changes, expected_version=1, author="eve", at=5.0, draft=stored.info) == 2
+    assert store.current().organization == organization("a.com", "b.com", "c.com")
+    assert store.current().info == VersionInfo(2, 1, "eve", 5.0, "", 0, "move")
+    assert tuple(store.saves(2)) == saves
+    assert tuple(store.saves(1)) == ()
+    assert list(store.drafts()) == []
+    again = store.new_draft("move", base=2, author="ann", at=6.0)  # its name is free again, its saves are the version's
+    assert store.draft("move") == StoredDraft(again, ChangeSet(), ())
+
+
+def test_a_draft_keeps_what_its_base_had(store: ConfigStore) -> None:
+    store.save(organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
+    store.new_draft("d", base=1, author="ann", at=2.0)
+    before = store.load(1).organization.accepted_domains
+    changes = ChangeSet.of(
+        [
+            ObjectChange("AcceptedDomain", "a.com", before[0], None),
+            ObjectChange("AcceptedDomain", "b.com", before[1], domain("b.com", Default=True)),
+        ]
+    )
+    store.save_draft("d", changes, expected_revision=0, author="ann", at=3.0)
+    store.save(organization("c.com"), expected_version=1, author="bob", at=4.0)
+    assert store.draft("d").changes == changes
+
+
+def test_two_savers_of_one_draft_and_drafts_that_never_were(store: ConfigStore) -> None:
+    info = store.new_draft("d", base=0, author="ann", at=1.0)
+    with pytest.raises(DraftExists, match="there is a draft d already"):
+        store.new_draft("d", base=0, author="bob", at=1.0)
+    store.save_draft("d", added("a.com"), expected_revision=0, author="ann", at=2.0)
+    with pytest.raises(DraftConflict, match="at revision 1 now"):
+        store.save_draft("d", added("b.com"), expected_revision=0, author="bob", at=2.0)
+    with pytest.raises(DraftConflict):
+        store.commit(added("a.com"), expected_version=0, author="bob", at=2.0, draft=info)
+    assert store.draft("d").changes == added("a.com")
+    assert store.version() == 0
+    for call in (
+        lambda: store.draft("none"),
+        lambda: store.save_draft("none", ChangeSet(), expected_revision=0, author="", at=0.0),
+        lambda: store.commit(added("a.com"), expected_version=0, author="", at=0.0, draft=DraftInfo("none", 0, 0, "", 0.0, "")),
+    ):
+        with pytest.raises(NoSuchDraft, match="there is no draft none"):
+            call()
+    with pytest.raises(NoSuchVersion):
+        store.new_draft("e", base=7, author="ann", at=1.0)
+    assert store.discard_draft("d")
+    assert not store.discard_draft("d")
+    assert list(store.drafts()) == []
+    assert store.version() == 0
 
 
 @pytest.fixture
@@ -208,7 +356,8 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 def test_a_version_that_cannot_be_understood_is_told_and_the_others_stay(path: Path) -> None:
     store = SqliteConfigStore(path)
     store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
-    store._db.execute("INSERT INTO versions VALUES (2, 1, 'x', 0, '', '{\"Future\": []}')")
+    store._db.execute("INSERT INTO versions (version, parent, author, at, comment) VALUES (2, 1, 'x', 0, '')")
+    store._db.execute("INSERT INTO objects VALUES ('Future', 'x', 2, 9223372036854775807, '{}')")
     with pytest.raises(ConfigStoreError, match=r"version 2 cannot be understood .* newer Mailwye"):
         store.current()
     assert store.load(1).organization == organization("a.com")
@@ -264,7 +413,16 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize(("statement", "survives"), [("INSERT", "old.com"), ("COMMIT", "old.com"), ("nothing", "new.com")])
+@pytest.mark.parametrize(
+    ("statement", "survives"),
+    [
+        ("INSERT INTO versions", "old.com"),
+        ("UPDATE", "old.com"),
+        ("INSERT INTO objects", "old.com"),
+        ("COMMIT", "old.com"),
+        ("nothing", "new.com"),
+    ],
+)
 def test_a_process_killed_within_a_save_leaves_the_old_or_the_new_version(path: Path, statement: str, survives: str) -> None:
     store = SqliteConfigStore(path)
     store.save(organization("old.com"), expected_version=0, author="ann", at=1.0)
@@ -273,5 +431,20 @@ def test_a_process_killed_within_a_save_leaves_the_old_or_the_new_version(path: 
     assert child.returncode == -signal.SIGKILL
     store = SqliteConfigStore(path)
     assert store.current().organization == organization(survives)
+    assert store.load(1).organization == organization("old.com")
     assert store._db.pragma("integrity_check") == "ok"
     store.close()
+
+
+def test_a_version_costs_what_it_changes(path: Path) -> None:
+    store = SqliteConfigStore(path)
+    store.save(organization(*(f"d{number}.com" for number in range(500))), expected_version=0, author="ann", at=1.0)
+    for number in range(10):
+        store.commit(added(f"e{number}.com"), expected_version=1 + number, author="ann", at=2.0)
+    assert list(store._db.execute("SELECT count(*) FROM objects")) == [(510,)]
+    store.close()
+    reopened = SqliteConfigStore(path)
+    assert len(reopened.load(6).organization.accepted_domains) == 505
+    assert len(reopened.current().organization.accepted_domains) == 510
+    assert len(reopened.load(1).organization.accepted_domains) == 500
+    reopened.close()

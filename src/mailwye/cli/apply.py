@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
-from mailwye.cli.output import fail, local_time, print_json, print_table
+from mailwye.cli.installation import config_option, config_store, read, work_as_owner
+from mailwye.cli.output import fail
+from mailwye.cli.settings.config import print_versions
+from mailwye.cli.settings.saving import (
+    DIFFERENCE,
+    author_of,
+    now,
+    print_changes,
+    print_problems,
+    refuse_conflict,
+    save_plan,
+    saving_options,
+)
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation
+    from mailwye.config.parse import Parsed
+    from mailwye.config.schema import Organization
+    from mailwye.config.store import ConfigStore
+    from mailwye.config.versions.conflict import Conflict
 
 
 @click.command()
@@ -19,45 +38,84 @@ from mailwye.cli.output import fail, local_time, print_json, print_table
 )
 @click.option("--dry-run", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
 @click.option("--prune", is_flag=True, help="Remove objects of the kinds in the file that the file does not name.")
-@click.option("--comment", default="", help="Kept with the version.")
+@click.option("--draft", "draft", default="", metavar="NAME", help="Save into this draft; mail keeps the current settings.")
+@click.option(
+    "--base", type=int, metavar="VERSION", help="The version that the file was edited from: what others changed since is not overwritten."
+)
+@saving_options
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
-def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str, as_json: bool) -> None:
+def apply(
+    config: Path, file: Path, *, dry_run: bool, prune: bool, draft: str, base: int | None, author: str, comment: str, as_json: bool
+) -> None:
     """Save the objects of a YAML file as the new settings: they replace objects of the same name, the others stay.
 
     A running service uses them at once, in all workers together.
     """
-    from mailwye.config.diff import as_dicts, as_text
     from mailwye.config.parse import read_organization
-    from mailwye.config.plan import plan_file
-    from mailwye.config.store import VersionConflict
-    from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
+    from mailwye.config.plan import Plan, plan_edit, plan_file
     from mailwye.stores import open_vault
 
+    if draft and base is not None:
+        raise click.UsageError("--draft has its own base: leave out --base.")
     installation = read(config)
     parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
-    author = current_user()
+    author = author_of(author)
     work_as_owner(installation)
+    vault = open_vault(installation)
     with config_store(installation) as store:
-        plan = plan_file(store.current(), parsed, prune=prune, installation=installation, vault=open_vault(installation))
-        for problem in plan.problems:
-            click.echo(f"{problem.severity.value}: {problem}", err=True)
-        if plan.has_errors:
-            fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-        if as_json:
-            print_json(as_dicts(plan.changes))
-        elif plan.changes:
-            click.echo(as_text(plan.changes))
-        if not plan.changes:
-            click.echo(f"no change: version {plan.base} already says this", err=as_json)
+        if draft:
+            _into_draft(store, draft, parsed, installation, prune=prune, dry_run=dry_run, author=author, comment=comment, as_json=as_json)
             return
-        if dry_run:
-            sys.exit(2)
-        try:
-            version = plan.save(store, author=author, at=SystemClock().now(), comment=comment)
-        except VersionConflict as error:
-            fail(f"{error}; nothing was saved", exit_codes.TEMPORARY_FAILURE)
-    click.echo(activate(installation, version), err=as_json)
+        plan: Plan | Conflict = plan_file(
+            store.current() if base is None else store.load(base), parsed, prune=prune, installation=installation, vault=vault
+        )
+        if base is not None and isinstance(plan, Plan) and parsed.value is not None:
+            plan = plan_edit(store, base, plan.change_set, installation=installation, source=parsed, vault=vault)
+        if not isinstance(plan, Plan):
+            refuse_conflict(plan, as_json=as_json)
+        save_plan(
+            installation,
+            store,
+            plan,
+            author=author,
+            comment=comment,
+            unchanged=f"no change: version {plan.base} already says this",
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+
+
+def _into_draft(
+    store: ConfigStore,
+    name: str,
+    parsed: Parsed[Organization],
+    installation: Installation,
+    *,
+    prune: bool,
+    dry_run: bool,
+    author: str,
+    comment: str,
+    as_json: bool,
+) -> None:
+    """Errors are told, and keep the draft from being activated; only what cannot be read is not saved."""
+    from mailwye.config.plan import draft_version, plan_file
+    from mailwye.stores import open_vault
+
+    stored = store.draft(name)
+    plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation, vault=open_vault(installation))
+    print_problems(plan.problems)
+    if parsed.value is None:
+        fail("nothing was saved, see above", exit_codes.DATA_ERROR)
+    print_changes(plan.changes, as_json=as_json)
+    if not plan.changes:
+        click.echo(f"no change: the draft {name} already says this", err=as_json)
+        return
+    if dry_run:
+        sys.exit(DIFFERENCE)
+    changes = stored.changes.then(plan.change_set)
+    info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
+    errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
+    click.echo(f"saved into draft {name} (save {info.revision}); `mailwye draft activate {name}` puts it in force{errors}", err=as_json)
 
 
 @click.command()
@@ -80,12 +138,9 @@ def export(config: Path, number: int | None, *, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def history(config: Path, limit: int, *, as_json: bool) -> None:
-    """List saved versions of the settings, newest first."""
+    """List saved versions of the settings, newest first (the same as `mailwye config log`)."""
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         versions = store.history(limit)
-    if as_json:
-        print_json([{"version": v.version, "parent": v.parent, "author": v.author, "at": v.at, "comment": v.comment} for v in versions])
-        return
-    print_table(("Version", "Saved", "Author", "Comment"), [(str(v.version), local_time(v.at), v.author, v.comment) for v in versions])
+    print_versions(versions, as_json=as_json)

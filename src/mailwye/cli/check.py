@@ -27,25 +27,13 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     Exits 0 without errors (warnings may be printed), 78 with them.
     """
     from mailwye.config.check_files import check_files
+    from mailwye.config.problem import as_dicts
     from mailwye.runtime.clock import SystemClock
 
     problems = [*check_files(config, organization, now=SystemClock().now()), *_check_saved(config)]
     errors = sum(problem.is_error for problem in problems)
     if as_json:
-        print_json(
-            [
-                {
-                    "severity": problem.severity.value,
-                    "file": str(problem.file),
-                    "line": problem.line,
-                    "object": problem.object,
-                    "field": problem.field,
-                    "message": problem.message,
-                    "remedy": problem.remedy,
-                }
-                for problem in problems
-            ]
-        )
+        print_json(as_dicts(problems))
     else:
         for problem in problems:
             click.echo(f"{problem.severity.value}: {problem}")

@@ -16,6 +16,8 @@ from mailwye.runtime.printable import escaped
 if TYPE_CHECKING:
     from mailwye.admin.explain import Resolved
     from mailwye.config.installation import Installation
+    from mailwye.config.snapshot import Snapshot
+    from mailwye.config.store import ConfigStore
     from mailwye.connectors.mailflow import Unwrap
     from mailwye.connectors.selection import Route
     from mailwye.outbound.courier import Hosts
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 @click.option("--tls", is_flag=True, help="The caller uses TLS (implied by --certificate-name and --auth).")
 @click.option("--listener", default="", help="The listener that he came to, by its name (default: the first one of its kind).")
 @click.option("--header", "header", multiple=True, metavar="'NAME: VALUE'", help="A header field, for rules that look at it; repeatable.")
+@click.option("--version", "version", type=int, help="Decide with this version of the settings instead of the current one.")
+@click.option("--draft", "draft", default="", metavar="NAME", help="Decide with this draft.")
 @click.option("--resolve", is_flag=True, help="Look up the hosts of the route in the DNS.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(
@@ -48,6 +52,8 @@ def explain(
     tls: bool,
     listener: str,
     header: tuple[str, ...],
+    version: int | None,
+    draft: str,
     resolve: bool,
     as_json: bool,
 ) -> None:
@@ -55,10 +61,12 @@ def explain(
     flow rules match, which way out, and why every other connector lost. Nothing is sent. The answer comes from the functions that decide
     about real mail. Ask with --from and --to, or with --session about mail that came.
     """
+    if draft and version is not None:
+        raise click.UsageError("--version and --draft are two different settings: give one of them.")
     if trace_id:
         if sender or recipient or ip or certificate_name or auth or helo or tls:
             raise click.UsageError("--session takes everything from the trace: leave out what describes a message.")
-        _explain_session(config, trace_id, resolve=resolve, as_json=as_json)
+        _explain_session(config, trace_id, version, draft, resolve=resolve, as_json=as_json)
         return
     for option, value in (("--from", sender), ("--to", recipient)):
         if not value:
@@ -67,12 +75,11 @@ def explain(
     from mailwye.admin.explain import explain as answer
     from mailwye.admin.explain_text import render
     from mailwye.smtp.address import AddressError
-    from mailwye.stores import current_snapshot
 
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
-        snapshot = current_snapshot(store)
+        snapshot = _snapshot(store, version, draft, as_json=as_json)
     kind, local = _listener(installation, "submission" if auth else "mx", listener)
     question = Question(sender, recipient, ip, certificate_name, auth, helo, kind, tls or bool(auth), header=header, local=local)
     try:
@@ -106,9 +113,21 @@ def _unwrap(installation: Installation) -> Unwrap:
     return lambda address: rewriting.unwrap(address, SystemClock().now())
 
 
-def _explain_session(config: Path, trace_id: str, *, resolve: bool, as_json: bool) -> None:
+def _snapshot(store: ConfigStore, version: int | None, draft: str, *, as_json: bool) -> Snapshot:
+    """The settings that are asked about; which draft that is said before the answer, as its number is that of its base."""
+    from mailwye.config.plan import draft_version
+    from mailwye.stores import compiled
+
+    if draft:
+        stored = store.draft(draft)
+        click.echo(f"draft {escaped(draft)}, made from version {stored.info.base}", err=as_json)
+        return compiled(draft_version(store, stored))
+    return compiled(store.current() if version is None else store.load(version))
+
+
+def _explain_session(config: Path, trace_id: str, version: int | None, draft: str, *, resolve: bool, as_json: bool) -> None:
     from mailwye.admin.replay import render_replay, replay
-    from mailwye.stores import STORE_ERRORS, current_snapshot, open_trace
+    from mailwye.stores import STORE_ERRORS, open_trace
 
     installation = read(config)
     work_as_owner(installation)
@@ -122,7 +141,7 @@ def _explain_session(config: Path, trace_id: str, *, resolve: bool, as_json: boo
     if not events:
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)
     with config_store(installation) as store:
-        snapshot = current_snapshot(store)
+        snapshot = _snapshot(store, version, draft, as_json=as_json)
     listeners = {one.name: (one.kind, str(one.binding)) for one in installation.listeners}
     try:
         asked = (lambda route: _resolve(installation, route)) if resolve else None

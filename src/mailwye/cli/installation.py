@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailwye.config.installation import Installation
-    from mailwye.config.store import ConfigStore
+    from mailwye.config.store import ConfigStore, ConfigStoreError
 
 DEFAULT_FILE = Path("/etc/mailwye/mailwye.toml")
 
@@ -108,9 +108,23 @@ def config_store(installation: Installation) -> Iterator[ConfigStore]:
     try:
         yield store
     except ConfigStoreError as error:
-        fail(f"{error}", exit_codes.IO_ERROR)
+        fail(f"{error}", _exit_code(error))
     finally:
         store.close()
+
+
+def _exit_code(error: ConfigStoreError) -> int:
+    from mailwye.config.store import DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
+
+    match error:
+        case NoSuchVersion() | NoSuchDraft():
+            return exit_codes.NO_INPUT
+        case VersionConflict() | DraftConflict():
+            return exit_codes.TEMPORARY_FAILURE
+        case DraftExists():
+            return exit_codes.DATA_ERROR
+        case _:
+            return exit_codes.IO_ERROR
 
 
 def activate(installation: Installation, version: int) -> str:

@@ -86,7 +86,6 @@ def remove(config: Path, address: str) -> None:
         if plan.has_errors:
             fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
         version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
-        store.remove_password(address)
     click.echo(activate(installation, version))
 
 

@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Any
 
 from mailwye.config.export import to_plain
-from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.schema.credential import AuthenticationCredential
+from mailwye.config.versions.changes import ChangeSet
 from mailwye.smtp.address import Address
 
 
@@ -46,7 +47,13 @@ class Change:
 
 def diff(old: Organization, new: Organization) -> tuple[Change, ...]:
     """What makes `new` out of `old`, in the order of kinds and identities; empty where both mean the same."""
-    return tuple(_changes(old, new))
+    return changes_of(ChangeSet.between(old, new))
+
+
+def changes_of(changes: ChangeSet) -> tuple[Change, ...]:
+    """The same of a change that is known; objects that mean the same before and after are left out."""
+    found = (_change(each.kind, each.identity, each.before, each.after) for each in changes)
+    return tuple(change for change in found if change is not None)
 
 
 def as_text(changes: Sequence[Change]) -> str:
@@ -67,21 +74,7 @@ def as_dicts(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(old: Organization, new: Organization) -> Iterator[Change]:
-    if settings := _fields(old.organization, new.organization):
-        yield Change(ChangeKind.CHANGED, new.organization.kind, "", new.organization.label, settings)
-    for kind in KINDS:
-        before = {thing.identity: thing for thing in old.objects(kind)}
-        after = {thing.identity: thing for thing in new.objects(kind)}
-        for identity in sorted(before.keys() | after.keys()):
-            change = _change(kind, identity, before.get(identity), after.get(identity))
-            if change is not None:
-                yield change
-
-
 def _change(kind: str, identity: str, old: ConfigObject | None, new: ConfigObject | None) -> Change | None:
-    if old is new:  # cheap, and usual for what a merge did not touch
-        return None
     fields = _fields(old, new)
     if old is None and new is not None:
         return Change(ChangeKind.ADDED, kind, identity, new.label, fields)
@@ -121,22 +114,23 @@ def _lines(change: Change) -> Iterator[str]:
     for entry in change.fields:
         match change.kind:
             case ChangeKind.ADDED:
-                yield f"    {entry.field}: {_written(entry.new)}"
+                yield f"    {entry.field}: {written(entry.new)}"
             case ChangeKind.REMOVED:
-                yield f"    {entry.field}: {_written(entry.old)}"
+                yield f"    {entry.field}: {written(entry.old)}"
             case ChangeKind.CHANGED:
-                yield f"    {entry.field}: {_written(entry.old)} → {_written(entry.new)}"
+                yield f"    {entry.field}: {written(entry.old)} → {written(entry.new)}"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A plain value on one line, for people."""
     match value:
         case None:
             return "(default)"
         case bool():
             return "true" if value else "false"
         case list():
-            return ", ".join(_written(entry) for entry in value) or "(empty)"
+            return ", ".join(written(entry) for entry in value) or "(empty)"
         case dict():
-            return "{" + ", ".join(f"{key}: {_written(entry)}" for key, entry in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {written(entry)}" for key, entry in value.items()) + "}"
         case _:
             return str(value)

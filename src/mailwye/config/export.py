@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mailwye.config.rule_order import with_priorities
-from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -50,9 +50,16 @@ def organization_to_plain(organization: Organization, *, sealed: bool = False) -
 
 def to_yaml(organization: Organization) -> str:
     """What `mailwye export` prints."""
-    text: str = yaml.dump(
-        organization_to_plain(organization), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20
-    )
+    return _yaml(organization_to_plain(organization))
+
+
+def object_yaml(thing: ConfigObject) -> str:
+    """One object, as a file that `mailwye apply` takes."""
+    return _yaml({thing.kind: to_plain(thing) if thing.kind == OrganizationSettings.kind else [to_plain(thing)]})
+
+
+def _yaml(plain: dict[str, Any]) -> str:
+    text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
     return text
 
 

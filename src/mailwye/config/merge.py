@@ -25,9 +25,11 @@ def merge(current: Organization, file: Organization, *, prune: bool = False) -> 
     named = file.model_fields_set
     merged: dict[str, Any] = {}
     for kind, entry in KINDS.items():
-        pruned = prune and entry.attribute in named
-        kept = () if pruned else tuple(thing for thing in current.objects(kind) if thing.identity not in taken[entry.space])
-        merged[entry.attribute] = (*kept, *file.objects(kind))
+        if prune and entry.attribute in named:
+            merged[entry.attribute] = file.objects(kind)
+        elif taken[entry.space]:  # else the kind stays the same Python object: checks and differences need not look at it
+            kept = (thing for thing in current.objects(kind) if thing.identity not in taken[entry.space])
+            merged[entry.attribute] = (*kept, *file.objects(kind))
     if "organization" in named:
         merged["organization"] = file.organization
     return with_priorities(current.model_copy(update=merged), priorities_of(current))

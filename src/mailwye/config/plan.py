@@ -1,19 +1,23 @@
-"""A change before it is saved: what would be active, what differs, what speaks against it. `apply`, `diff` and the API ask here."""
+"""A change before it is saved: what would be active, what differs, what speaks against it. For `apply`, drafts, rollback and the API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailwye.config.checks import check_organization
-from mailwye.config.diff import Change, ChangeKind, diff
+from mailwye.config.compile import Previous
+from mailwye.config.diff import Change, changes_of
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
 from mailwye.config.parse import Parsed
 from mailwye.config.problem import Places, Problem
 from mailwye.config.rule_order import priorities_of, with_priorities
-from mailwye.config.schema import Mailbox, Organization
+from mailwye.config.schema import Organization
 from mailwye.config.secrets import Vault, check_secrets, seal_secrets
-from mailwye.config.store import ConfigStore, StoredVersion
+from mailwye.config.store import ConfigStore, NoSuchVersion, StoredVersion
+from mailwye.config.versions.changes import NOTHING, ChangeSet
+from mailwye.config.versions.conflict import Conflict, conflict_of, reconcile
+from mailwye.config.versions.drafts import DraftInfo, StoredDraft
 
 
 class ChangeRefused(Exception):
@@ -26,12 +30,17 @@ class ChangeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`base`: the version that the plan was made from. `organization`: what would be active; the base's where nothing could be read."""
+    """`base`: the version that the plan was made from. `organization`: what would be active; the base's where nothing could be read.
+    `changes`: for people; `change_set`: the same as objects, for the store. `restores`, `draft`: see ConfigStore.commit.
+    """
 
     base: int
     organization: Organization
     changes: tuple[Change, ...]
     problems: tuple[Problem, ...]
+    change_set: ChangeSet = NOTHING
+    restores: int = 0
+    draft: DraftInfo | None = None
 
     @property
     def has_errors(self) -> bool:
@@ -48,12 +57,15 @@ class Plan:
             raise ChangeRefused(self.problems)
         if not self.changes:
             return self.base
-        version = store.save(self.organization, expected_version=self.base, author=author, at=at, comment=comment)
-        for change in self.changes:
-            # A mailbox that is made again one day must not open with the password of the one before.
-            if change.object == Mailbox.kind and change.kind is ChangeKind.REMOVED:
-                store.remove_password(change.identity)
-        return version
+        return store.commit(
+            self.change_set,
+            expected_version=self.base,
+            author=author,
+            at=at,
+            comment=comment,
+            restores=self.restores,
+            draft=self.draft,
+        )
 
 
 def plan_file(
@@ -72,17 +84,97 @@ def plan_file(
         return Plan(current.version, current.organization, (), file.problems)
     merged = merge(current.organization, file.value, prune=prune)
     found = (*unsealed, *check_organization(merged, installation=installation, source=file), *check_secrets(merged, vault))
-    return Plan(current.version, merged, diff(current.organization, merged), (*file.problems, *found))
+    return _plan(current, merged, (*file.problems, *found))
 
 
 def plan_organization(
     current: StoredVersion, organization: Organization, *, installation: Installation | None = None, vault: Vault | None = None
 ) -> Plan:
-    """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again. `vault`: see
-    plan_file.
-    """
-    sealed, unsealed = seal_secrets(current.organization, Parsed(organization, (), Places()), vault)
-    assert sealed.value is not None
-    organization = with_priorities(sealed.value, priorities_of(current.organization))
+    """Put `organization` as a whole in the place of the current version: an edit in the pages. `vault`: see plan_file."""
+    organization, unsealed = _sealed(current, with_priorities(organization, priorities_of(current.organization)), vault)
     found = (*unsealed, *check_organization(organization, installation=installation), *check_secrets(organization, vault))
-    return Plan(current.version, organization, diff(current.organization, organization), found)
+    return _plan(current, organization, found)
+
+
+def plan_changes(
+    current: StoredVersion,
+    changes: ChangeSet,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+    known: Previous | None = None,
+    vault: Vault | None = None,
+) -> Plan:
+    """Change some objects of the current version. `source`: the file that some of them came from, so that findings name their lines.
+    `known`: see check_organization; a process that lives on makes it from the version that it planned last. `vault`: see plan_file.
+    """
+    organization, unsealed = _sealed(current, changes.applied_to(current.organization), vault)
+    checked = check_organization(organization, installation=installation, source=source, known=known)
+    return _plan(current, organization, (*unsealed, *checked, *check_secrets(organization, vault)))
+
+
+def plan_version(
+    current: StoredVersion, older: StoredVersion, *, installation: Installation | None = None, vault: Vault | None = None
+) -> Plan:
+    """Give the current version the content of an older one: activating it again, taking something back."""
+    return replace(plan_organization(current, older.organization, installation=installation, vault=vault), restores=older.version)
+
+
+def plan_edit(
+    store: ConfigStore,
+    base: int,
+    changes: ChangeSet,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+    known: Previous | None = None,
+    vault: Vault | None = None,
+) -> Plan | Conflict:
+    """Changes that were made from version `base`, which may not be current any more: put on top of what others changed since, where
+    nobody touched the same objects; else what both changed. :raises NoSuchVersion: there is no version `base`.
+    """
+    current = store.current()
+    if base != current.version:
+        old = store.load(base).organization
+        rebased, fields = reconcile(old, current.organization, changes)
+        if fields:
+            return conflict_of(base, current.version, old, current.organization, fields)
+        changes = rebased
+    return plan_changes(current, changes, installation=installation, source=source, known=known, vault=vault)
+
+
+def plan_draft(
+    store: ConfigStore, draft: StoredDraft, *, installation: Installation | None = None, vault: Vault | None = None
+) -> Plan | Conflict:
+    """What activating a draft would do now. The plan's `base` is later than the draft's where others saved since."""
+    found = plan_edit(store, draft.info.base, draft.changes, installation=installation, vault=vault)
+    return replace(found, draft=draft.info) if isinstance(found, Plan) else found
+
+
+def draft_version(store: ConfigStore, draft: StoredDraft) -> StoredVersion:
+    """A draft as if it were a version, with the number of its base: what further saves into it are made from, and what `explain` asks."""
+    base = store.load(draft.info.base)
+    return StoredVersion(base.info, draft.changes.applied_to(base.organization))
+
+
+def before_latest(store: ConfigStore) -> StoredVersion:
+    """What a rollback without a number goes back to: the version before the one whose content is current. Rolling back twice goes back
+    two versions, never forth again. :raises NoSuchVersion: there is nothing before it.
+    """
+    info = store.current().info
+    while info.restores:
+        info = store.load(info.restores).info
+    if not info.version:
+        raise NoSuchVersion(0)
+    return store.load(info.parent)
+
+
+def _sealed(current: StoredVersion, organization: Organization, vault: Vault | None) -> tuple[Organization, list[Problem]]:
+    sealed, problems = seal_secrets(current.organization, Parsed(organization, (), Places()), vault)
+    assert sealed.value is not None
+    return sealed.value, problems
+
+
+def _plan(current: StoredVersion, organization: Organization, problems: tuple[Problem, ...]) -> Plan:
+    changes = ChangeSet.between(current.organization, organization)
+    return Plan(current.version, organization, changes_of(changes), problems, changes)

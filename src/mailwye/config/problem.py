@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from mailwye.runtime.printable import escaped
 
@@ -49,6 +50,22 @@ class Problem:
     def is_error(self) -> bool:
         """True where this finding forbids saving."""
         return self.severity is Severity.ERROR
+
+
+def as_dicts(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """For JSON."""
+    return [
+        {
+            "severity": problem.severity.value,
+            "file": str(problem.file),
+            "line": problem.line,
+            "object": problem.object,
+            "field": problem.field,
+            "message": problem.message,
+            "remedy": problem.remedy,
+        }
+        for problem in problems
+    ]
 
 
 class Places:

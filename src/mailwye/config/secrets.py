@@ -43,7 +43,9 @@ def owner_of(thing: ConfigObject) -> str:
 
 def credentials(organization: Organization) -> Iterator[tuple[str, int, ConfigObject, AuthenticationCredential]]:
     """Every object that has one: kind, place in the list of the kind, object, credential."""
-    for kind in KINDS:
+    for kind, described in KINDS.items():
+        if FIELD not in described.model.model_fields:
+            continue
         for index, thing in enumerate(organization.objects(kind)):
             credential = getattr(thing, FIELD, None)
             if isinstance(credential, AuthenticationCredential):

@@ -1,7 +1,10 @@
 """The port of the versioned store of settings: every saved version stays, a save names the version that it was made from.
 
+A version is what it changes: a save of one object costs the same however many there are. Drafts are changes beside the versions.
+
 Implementations: config/memory.py, storage/sqlite/config_store.py. Both pass tests/conformance/test_config_store.py.
-Calls are short and synchronous; a save returns when it is durable.
+Calls are short and synchronous; a save returns when it is durable. An implementation keeps what it read last, so that objects which did not
+change between two versions are the same Python objects in both: comparing, checking and compiling rely on it to be quick.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailwye.config.schema import Organization
+from mailwye.config.schema import Mailbox, Organization
+from mailwye.config.versions.changes import ChangeSet, ObjectChange
+from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
 
 
 class ConfigStoreError(Exception):
@@ -28,23 +33,55 @@ class VersionConflict(ConfigStoreError):
         self.current = current
 
 
+class DraftConflict(ConfigStoreError):
+    """Somebody saved into the draft in between. `current` is its revision now."""
+
+    def __init__(self, name: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"the draft {name} is at revision {current} now, this change was made from revision {expected}; look, and repeat it"
+        )
+        self.expected = expected
+        self.current = current
+
+
 class NoSuchVersion(ConfigStoreError):
     """There is no version of this number."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(f"there is no version {version}; `mailwye history` lists those that exist")
+        super().__init__(f"there is no version {version}; `mailwye config log` lists those that exist")
         self.version = version
+
+
+class NoSuchDraft(ConfigStoreError):
+    """There is no draft of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no draft {name}; `mailwye draft list` lists those that exist, `mailwye draft new {name}` makes it")
+        self.name = name
+
+
+class DraftExists(ConfigStoreError):
+    """There is one of this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a draft {name} already; `mailwye draft discard {name}` removes it")
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """Who saved what when. `parent`: the version that it was made from (0: the empty one). `at`: Unix seconds."""
+    """Who saved what when. `parent`: the version that it was made from (0: the empty one). `at`: Unix seconds.
+
+    `restores`: the older version whose content this one has again, 0 for none. `draft`: the name of the draft that became it, "" for none.
+    """
 
     version: int
     parent: int
     author: str
     at: float
     comment: str
+    restores: int = 0
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +100,14 @@ class StoredVersion:
 EMPTY = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), Organization())
 
 
+def mailbox_of(change: ObjectChange) -> str:
+    """The mailbox that a change adds, removes or alters, as passwords are kept; "" where it is about something else."""
+    thing = change.after or change.before
+    return str(thing.primary_smtp_address).lower() if isinstance(thing, Mailbox) else ""
+
+
 class ConfigStore(Protocol):
-    """Versions of the organization, and beside them the passwords of mailboxes (never part of a version or an export)."""
+    """Versions of the organization and drafts, and beside them the passwords of mailboxes (never part of a version or an export)."""
 
     def version(self) -> int:
         """The number of the current version, cheap enough to ask several times a second: 0 in a fresh installation."""
@@ -82,12 +125,59 @@ class ConfigStore(Protocol):
         """The latest versions, newest first, without version 0."""
         ...
 
-    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
-        """Make `organization` the current version if `expected_version` still is; the new number.
+    def changes(self, old: int, new: int) -> ChangeSet:
+        """What makes version `new` out of `old`; in either direction. Reads only what changed. :raises NoSuchVersion:"""
+        ...
 
-        All or nothing: after a crash at any moment the old or the new version is current.
-        :raises VersionConflict: somebody was faster. :raises ConfigStoreError: it is not durable.
+    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
+        """`commit` for an organization as a whole; what it changes is found out."""
+        ...
+
+    def commit(
+        self,
+        changes: ChangeSet,
+        *,
+        expected_version: int,
+        author: str,
+        at: float,
+        comment: str = "",
+        restores: int = 0,
+        draft: DraftInfo | None = None,
+    ) -> int:
+        """Make the current version changed by `changes` the next one if `expected_version` still is current; the new number.
+
+        All or nothing: after a crash at any moment the old or the new version is current. The password of a mailbox that is removed opens
+        nothing any more; it comes back only where `restores` names a version from before the removal. `draft`: is gone with the save, and
+        its saves stay with the version.
+        :raises VersionConflict, DraftConflict, NoSuchDraft: somebody was faster. :raises ConfigStoreError: it is not durable.
         """
+        ...
+
+    def saves(self, version: int) -> Sequence[DraftSave]:
+        """The saves of the draft that became `version`, oldest first; empty where it was saved at once."""
+        ...
+
+    def drafts(self) -> Sequence[DraftInfo]:
+        """All drafts, by name."""
+        ...
+
+    def draft(self, name: str) -> StoredDraft:
+        """One draft. :raises NoSuchDraft: there is none."""
+        ...
+
+    def new_draft(self, name: str, *, base: int, author: str, at: float, comment: str = "") -> DraftInfo:
+        """Begin one, from version `base`. :raises DraftExists, NoSuchVersion: nothing was changed."""
+        ...
+
+    def save_draft(self, name: str, changes: ChangeSet, *, expected_revision: int, author: str, at: float, comment: str = "") -> DraftInfo:
+        """`changes`: what the draft makes of its base from now on, all of it. Mail is not touched. All or nothing.
+
+        :raises NoSuchDraft, DraftConflict: somebody was faster. :raises ConfigStoreError: it is not durable.
+        """
+        ...
+
+    def discard_draft(self, name: str) -> bool:
+        """Forget a draft and its saves. False where there was none."""
         ...
 
     def set_password(self, mailbox: str, password_hash: str) -> None:
@@ -95,11 +185,11 @@ class ConfigStore(Protocol):
         ...
 
     def password_hash(self, mailbox: str) -> str | None:
-        """The hash, None where no password was set."""
+        """The hash, None where no password was set, or the mailbox was removed since."""
         ...
 
     def remove_password(self, mailbox: str) -> bool:
-        """Forget it. False where there was none."""
+        """Forget it for good. False where there was none."""
         ...
 
     def close(self) -> None:

@@ -69,6 +69,31 @@ class Directory:
                 self._recipients.setdefault(alias.key, recipient)
         self._external_targets = {r.external_email_address.key for r in known if r.external_email_address is not None}
 
+    def with_domains(self, gone: Iterable[str], come: Iterable[AcceptedDomain]) -> Directory:
+        """The same recipients with other accepted domains: `gone` by their name, then `come`. Two copies of a dictionary, where building it
+        anew looks at every domain and recipient.
+        """
+        changed = Directory()
+        changed._recipients, changed._external_targets = self._recipients, self._external_targets
+        changed._domains = self._domains.copy()
+        changed._parents = self._parents.copy()
+        for name in gone:
+            changed._domains.pop(name, None)
+            changed._parents.pop(name, None)
+        for domain in come:
+            changed._domains[domain.domain_name] = domain
+            if domain.match_sub_domains:
+                changed._parents[domain.domain_name] = domain
+            else:
+                changed._parents.pop(domain.domain_name, None)
+        changed.default_domain = next((domain.domain_name for domain in changed._domains.values() if domain.default), "")
+        return changed
+
+    @property
+    def domains(self) -> int:
+        """How many accepted domains there are."""
+        return len(self._domains)
+
     def accepted_domain(self, domain: str) -> AcceptedDomain | None:
         """The accepted domain that covers the canonical `domain`: the same name, or else the nearest parent with MatchSubDomains."""
         found = self._domains.get(domain)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 
 class DomainType(Enum):

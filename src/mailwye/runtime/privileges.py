@@ -71,7 +71,9 @@ def _entry(user: str) -> pwd.struct_passwd:
 
 
 def current_user() -> str:
-    """Who runs this, for logs and the author of a version."""
+    """Who runs this, for logs and the author of a version: the person, where he became root by sudo."""
+    if os.getuid() == 0 and os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

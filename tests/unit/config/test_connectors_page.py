@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, explain, render
+from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain_text import render
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_installation, read_organization

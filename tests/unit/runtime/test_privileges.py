@@ -20,9 +20,18 @@ def test_an_unknown_user_is_named() -> None:
         become("no-such-user")
 
 
-def test_to_be_oneself_needs_nothing() -> None:
+def test_to_be_oneself_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
     become(ME)
     assert current_user() == ME
+
+
+def test_the_author_of_a_change_by_sudo_is_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert current_user() == "ann"
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert current_user() == "uid 4000000"
 
 
 def test_nobody_else_can_become_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,35 +12,44 @@ from mailwye.config.checks.recipients import check_domains, check_recipients
 from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
 from mailwye.config.checks.send import check_send
-from mailwye.config.compile import compile_snapshot
+from mailwye.config.checks.traps import check_traps
+from mailwye.config.compile import Previous, compile_snapshot
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
 from mailwye.config.parse import Parsed
 from mailwye.config.problem import Places, Problem
 from mailwye.config.schema import Organization
+from mailwye.runtime.loops import collection_paused
 
 __all__ = ["check_organization"]
 
 
 def check_organization(
-    organization: Organization, *, installation: Installation | None = None, source: Parsed[Organization] | None = None
+    organization: Organization,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+    known: Previous | None = None,
 ) -> tuple[Problem, ...]:
     """What several objects do together, and what one object says against itself.
 
     With an `installation`, also what it has to provide (client certificates) and loops to its own listeners. `source`: the file from
-    which objects came, alone or merged into others, so that findings name their lines.
+    which objects came, alone or merged into others, so that findings name their lines. `known`: a version and its snapshot, whose tables
+    need not be built again where the objects are the same; the findings are those of the whole organization all the same.
     """
-    findings = Findings(source.value, source.places) if source is not None else Findings()
-    duplicates = find_duplicates(organization, Places())
-    snapshot = compile_snapshot(organization, 0)
-    check_domains(organization, installation, findings)
-    check_recipients(organization, snapshot.directory, findings)
-    check_groups(organization, snapshot.directory, findings)
-    check_inbound(organization, snapshot.directory, installation, findings)
-    check_outbound(organization, snapshot.directory, installation, findings)
-    check_send(organization, snapshot.directory, findings)
-    check_receive(organization, installation, findings)
-    check_loops(organization, snapshot, installation, findings)
-    check_scopes(organization, snapshot, findings)
-    check_rules(organization, snapshot, findings)
-    return (*duplicates, *findings.all())
+    with collection_paused():
+        findings = Findings(source.value, source.places) if source is not None else Findings()
+        duplicates = find_duplicates(organization, Places())
+        snapshot = compile_snapshot(organization, 0, previous=known)
+        check_domains(organization, installation, findings)
+        check_recipients(organization, snapshot.directory, findings)
+        check_groups(organization, snapshot.directory, findings)
+        check_inbound(organization, snapshot.directory, installation, findings)
+        check_outbound(organization, snapshot.directory, installation, findings)
+        check_send(organization, snapshot.directory, findings)
+        check_receive(organization, installation, findings)
+        check_loops(organization, snapshot, installation, findings)
+        check_scopes(organization, snapshot, findings)
+        check_rules(organization, snapshot, findings)
+        check_traps(organization, snapshot, findings)
+        return (*duplicates, *findings.all())

@@ -1,0 +1,1 @@
+"""Commands about versions of the settings and drafts."""

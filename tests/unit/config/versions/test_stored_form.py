@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailwye.config.parse import read_organization
+from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+from mailwye.config.versions import stored_form
+from mailwye.config.versions.stored_form import from_stored, model_of, stored_text
+
+ROOT = Path(__file__).resolve().parents[4]
+FILES = [ROOT / "tests" / "scenarios" / "contoso.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+
+
+def objects() -> list[ConfigObject]:
+    found: list[ConfigObject] = []
+    for file in FILES:
+        organization = read_organization(file).value
+        assert organization is not None
+        found.append(organization.organization)
+        found += [thing for kind in KINDS for thing in organization.objects(kind)]
+    return found
+
+
+@pytest.mark.parametrize("thing", objects(), ids=lambda thing: thing.label)
+def test_what_is_stored_is_read_as_validation_would_read_it(thing: ConfigObject) -> None:
+    text = stored_text(thing)
+    read, validated = from_stored(thing.kind, text), type(thing).model_validate(json.loads(text))
+    assert read == validated == thing
+    assert read.model_fields_set == validated.model_fields_set
+    assert hash(json.dumps(read.model_dump(mode="json"))) == hash(json.dumps(validated.model_dump(mode="json")))
+    assert stored_text(read) == text
+    assert read.model_copy(update={}) == read
+
+
+def test_every_kind_is_read_without_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new field of a type that stored_form.py does not know is read all the same, only slowly: this test says so."""
+    things = objects()
+    texts = [(thing.kind, stored_text(thing)) for thing in things]
+    assert {kind for kind, _ in texts} == {OrganizationSettings.kind, *KINDS}
+    slow = [kind for kind, text in texts if stored_form._reader(kind).trusted(json.loads(text)) is None]
+    assert slow == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("Future", "{}", "no kind of object"),
+        ("AcceptedDomain", "{", "not JSON"),
+        ("AcceptedDomain", "[]", "mapping|dictionary|instance"),
+        ("AcceptedDomain", "{}", "DomainName"),
+        ("AcceptedDomain", '{"DomainName": "a.com", "Future": 1}', "Future"),
+        ("AcceptedDomain", '{"DomainName": "a.com", "Default": "yes"}', "true or false"),
+        ("AcceptedDomain", '{"DomainName": "a.com", "DomainType": "Other"}', "DomainType"),
+        ("Mailbox", '{"PrimarySmtpAddress": "nobody"}', "PrimarySmtpAddress"),
+        ("OutboundConnector", '{"Name": "x", "SmartHosts": "mail..example"}', "SmartHosts"),
+    ],
+)
+def test_what_cannot_be_understood_is_told(kind: str, text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        from_stored(kind, text)
+
+
+def test_kinds_have_their_models() -> None:
+    assert model_of("Organization") is OrganizationSettings
+    with pytest.raises(KeyError):
+        model_of("Future")
