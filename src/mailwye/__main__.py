@@ -9,6 +9,10 @@ COMMANDS = {
     "check": ("mailwye.cli.check:check", "Find every error in the configuration files."),
     "apply": ("mailwye.cli.apply:apply", "Save objects from a YAML file as the new settings."),
     "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
+    "import": (
+        "mailwye.cli.import_settings:import_settings",
+        "Turn settings of Exchange or Postfix into a file for apply.",
+    ),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),

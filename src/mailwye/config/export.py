@@ -44,9 +44,18 @@ def organization_to_plain(organization: Organization) -> dict[str, Any]:
 
 def to_yaml(organization: Organization) -> str:
     """What `mailwye export` prints."""
-    text: str = yaml.dump(
-        organization_to_plain(organization), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20
-    )
+    return _yaml(organization_to_plain(organization))
+
+
+def objects_to_yaml(organization: Organization) -> str:
+    """The objects alone, in their order, for `mailwye apply`: the settings of the organization stay as they are there, and rules without
+    a Priority get one there.
+    """
+    return _yaml({kind: [to_plain(thing) for thing in organization.objects(kind)] for kind in KINDS if organization.objects(kind)})
+
+
+def _yaml(plain: dict[str, Any]) -> str:
+    text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
     return text
 
 
