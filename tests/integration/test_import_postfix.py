@@ -58,7 +58,9 @@ class Pair:
         if not found or depth > 20:
             return {address}
         targets = {one.strip() for one in found.split(",")}
-        return {final for one in targets for final in ({one} if one == address else self._expanded(one, depth + 1))}
+        if address in targets:
+            return {address}  # what the report says: copies are not sent
+        return {final for one in targets for final in self._expanded(one, depth + 1)}
 
     def _hop(self, address: str) -> str:
         resolved = self.postfix.resolve(address)

@@ -10,7 +10,7 @@ from typing import Any
 from mailwye.importing.collect import Collector, Note, Place
 from mailwye.importing.postfix.tables import Row
 
-FOLLOWED = 50
+FOLLOWED = 20
 """Aliases that lead to one another in a row; more are a circle or a mistake."""
 
 _TARGET = re.compile(r'[\s,]*+((?:"(?:[^"\\]|\\.)*+"|[^\s,"])++)').match
