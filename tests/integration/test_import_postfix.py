@@ -80,6 +80,11 @@ class Pair:
             hops.add((str(route.recipient).lower(), hop))
         return hops
 
+    def is_refused(self, address: str, ip: str) -> bool:
+        """True where the directory says that there is no such recipient."""
+        answer = explain(self.snapshot, Question(sender="john@contoso.com", recipient=address, ip=ip))
+        return answer.recipient.resolution.kind == "Unknown"
+
 
 def _running(sample: Path) -> Iterator[Pair]:
     place = make_place()

@@ -10,7 +10,7 @@ from mailwye.importing.postfix.inbound import read_client_certificates, read_net
 from mailwye.importing.postfix.main_cf import MainCf, Unresolved
 from mailwye.importing.postfix.master_cf import read_services
 from mailwye.importing.postfix.parameters import report
-from mailwye.importing.postfix.recipients import Recipients
+from mailwye.importing.postfix.recipients import Recipients, targets
 from mailwye.importing.postfix.routing import DomainClass, DomainList, Hop, Router, Style, words_of
 from mailwye.importing.postfix.tables import Row, Tables, file_of, table_name
 from mailwye.importing.postfix.tls import TlsPolicies
@@ -73,6 +73,9 @@ class _Import:
         self._router = Router(main, self._lists(), self._rows("transport_maps"))
         self._ways = Ways(read_services(master), self._policies, self._collector)
         self._domains = list(self._accepted())
+        self._aliased = {
+            row.key for row in self._rows("virtual_alias_maps") if "@" in row.key and row.key not in map(str.lower, targets(row.value))
+        }
         self._listed = {row.key for row in self._rows("relay_recipient_maps")} if self._value("relay_recipient_maps") else None
 
     def run(self) -> Imported:
@@ -172,6 +175,10 @@ class _Import:
         if "@" in row.key:
             domain = row.key.rpartition("@")[2]
             hop = self._router.row_hop(row, domain)
+            if row.key in self._aliased:
+                reason = "virtual_alias_maps comes first: no mail for this address is left when Postfix looks here"
+                self._collector.left_out(what, reason, "Remove one of them", row.place)
+                return
             if self._ways.is_delivery(hop) and self._router.domain_class(domain) in (DomainClass.LOCAL, DomainClass.VIRTUAL_MAILBOX):
                 return
             try:
