@@ -51,16 +51,17 @@ class Pair:
 
     def postfix_says(self, address: str) -> Hops:
         """Aliases as cleanup expands them, the next hop of each final address as trivial-rewrite tells it."""
-        return {(one, self._hop(one)) for one in self._expanded(address, 0)}
+        return {(one, self._hop(one)) for one in self.expanded(address)}
 
-    def _expanded(self, address: str, depth: int) -> set[str]:
+    def expanded(self, address: str, depth: int = 0) -> set[str]:
+        """The final addresses after virtual_alias_maps."""
         found = self.postfix.lookup("virtual", address)
         if not found or depth > 20:
             return {address}
         targets = {one.strip() for one in found.split(",")}
         if address in targets:
             return {address}  # what the report says: copies are not sent
-        return {final for one in targets for final in self._expanded(one, depth + 1)}
+        return {final for one in targets for final in self.expanded(one, depth + 1)}
 
     def _hop(self, address: str) -> str:
         resolved = self.postfix.resolve(address)

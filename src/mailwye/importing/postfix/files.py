@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailwye.importing.collect import Collector, Imported, Note, Place
 from mailwye.importing.postfix.inbound import read_client_certificates, read_networks
-from mailwye.importing.postfix.main_cf import MainCf, Unresolved
+from mailwye.importing.postfix.main_cf import MainCf
 from mailwye.importing.postfix.master_cf import read_services
 from mailwye.importing.postfix.parameters import report
 from mailwye.importing.postfix.recipients import Recipients, targets
@@ -91,14 +91,7 @@ class _Import:
         return Place(self._main.file, self._main.line(parameter))
 
     def _value(self, parameter: str) -> str:
-        """The value; where it needs what the text does not say, that is reported and the value is empty."""
-        try:
-            return self._main.get(parameter)
-        except Unresolved as error:
-            if parameter in self._main.settings:
-                remedy = "Give the output of `postconf -x` instead of main.cf"
-                self._collector.left_out(parameter, f"it names {error}, which the file does not say", remedy, self._place(parameter))
-            return ""
+        return self._main.get(parameter)
 
     def _rows(self, parameter: str) -> tuple[Row, ...]:
         value = self._value(parameter)
@@ -232,7 +225,8 @@ class _Import:
         except NoWay:
             return  # said where the row was read
         self._ways.mark_inside(way)
-        if hop.key in ("", "*") and (not way.hosts or self._ways.pattern_way("*") != way):
+        if self._ways.covering(pattern) != way:
+            # What a row leaves to the class of the domain is another way for an accepted domain than for those around it.
             self._ways.add_pattern(pattern, way, hop.place)
 
     def _add_policy(self, row: Row) -> None:
@@ -256,20 +250,25 @@ class _Import:
             self._collector.left_out(f"smtp_tls_policy_maps {row.key}", reason, "Nothing is to be done", row.place)
 
     def _add_recipients(self, domains: list[_Domain]) -> None:
-        recipients = Recipients(self._collector, ((domain.name, domain.subdomains) for domain in domains))
+        accepted = ((domain.name, domain.subdomains) for domain in domains)
+        recipients = Recipients(self._collector, accepted, self._ends_here)
         for parameter, wanted in (
             ("virtual_mailbox_maps", DomainClass.VIRTUAL_MAILBOX),
             ("relay_recipient_maps", DomainClass.RELAY),
         ):
             for row in self._rows(parameter):
                 self._add_recipient(recipients, row, parameter, wanted)
-        try:
-            origin = self._main.get("myorigin")
-        except Unresolved:
-            origin = ""
+        origin = self._main.get("myorigin")
+        origin = "" if "$" in origin or origin.startswith("/") else origin
         own = [domain.name for domain in domains if domain.kind is DomainClass.LOCAL]
         recipients.add_aliases(self._rows("virtual_alias_maps"), own, origin)
         recipients.emit()
+
+    def _ends_here(self, address: str) -> bool:
+        """True where the address is of a domain whose mailboxes are all listed and delivered to on this machine."""
+        kind = self._router.domain_class(address.rpartition("@")[2])
+        listed = kind is DomainClass.VIRTUAL_MAILBOX and bool(self._value("virtual_mailbox_maps"))
+        return listed and not self._ways.is_smtp(self._router.address_hop(address))
 
     def _add_recipient(self, recipients: Recipients, row: Row, parameter: str, wanted: DomainClass) -> None:
         local, at, domain = row.key.rpartition("@")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from mailwye.importing.collect import Collector, Note, Place
-from mailwye.importing.postfix.main_cf import MainCf, Unresolved
+from mailwye.importing.postfix.main_cf import MainCf
 from mailwye.importing.postfix.routing import words_of
 from mailwye.importing.postfix.tables import Tables, file_of, table_name, words
 
@@ -74,12 +74,9 @@ def _restrictions(main: MainCf) -> set[str]:
 
 
 def _networks(main: MainCf, tables: Tables, place: Place) -> Iterator[tuple[str, Place]]:
-    try:
-        value = main.get("mynetworks")
-    except Unresolved as error:
-        yield str(error), place
-        return
-    for word in words(value):
+    for word in words(main.get("mynetworks")):
+        if "$" in word:
+            continue  # of a name that the text does not say: that is reported with the parameter
         name = table_name(word) if not word.startswith("[") and word.count(":") < 2 else None
         if name is not None and not name.type and file_of(name):
             for here, text in tables.lines(name, "mynetworks", place):

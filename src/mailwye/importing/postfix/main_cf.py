@@ -50,10 +50,6 @@ class Setting:
     line: int
 
 
-class Unresolved(Exception):
-    """A value names a parameter that only the machine knows; the message is its name or the expression."""
-
-
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines as Postfix joins them: a line that begins with white space goes on with the one before; comments and empty lines do not
     count, not even between the two. → (number of the first line, text).
@@ -88,8 +84,11 @@ class MainCf:
                 remedy = "Give main.cf, or the output of `postconf -n`"
                 raise ImportRefused(Problem(f"{shown(text)} is no line of main.cf: name = value is missing", remedy, source.name, line))
             self.settings[found[1]] = Setting(found[1], found[2].strip(), line)  # the last one counts, as in Postfix
+        self._known: dict[str, tuple[str, str]] = {}
         self.asked: set[str] = set()
         """Names that somebody asked for, by `get`."""
+        self.unresolved: dict[str, str] = {}
+        """Name that was asked for → what of its value is not known, and why."""
 
     def line(self, name: str) -> int:
         """Where `name` is set, 0 where it is not."""
@@ -97,35 +96,46 @@ class MainCf:
         return setting.line if setting is not None else 0
 
     def get(self, name: str, default: str = "") -> str:
-        """The value with everything put in. :raises Unresolved: it needs something that is not in the text."""
+        """The value with everything put in. What the text does not say stays as it is written (`$myhostname`), and is in `unresolved`."""
         self.asked.add(name)
         if name not in self.settings and name not in DEFAULTS and name not in ("config_directory", "mydomain"):
             return default
-        return self._value(name, ())
+        value, reason = self._value(name, ())
+        if reason:
+            self.unresolved.setdefault(name, reason)
+        return value
 
-    def _value(self, name: str, within: tuple[str, ...]) -> str:
+    def _value(self, name: str, within: tuple[str, ...]) -> tuple[str, str]:
+        """→ the value, and why not all of it is known ("": it is). Each parameter is worked out once."""
         if name in within or len(within) >= DEPTH_LIMIT:
-            raise Unresolved(f"${name}, which leads back to itself")
+            return f"${name}", f"${name} leads back to itself"
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self._put_in(name, (*within, name))
+        return known
+
+    def _put_in(self, name: str, within: tuple[str, ...]) -> tuple[str, str]:
         setting = self.settings.get(name)
         raw = setting.value if setting is not None else DEFAULTS.get(name, self._directory if name == "config_directory" else None)
+        if raw is None and name == "mydomain" and "myhostname" in self.settings:
+            hostname, why = self._value("myhostname", within)
+            return hostname.partition(".")[2] or "localdomain", why  # postconf(5): the default of mydomain
         if raw is None:
-            if name == "mydomain":
-                return self._value("myhostname", (*within, name)).partition(".")[2] or "localdomain"
-            raise Unresolved(f"${name}")
-        if "$" not in raw:
-            return raw
+            return f"${name}", f"${name} is not in the file"
         self.asked.add(name)
         parts: list[str] = []
-        end, size = 0, 0
+        end, size, reason = 0, 0, ""
         for found in _REFERENCE.finditer(raw):
-            parts.append(raw[end : found.start()])
-            end = found.end()
             inner = found[1] or found[2] or found[3]
-            if inner is None and found[0] != "$$":
-                raise Unresolved(raw[found.start() :])
-            parts.append("$" if inner is None else self._value(inner, (*within, name)))
-            size += len(parts[-1])
+            if inner is not None:
+                value, why = self._value(inner, within)
+            else:
+                value, why = ("$", "") if found[0] == "$$" else (found[0], f"{found[0]} is an expression, which is not read")
+            parts += (raw[end : found.start()], value)
+            end = found.end()
+            reason = reason or why
+            size += len(value)
             if size > EXPANDED_LIMIT:
-                raise Unresolved(f"${name}, which becomes longer than {EXPANDED_LIMIT} characters")
+                return f"${name}", f"${name} becomes longer than {EXPANDED_LIMIT} characters"
         parts.append(raw[end:])
-        return "".join(parts)
+        return "".join(parts), reason

@@ -68,6 +68,10 @@ _SHOWN = 12
 
 def report(main: MainCf, collector: Collector) -> None:
     """One entry for each that changes mail flow, one for all others."""
+    for name, reason in main.unresolved.items():
+        if name in main.settings:
+            remedy = "Give the output of `postconf -x` instead of main.cf"
+            collector.left_out(name, f"of its value, {reason}", remedy, Place(main.file, main.line(name)))
     others = []
     for name, setting in main.settings.items():
         place = Place(main.file, setting.line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +38,9 @@ def targets(value: str) -> list[str]:
 class Recipients:
     """All recipients of one Postfix, by address in lower case."""
 
-    def __init__(self, collector: Collector, accepted: Iterable[tuple[str, bool]]) -> None:
-        """`accepted`: domains, and whether their subdomains are accepted too."""
+    def __init__(self, collector: Collector, accepted: Iterable[tuple[str, bool]], ends_here: Callable[[str], bool]) -> None:
+        """`accepted`: domains, and whether their subdomains are accepted too. `ends_here`: an address that is not known does not exist."""
+        self._ends_here = ends_here
         self._collector = collector
         self._accepted = dict(accepted)
         self._known: dict[str, _Recipient] = {}
@@ -151,6 +152,10 @@ class Recipients:
             seen.add(final.lower())
             final = self._aliases[final.lower()][0][0]
         known = self._known.get(final.lower())
+        if known is None and self._ends_here(final.lower()):
+            reason = f"its target {final} is not in virtual_mailbox_maps: Postfix returns mail to it"
+            self._collector.left_out(f"virtual_alias_maps {address}", reason, "Let it name an address that exists", place)
+            return
         if known is not None and known.kind != "MailContact":
             known.aliases.append(address)
             return

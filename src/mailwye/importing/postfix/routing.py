@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.importing.collect import Collector, Place
-from mailwye.importing.postfix.main_cf import MainCf, Unresolved
+from mailwye.importing.postfix.main_cf import MainCf
 from mailwye.importing.postfix.tables import Row, Tables, file_of, table_name, words
 
 
@@ -49,6 +49,8 @@ class DomainList:
             if word.startswith("!"):
                 reason = "exceptions do not exist here: what is under an accepted domain with MatchSubDomains is taken"
                 collector.left_out(f"{parameter} {word}", reason, "List the subdomains that are meant instead", where)
+            elif "$" in word:
+                continue  # of a name that the text does not say: that is reported with the parameter
             elif "." in word or word == "localhost":
                 dotted = word.startswith(".")
                 if not (dotted and style is not Style.DOT):
@@ -161,11 +163,7 @@ class Router:
         return self.rows.get("*")
 
     def _hop_of(self, parameter: str) -> Hop:
-        try:
-            value = self._main.get(parameter)
-        except Unresolved:
-            value = self._main.settings[parameter].value if parameter in self._main.settings else "local"
-        transport, nexthop = split_hop(value)
+        transport, nexthop = split_hop(self._main.get(parameter))
         return Hop(transport, nexthop, "", parameter, Place(self._main.file, self._main.line(parameter)))
 
     def _with_relayhost(self, hop: Hop) -> Hop:
@@ -176,8 +174,5 @@ class Router:
 
 
 def words_of(main: MainCf, parameter: str) -> list[str]:
-    """The words of a list, [] where it needs what the text does not have."""
-    try:
-        return list(words(main.get(parameter)))
-    except Unresolved:
-        return []
+    """The words of a list."""
+    return list(words(main.get(parameter)))

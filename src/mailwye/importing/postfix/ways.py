@@ -92,6 +92,8 @@ class Ways:
         level = service.options.get("smtp_tls_security_level", "") if service is not None else ""
         if not hop.nexthop or hop.nexthop.lower() == domain:
             return Way((), _for_pattern(self._policies.of(domain, domain, bracketed=False, mx=True, level=level), pattern))
+        if "$" in hop.nexthop:
+            raise NoWay(f"{hop.nexthop} names what the file does not say", "Give the output of `postconf -x` instead of main.cf")
         try:
             listed = destinations(hop.nexthop)
         except NoDestination as error:
@@ -112,9 +114,10 @@ class Ways:
         """The way leads to mailboxes of accepted domains: only OnPremises connectors do that."""
         self._inside.add(way)
 
-    def pattern_way(self, pattern: str) -> Way | None:
-        """What was added for exactly this pattern."""
-        found = self._patterns.get(pattern)
+    def covering(self, pattern: str) -> Way | None:
+        """The way that `pattern` has by the most specific one that was added: itself, the longest `*.suffix` above it, `*`."""
+        above = (f"*.{parent}" for parent in parents(pattern.removeprefix("*.")))
+        found = next((found for found in map(self._patterns.get, (pattern, *above, "*")) if found is not None), None)
         return found[0] if found is not None else None
 
     def emit(self) -> None:
