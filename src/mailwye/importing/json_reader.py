@@ -28,7 +28,7 @@ _DIGITS = 18  # more than these are no setting; Python refuses very long ones
 
 
 class JsonObject(dict[str, Any]):
-    """An object; `line` is where it begins, `lines` where the value of each key does. Keys keep their case."""
+    """An object; `line` is where it begins, `lines` where each key with a value other than null stands. Keys keep their case."""
 
     __slots__ = ("line", "lines")
 
@@ -41,12 +41,13 @@ class JsonObject(dict[str, Any]):
 class _Open:
     """A container whose end has not come yet."""
 
-    __slots__ = ("key", "line", "value")
+    __slots__ = ("key", "key_line", "line", "value")
 
     def __init__(self, value: JsonObject | list[Any], line: int) -> None:
         self.value = value
         self.line = line
         self.key: str | None = None
+        self.key_line = 0
 
 
 def read_documents(source: Source) -> list[Any]:
@@ -60,6 +61,7 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._documents: list[Any] = []
+        self._keys: dict[str, str] = {}
         self._stack: list[_Open] = []
         self._expect = "value"
 
@@ -111,9 +113,10 @@ class _Reader:
         container = self._stack[-1]
         assert isinstance(container.value, JsonObject)
         if key in container.value:
-            raise self._refuse(f"the key {shown(key)} is given twice, first in line {container.value.lines[key]}", "Keep one of them")
-        container.key = key
-        container.value.lines[key] = self._line
+            first = container.value.lines.get(key, container.value.line)
+            raise self._refuse(f"the key {shown(key)} is given twice, first in line {first}", "Keep one of them")
+        container.key = self._keys.setdefault(key, key)  # a thousand objects have the same few
+        container.key_line = self._line
         self._expect = ":"
 
     def _open(self, text: str) -> None:
@@ -140,6 +143,8 @@ class _Reader:
         else:
             assert container.key is not None
             container.value[container.key] = value
+            if value is not None:
+                container.value.lines[container.key] = container.key_line
         self._expect = ", or end"
 
     def _scalar(self, kind: str, text: str) -> Any:

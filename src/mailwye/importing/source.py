@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailwye.config.problem import Problem
 
-SIZE_LIMIT = 268_435_456
+SIZE_LIMIT = 67_108_864
 """Octets of one file."""
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -36,7 +36,9 @@ def decode(data: bytes, name: str) -> Source:
     :raises ImportRefused: too large, none of these, or NUL characters in it.
     """
     if len(data) > SIZE_LIMIT:
-        raise ImportRefused(Problem(f"is larger than {SIZE_LIMIT} octets", "Split it", file=name))
+        raise ImportRefused(
+            Problem(f"is larger than {SIZE_LIMIT} octets", "Split it, or export fewer properties (Select-Object)", file=name)
+        )
     encoding, start = "utf-8", 0
     for mark, named in _MARKS:
         if data.startswith(mark):

@@ -12,6 +12,9 @@ from mailwye.importing.exchange.kinds import kind_of, kind_of_key
 from mailwye.importing.json_reader import JsonObject, read_documents
 from mailwye.importing.source import ImportRefused, Source
 
+_Object = tuple[JsonObject, str, Source]
+"""With its kind and its file."""
+
 _ORDER = ("AcceptedDomain", "OutboundConnector", "InboundConnector")
 """Connectors before the rules that name them; other kinds in the order of the files."""
 
@@ -21,20 +24,20 @@ def import_exchange(sources: Iterable[Source]) -> Imported:
 
     :raises ImportRefused: a file is no JSON; nothing is taken then.
     """
-    found = [one for source in sources for one in _objects(source)]
     collector = Collector()
-    for one in sorted(found, key=_rank):
-        carry(one, collector)
+    objects = [one for source in sources for one in _objects(source)]
+    for one in sorted(objects, key=lambda one: _rank(one[1])):
+        carry(_found(*one), collector)
     return collector.imported()
 
 
-def _rank(found: Found) -> int:
-    if found.kind in _ORDER:
+def _rank(kind: str) -> int:
+    if kind in _ORDER:
         return 0
-    return 2 if found.kind == "TransportRule" else 1
+    return 2 if kind == "TransportRule" else 1
 
 
-def _objects(source: Source) -> Iterator[Found]:
+def _objects(source: Source) -> Iterator[_Object]:
     documents = read_documents(source)
     if not documents:
         remedy = "The cmdlet found nothing, or its output went elsewhere"
@@ -43,7 +46,7 @@ def _objects(source: Source) -> Iterator[Found]:
         yield from _walk(document, "", source)
 
 
-def _walk(value: Any, kind: str, source: Source) -> Iterator[Found]:
+def _walk(value: Any, kind: str, source: Source) -> Iterator[_Object]:
     if isinstance(value, list):
         for one in value:
             yield from _walk(one, kind, source)
@@ -63,12 +66,11 @@ def _walk(value: Any, kind: str, source: Source) -> Iterator[Found]:
     if not kind and set(value) == {"value", "Count"} and isinstance(value["value"], list):
         yield from _walk(value["value"], kind, source)  # a list, as Windows PowerShell prints it at times
         return
-    yield _found(value, kind, source)
+    yield value, kind or kind_of({key.lower(): one for key, one in value.items()}) or "object", source
 
 
 def _found(value: JsonObject, kind: str, source: Source) -> Found:
     properties = {key.lower(): one for key, one in value.items()}
     names = {key.lower(): key for key in value}
     lines = {key.lower(): line for key, line in value.lines.items()}
-    told = kind or kind_of(properties) or "object"
-    return Found(told, Place(source.name, value.line), properties, names, lines)
+    return Found(kind, Place(source.name, value.line), properties, names, lines)
