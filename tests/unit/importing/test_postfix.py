@@ -253,6 +253,14 @@ def test_a_level_for_everybody() -> None:
     assert "a certificate for the name of each domain cannot be asked for" in said(imported("smtp_tls_security_level = secure"))
 
 
+def test_what_tls_changes_is_said_even_where_no_connector_is_made() -> None:
+    assert "smtp_tls_security_level: level dane needs a resolver that validates" in said(imported("smtp_tls_security_level = dane"))
+    assert "Postfix sends without TLS; here TLS is used where it is offered" in said(imported(""))
+    rows = said(imported("smtp_tls_security_level = may\nsmtp_tls_policy_maps = hash:/t/p", p="a.example none\nb.example may ciphers=high"))
+    assert "changed in meaning: p:1: smtp_tls_policy_maps: level none: TLS is never switched off here" in rows
+    assert "changed in meaning: p:2: smtp_tls_policy_maps: ciphers=high: the cipher list is the same for all" in rows
+
+
 def test_a_policy_that_postfix_never_asks() -> None:
     found = imported("relayhost = [gw.example]\nsmtp_tls_policy_maps = hash:/t/p", p="bank.example encrypt")
     assert "it has no effect in Postfix: the next hop for bank.example is [gw.example]" in said(found)

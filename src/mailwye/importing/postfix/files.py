@@ -161,6 +161,10 @@ class _Import:
                 self._add_inside(f"*.{domain.name}", f"{SOMEBODY}.{domain.name}")
         for row in self._policies.rows.values():
             self._add_policy(row)
+        if self._policies.level == "none":
+            reason = "Postfix sends without TLS; here TLS is used where it is offered"
+            place = self._place("smtp_tls_security_level")
+            self._collector.changed("smtp_tls_security_level", reason, "Nothing is to be done", place)
         self._ways.emit()
 
     def _add_row(self, row: Row) -> None:

@@ -105,6 +105,8 @@ class Ways:
         """Mail for `pattern` goes this way; the first word about a pattern counts."""
         if pattern != "*" or not way.is_default:
             self._patterns.setdefault(pattern, (way, place))
+        else:
+            self._remarks("smtp_tls_security_level", [(way, place)])
 
     def add_address(self, address: str, way: Way, place: Place) -> None:
         """Mail for one address goes this way, whatever holds for its domain."""
@@ -125,8 +127,11 @@ class Ways:
         names: set[str] = set()
         for way, patterns, place in _grouped(self._patterns):
             if way.is_default and way not in self._inside and not self._needs_exception(patterns):
+                self._remarks("smtp_tls_policy_maps", [self._patterns[pattern] for pattern in patterns])
                 continue
-            self._connector(_unique(way.title, names), way, place, {"RecipientDomains": patterns})
+            name = _unique(way.title, names)
+            if self._connector(name, way, place, {"RecipientDomains": patterns}):
+                self._remarks(f'OutboundConnector "{name}": TlsSettings', [self._patterns[pattern] for pattern in patterns])
         groups = _grouped(self._addresses)
         for number, (way, addresses, place) in enumerate(groups):
             if number >= _RULES_LIMIT:
@@ -135,6 +140,7 @@ class Ways:
                 continue
             name = _unique(f"{way.title}, addresses", names)
             if self._connector(name, way, place, {"IsTransportRuleScoped": True}):
+                self._remarks(f'OutboundConnector "{name}": TlsSettings', [self._addresses[address] for address in addresses])
                 rule = {"Name": name, "SentTo": addresses, "RouteMessageOutboundConnector": name}
                 self._collector.add("TransportRule", rule, place)
 
@@ -143,6 +149,12 @@ class Ways:
         if "*" in self._patterns:
             return True
         return any(f"*.{parent}" in self._patterns for pattern in patterns for parent in parents(pattern.removeprefix("*.")))
+
+    def _remarks(self, what: str, ways: Iterable[tuple[Way, Place]]) -> None:
+        """What TLS changes, each once: patterns of one connector may have been asked about in different words."""
+        said = {(remark.reason, remark.remedy): place for way, place in reversed([*ways]) for remark in way.tls.remarks}
+        for (reason, remedy), place in reversed(said.items()):
+            self._collector.changed(what, reason, remedy, place)
 
     def _connector(self, name: str, way: Way, place: Place, scope: dict[str, Any]) -> bool:
         data: dict[str, Any] = {"Name": name, "ConnectorType": "OnPremises" if way in self._inside else "Partner", **scope}
@@ -154,7 +166,7 @@ class Ways:
             data["TlsDomain"] = way.tls.domain
         if way.tls.dane != "Opportunistic":
             data["SmtpDaneMode"] = way.tls.dane
-        notes = [Note("TlsSettings", remark.reason, remark.remedy) for remark in way.tls.remarks]
+        notes = []
         for one in way.hosts:
             if looks_up_mx_with_port(one):
                 reason = f"{one.text}: Postfix looks up the MX records of {one.host}; with a port its addresses are taken here"
