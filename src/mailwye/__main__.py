@@ -11,6 +11,10 @@ COMMANDS = {
     "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
     "config": ("mailwye.cli.settings.config:config", "Versions of the settings: who changed what, compare, roll back."),
     "draft": ("mailwye.cli.settings.draft:draft", "Build a change up over several saves, activate it at once."),
+    "import": (
+        "mailwye.cli.import_settings:import_settings",
+        "Turn settings of Exchange or Postfix into a file for apply.",
+    ),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),

@@ -24,12 +24,12 @@ def installed(tmp_path: Path) -> Installed:
 
 async def test_help_names_every_command(tmp_path: Path) -> None:
     text = (await run("--help", cwd=tmp_path)).out
-    for command in ("serve", "check", "apply", "export", "explain", "trace", "queue", "mailbox", "demo"):
+    for command in ("serve", "check", "apply", "export", "import", "explain", "trace", "queue", "mailbox", "demo"):
         assert f"  {command} " in text
 
 
 async def test_every_command_has_help(tmp_path: Path) -> None:
-    for command in ("serve", "check", "apply", "export", "explain", "trace", "queue", "mailbox", "demo"):
+    for command in ("serve", "check", "apply", "export", "import", "explain", "trace", "queue", "mailbox", "demo"):
         assert "Usage: mailwye " + command in (await run(command, "--help", cwd=tmp_path)).out
 
 

@@ -121,16 +121,28 @@ def _into_draft(
 @click.command()
 @config_option
 @click.option("--version", "number", type=int, help="An older version; the current one otherwise.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
-def export(config: Path, number: int | None, *, as_json: bool) -> None:
-    """Print the organization's settings; `mailwye apply` takes them back unchanged. No password is among them: "(saved)" stands for it."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML; the same as --format json.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json", "exchange"]),
+    default="yaml",
+    show_default=True,
+    help="exchange: JSON with every property, as Exchange's cmdlets print it; `mailwye import exchange` takes it back.",
+)
+def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
+    """Print the organization's settings; `mailwye apply` takes YAML and JSON back unchanged. Of passwords, "(saved)" is left."""
+    from functools import partial
+
     from mailwye.config.export import to_json, to_yaml
+    from mailwye.importing.exchange.write import to_exchange_json
 
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
-    click.echo(to_json(stored.organization, sealed=False) if as_json else to_yaml(stored.organization), nl=as_json)
+    write = {"yaml": to_yaml, "json": partial(to_json, sealed=False), "exchange": to_exchange_json}["json" if as_json else form]
+    click.echo(write(stored.organization), nl=write is not to_yaml)
 
 
 @click.command()

@@ -17,10 +17,12 @@ from mailwye.runtime.printable import escaped
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def print_json(value: Any) -> None:
-    """`value` as JSON, with everything unprintable escaped: C1 controls and direction marks too, which JSON itself would let by."""
+def print_json(value: Any, *, err: bool = False) -> None:
+    """`value` as JSON, with everything unprintable escaped: C1 controls and direction marks too, which JSON itself would let by. `err`: on
+    standard error.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    click.echo("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
+    click.echo("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -58,6 +58,13 @@ def object_yaml(thing: ConfigObject) -> str:
     return _yaml({thing.kind: to_plain(thing) if thing.kind == OrganizationSettings.kind else [to_plain(thing)]})
 
 
+def objects_to_yaml(organization: Organization) -> str:
+    """The objects alone, in their order, for `mailwye apply`: the settings of the organization stay as they are there, and rules without
+    a Priority get one there.
+    """
+    return _yaml({kind: [to_plain(thing) for thing in organization.objects(kind)] for kind in KINDS if organization.objects(kind)})
+
+
 def _yaml(plain: dict[str, Any]) -> str:
     text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
     return text

@@ -1,0 +1,203 @@
+"""The shapes in which PowerShell prints objects, and what follows from each property."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mailwye.config.export import to_plain
+from mailwye.importing.collect import Imported
+from mailwye.importing.exchange.json_files import import_exchange
+from mailwye.importing.source import ImportRefused, Source
+
+OUTBOUND = {
+    "Name": "A",
+    "ConnectorType": "OnPremises",
+    "RecipientDomains": ["contoso.com"],
+    "UseMXRecord": False,
+    "SmartHosts": ["h.contoso.com"],
+}
+INBOUND = {"Name": "A", "ConnectorType": "OnPremises", "SenderDomains": ["smtp:*;1"], "SenderIPAddresses": ["192.0.2.1"]}
+RULE = {"Name": "R", "State": "Enabled", "Mode": "Enforce", "RuleErrorAction": "Ignore", "RouteMessageOutboundConnector": "A"}
+
+
+def imported(*values: Any) -> Imported:
+    return import_exchange([Source("f.json", json.dumps(value, indent=1)) for value in values])
+
+
+def only(result: Imported, kind: str) -> dict[str, Any]:
+    (found,) = result.organization.objects(kind)
+    return to_plain(found)
+
+
+def said(result: Imported) -> list[str]:
+    """What is not plainly carried over."""
+    return [str(entry) for entry in result.entries if entry.outcome.name != "CARRIED_OVER"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [OUTBOUND],
+        OUTBOUND,
+        {"value": [OUTBOUND], "Count": 1},
+        {"Get-OutboundConnector": [OUTBOUND], "InboundConnector": None},
+        {"OutboundConnectors": OUTBOUND},
+        [[OUTBOUND]],
+        OUTBOUND | {"SmartHosts": {"value": ["h.contoso.com"], "Count": 1}},
+        OUTBOUND | {"SmartHosts": [{"Address": None, "Domain": {"HostnameString": "h.contoso.com", "IsWildcard": False}}]},
+        OUTBOUND | {"ConnectorType": {"value": 1, "Value": "OnPremises"}},
+        OUTBOUND | {"SmartHosts": "h.contoso.com", "RecipientDomains": "contoso.com"},
+        OUTBOUND | {"TlsSettings": None, "ValidationRecipients": {}, "SmartHosts@odata.type": "#Collection(String)"},
+        {key.lower(): part for key, part in OUTBOUND.items()},
+    ],
+)
+def test_one_connector_in_many_shapes(value: Any) -> None:
+    result = imported(value)
+    assert only(result, "OutboundConnector") == OUTBOUND
+    assert said(result) == []
+
+
+def test_values_of_exchanges_own_shell() -> None:
+    domain = {"DomainName": {"Domain": "contoso.com", "Address": "*.contoso.com", "IsStar": False}, "DomainType": "InternalRelay"}
+    ranges = INBOUND | {
+        "SenderIPAddresses": [{"LowerBound": "192.0.2.0", "UpperBound": "192.0.2.255"}, {"Expression": "198.51.100.7"}],
+    }
+    mailbox = {
+        "PrimarySmtpAddress": {"Length": 15, "Local": "bob", "Domain": "contoso.com", "IsValidAddress": True},
+        "EmailAddresses": [{"ProxyAddressString": "smtp:robert@contoso.com", "PrefixString": "smtp"}],
+        "RecipientTypeDetails": {"value": 1, "Value": "UserMailbox"},
+    }
+    result = imported(domain, ranges, {"Mailbox": mailbox})
+    assert only(result, "AcceptedDomain") == {"DomainName": "contoso.com", "DomainType": "InternalRelay", "MatchSubDomains": True}
+    assert only(result, "InboundConnector")["SenderIPAddresses"] == ["192.0.2.0/24", "198.51.100.7/32"]
+    assert only(result, "Mailbox") == {"PrimarySmtpAddress": "bob@contoso.com", "EmailAddresses": ["robert@contoso.com"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (OUTBOUND | {"ConnectorType": 1}, "ConnectorType: the number 1 stands for a word, and nobody says for which"),
+        (OUTBOUND | {"TlsSettings": 3}, "-EnumsAsStrings"),
+        (OUTBOUND | {"SmartHosts": ["192.168.0.1/25"]}, '"192.168.0.1/25" is an address range. List the addresses one by one'),
+        (OUTBOUND | {"SmartHosts": [{"Length": 3}]}, "SmartHosts: it is an object with Length, of which no text can be made"),
+        (OUTBOUND | {"RecipientDomains": ["a.*.com"]}, "has a wildcard in the wrong place"),
+        (INBOUND | {"TlsSenderCertificateName": "<I>CN=x<S>CN=y"}, "names issuer and subject"),
+        (INBOUND | {"TrustedOrganizations": ["x"]}, "TrustedOrganizations: with TrustedOrganizations Exchange ignores"),
+        ({"DomainName": "a.com", "DomainType": "Authoritative", "OutboundOnly": True}, "OutboundOnly: with OutboundOnly it takes no mail"),
+        ({"DomainName": "*.a.com", "DomainType": "Authoritative"}, "an Authoritative domain cannot have subdomains without names"),
+        ({"Name": "S", "AddressSpaces": ["SMTP:*;1"]}, "Send connectors of Exchange Server are not carried over"),
+        ({"Name": "R", "RemoteIPRanges": ["0.0.0.0-255.255.255.255"]}, "Receive connectors of Exchange Server are not carried over"),
+        ({"Name": "?", "Colour": "red"}, "none of its properties tells what it is"),
+        ({"Name": "d", "RecipientTypeDetails": "DiscoveryMailbox"}, "this kind of object does not exist here"),
+        (RULE | {"SubjectContainsWords": ["x"], "ExceptIfFrom": ["a@b.c"]}, "its SubjectContainsWords, ExceptIfFrom do not exist here"),
+        (RULE | {"PrependSubject": "X"}, "its PrependSubject does not exist here"),
+        (RULE | {"RouteMessageOutboundConnector": None}, "it has no action that exists here"),
+        (RULE | {"ExpiryDate": "2027-01-01"}, "ExpiryDate: a rule here does not end by itself"),
+        (RULE | {"Conditions": ["x.FromScopePredicate"]}, "Conditions: its conditions (FromScope) were not exported with it"),
+        (RULE | {"State": 0}, "State: the number 0 stands for a word"),
+        (RULE | {"SentToMemberOf": ["DL West"]}, "Write it as user@domain"),
+        (RULE | {"RouteMessageOutboundRequireTls": True}, "its RouteMessageOutboundRequireTls does not exist here"),
+        ({"PrimarySmtpAddress": "not an address", "RecipientType": "MailUser"}, "Write it as user@domain"),
+    ],
+)
+def test_what_is_left_out_as_a_whole(value: Any, sentence: str) -> None:
+    result = imported(value)
+    (line,) = said(result)
+    assert line.startswith("left out: f.json:")
+    assert sentence in line
+    assert result.organization.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (INBOUND | {"EFUsers": ["a@contoso.com"]}, "changed in meaning: f.json:10"),
+        (INBOUND | {"EFTestMode": True}, "EFTestMode does not exist"),
+        (INBOUND | {"AssociatedAcceptedDomains": ["contoso.com"]}, "Microsoft's pages disagree"),
+        (INBOUND | {"ScanAndDropRecipients": ["a@b.c"]}, "left out: f.json:10"),
+        (INBOUND | {"SenderDomains": ["smtp:contoso.com;5"]}, "the cost 5 of"),
+        (INBOUND | {"TlsSenderCertificateName": "mail.contoso.com"}, "certificate and address must both hold here"),
+        (OUTBOUND | {"SomethingNew": ["x"]}, "Mailwye knows no such setting of OutboundConnector"),
+        ({"DomainName": "a.com", "DomainType": "ExternalRelay"}, "ExternalRelay becomes InternalRelay"),
+        ({"DomainName": "a.com", "DomainType": "Authoritative", "SendingFromDomainDisabled": True}, "sending from a domain"),
+        ({"DomainName": "a.com", "DomainType": "InternalRelay", "CatchAllRecipientID": "x"}, "(catch-all) does not exist here"),
+        (RULE | {"SetAuditSeverity": "High"}, "there is no audit log with severities"),
+        (RULE | {"SenderDomainIs": ["a.com"], "SenderAddressLocation": "Header"}, "here SenderDomainIs looks at MAIL FROM alone"),
+        (
+            {"PrimarySmtpAddress": "b@c.com", "RecipientType": "UserMailbox", "ForwardingSmtpAddress": "smtp:x@y.z"},
+            "a mailbox that forwards",
+        ),
+        ({"PrimarySmtpAddress": "b@c.com", "RecipientType": "MailUniversalSecurityGroup"}, "Get-DistributionGroup prints no members"),
+    ],
+)
+def test_what_is_said_about_an_object_that_is_carried_over(value: Any, sentence: str) -> None:
+    result = imported(value)
+    assert sum(entry.outcome.name == "CARRIED_OVER" for entry in result.entries) == 1
+    assert any(sentence in line for line in said(result))
+
+
+def test_rules() -> None:
+    rule = RULE | {
+        "Priority": 4,
+        "State": "Disabled",
+        "Comments": "c",
+        "Conditions": ["x.SentToPredicate"],
+        "SentTo": ['"Bob, Team" <bob@contoso.com>'],
+        "ExceptIfFromScope": "InOrganization",
+        "StopRuleProcessing": True,
+        "RouteMessageOutboundRequireTls": False,
+    }
+    result = imported(rule, OUTBOUND)
+    assert only(result, "TransportRule") == {
+        "Name": "R",
+        "Priority": 4,
+        "Enabled": False,
+        "SentTo": ["bob@contoso.com"],
+        "ExceptIfFromScope": "InOrganization",
+        "RouteMessageOutboundConnector": "A",
+        "StopRuleProcessing": True,
+        "Comments": "c",
+    }
+
+
+def test_a_rule_goes_with_its_connector() -> None:
+    result = imported([RULE], [OUTBOUND | {"SmartHosts": ["10.0.0.0/8"]}])
+    assert 'its connector "A" is left out' in said(result)[1]
+
+
+def test_contacts_and_users_elsewhere() -> None:
+    contact = {
+        "ExternalEmailAddress": "SMTP:sun@example.net",
+        "RecipientTypeDetails": "MailContact",
+        "PrimarySmtpAddress": "sun@example.net",
+    }
+    user = {
+        "ExternalEmailAddress": "SMTP:john@old.contoso.com",
+        "RecipientTypeDetails": "RemoteUserMailbox",
+        "EmailAddresses": ["SMTP:john@contoso.com"],
+    }
+    result = imported([contact, user])
+    assert only(result, "MailContact") == {"PrimarySmtpAddress": "sun@example.net", "ExternalEmailAddress": "sun@example.net"}
+    assert only(result, "MailUser") == {"PrimarySmtpAddress": "john@contoso.com", "ExternalEmailAddress": "john@old.contoso.com"}
+
+
+def test_the_same_object_in_two_exports_counts_once_another_of_its_name_is_left_out() -> None:
+    result = imported([OUTBOUND], [OUTBOUND], [OUTBOUND | {"Comment": "other", "Name": "a"}])
+    assert len(result.organization.outbound_connectors) == 1
+    (line,) = said(result)
+    assert line.endswith(
+        'OutboundConnector "a": there is another one of this identity: OutboundConnector "A" in f.json:2. Remove one of them.'
+    )
+
+
+@pytest.mark.parametrize("text", ["", "3", '["OnPremises"]', "{"])
+def test_files_that_are_no_export(text: str) -> None:
+    with pytest.raises(ImportRefused):
+        import_exchange([Source("f", text)])
+
+
+def test_null_is_an_export_of_nothing() -> None:
+    assert imported(None).entries == ()
