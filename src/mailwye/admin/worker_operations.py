@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mailwye.admin import queue_operations
+from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.seen_certificates import SeenCertificate, SeenCertificates
@@ -19,6 +20,14 @@ class FlushingRecorder(TraceRecorder, Protocol):
 
     async def flush(self) -> None:
         """Everything recorded so far can be found by a search."""
+        ...
+
+
+class FlushingTraffic(Protocol):
+    """Recorded traffic that can be stored at once."""
+
+    async def flush(self) -> None:
+        """Everything seen so far can be read."""
         ...
 
 
@@ -49,6 +58,11 @@ class ServingWorker(Protocol):
         ...
 
     @property
+    def traffic(self) -> FlushingTraffic | None:
+        """Where it counts traffic for replays."""
+        ...
+
+    @property
     def engines(self) -> Sequence[QueueEngine]:
         """Its queues."""
         ...
@@ -71,6 +85,11 @@ class ServingWorker(Protocol):
     @property
     def seen(self) -> SeenCertificates:
         """What other servers presented on connectors."""
+        ...
+
+    @property
+    def snapshot(self) -> ActiveSnapshot:
+        """The settings in force."""
         ...
 
     async def prepare(self, version: int) -> None:
@@ -105,13 +124,21 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
         case "certificates_seen":
             return [_seen(one) for one in worker.seen.take()]
         case "flush":
+            if worker.traffic is not None:
+                await worker.traffic.flush()
             return await worker.trace.flush()
         case _ if operation.startswith("queue."):
             name = operation.removeprefix("queue.")
-            if name in ("retry", "release"):
+            if name in ("retry", "release", "follow"):
                 worker.dispatcher.end_rests()
             return await queue_operations.run(
-                name, arguments, worker.engines, clock=worker.clock, trace=worker.trace, place=str(worker.number)
+                name,
+                arguments,
+                worker.engines,
+                clock=worker.clock,
+                trace=worker.trace,
+                place=str(worker.number),
+                snapshot=worker.snapshot.current,
             )
         case _:
             raise ValueError(f"no such operation: {operation}")
