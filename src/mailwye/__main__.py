@@ -10,6 +10,7 @@ COMMANDS = {
     "apply": ("mailwye.cli.apply:apply", "Save objects from a YAML file as the new settings."),
     "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
+    "replay": ("mailwye.cli.replay:replay", "Say what other settings would do to recent traffic and to the queue."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),

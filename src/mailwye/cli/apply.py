@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import Candidate, Gate, gate_options
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
 
@@ -20,11 +21,24 @@ from mailwye.cli.output import fail, local_time, print_json, print_table
 @click.option("--dry-run", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
 @click.option("--prune", is_flag=True, help="Remove objects of the kinds in the file that the file does not name.")
 @click.option("--comment", default="", help="Kept with the version.")
+@gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
-def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str, as_json: bool) -> None:
+def apply(
+    config: Path,
+    file: Path,
+    *,
+    dry_run: bool,
+    prune: bool,
+    comment: str,
+    require_replay: str | None,
+    acknowledge: str,
+    since: str,
+    pin_queued: bool,
+    as_json: bool,
+) -> None:
     """Save the objects of a YAML file as the new settings: they replace objects of the same name, the others stay.
 
-    A running service uses them at once, in all workers together.
+    A running service uses them at once, in all workers together. What waits in the queue follows them, unless --pin-queued keeps it.
     """
     from mailwye.config.diff import as_dicts, as_text
     from mailwye.config.parse import read_organization
@@ -34,11 +48,13 @@ def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str,
     from mailwye.runtime.privileges import current_user
 
     installation = read(config)
+    gate = Gate.of(installation, require_replay, acknowledge, since, pin_queued=pin_queued)
     parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
     author = current_user()
     work_as_owner(installation)
     with config_store(installation) as store:
-        plan = plan_file(store.current(), parsed, prune=prune, installation=installation)
+        current = store.current()
+        plan = plan_file(current, parsed, prune=prune, installation=installation)
         for problem in plan.problems:
             click.echo(f"{problem.severity.value}: {problem}", err=True)
         if plan.has_errors:
@@ -50,12 +66,17 @@ def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str,
         if not plan.changes:
             click.echo(f"no change: version {plan.base} already says this", err=as_json)
             return
+        queued = gate.check(Candidate(current, plan.organization), dry_run=dry_run, quiet=as_json)
         if dry_run:
-            sys.exit(2)
+            sys.exit(exit_codes.DIFFERENCE)
+        pinned = gate.pin(queued)
         try:
             version = plan.save(store, author=author, at=SystemClock().now(), comment=comment)
         except VersionConflict as error:
-            fail(f"{error}; nothing was saved", exit_codes.TEMPORARY_FAILURE)
+            kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
+            fail(f"{error}; nothing was saved{kept}", exit_codes.TEMPORARY_FAILURE)
+    if pin_queued:
+        click.echo(f"{pinned} queued {'delivery stays' if pinned == 1 else 'deliveries stay'} on the way that they have", err=as_json)
     click.echo(activate(installation, version), err=as_json)
 
 

@@ -17,6 +17,7 @@ from mailwye.config.installation import (
     Installation,
     ListenerSettings,
     QueueSettings,
+    ReplaySettings,
     TlsFileSettings,
     TraceSettings,
     TransportSettings,
@@ -58,6 +59,7 @@ class InstallationReader:
             transport=_as(TransportSettings, checked.transport),
             queue=_as(QueueSettings, checked.queue),
             trace=_as(TraceSettings, checked.trace),
+            replay=_as(ReplaySettings, checked.replay),
             shutdown_timeout=checked.shutdown_timeout,
             source=self._source,
         )

@@ -18,6 +18,7 @@ from mailwye.config.installation import (
     InboundLimits,
     ListenerSettings,
     QueueSettings,
+    ReplaySettings,
     TraceSettings,
     TransportSettings,
 )
@@ -28,6 +29,7 @@ from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin", "https", "http")
 CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
+REPLAY_REQUIREMENTS = ("no", "clean", "acknowledged")
 TLS_REPORTS = ("off", "https", "all")
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
@@ -240,6 +242,12 @@ QueueModel = _model(
     dsn_return_octets=_count(0),
 )
 TraceModel = _model(TraceSettings)
+ReplayModel = _model(
+    ReplaySettings,
+    retention_days=_count(0, 366),
+    octets=_count(1_048_576),
+    require=_one_of(REPLAY_REQUIREMENTS),
+)
 
 
 class FileModel(BaseModel):
@@ -259,6 +267,7 @@ class FileModel(BaseModel):
     transport: TransportModel = TransportModel()  # type: ignore[valid-type]
     queue: QueueModel = QueueModel()  # type: ignore[valid-type]
     trace: TraceModel = TraceModel()  # type: ignore[valid-type]
+    replay: ReplayModel = ReplayModel()  # type: ignore[valid-type]
 
 
 TABLES: dict[str, type[BaseModel]] = {
@@ -270,4 +279,5 @@ TABLES: dict[str, type[BaseModel]] = {
     "transport": TransportModel,
     "queue": QueueModel,
     "trace": TraceModel,
+    "replay": ReplayModel,
 }

@@ -11,6 +11,7 @@ from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
 from mailwye.inbound.certificate_watch import CertificateWatch
 from mailwye.inbound.decisions import Decisions
+from mailwye.inbound.traffic import Traffic
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock, SystemClock
@@ -36,7 +37,7 @@ class ActiveTls:
 @dataclass(frozen=True, slots=True)
 class InboundContext:
     """Collaborators of all listeners of one worker. `new_id` makes queue ids and session ids (message/ids.py); `marks` reads the path marks
-    of this installation.
+    of this installation; `traffic` counts what comes, None: nothing is kept for replays.
     """
 
     hostname: str
@@ -53,3 +54,4 @@ class InboundContext:
     authenticator: Authenticator | None = None
     certificates: CertificateWatch | None = None
     decisions: Decisions = field(default_factory=Decisions)
+    traffic: Traffic | None = None

@@ -1,0 +1,112 @@
+"""Reading recorded traffic, of all days and workers, while it is written."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import apsw
+
+from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
+from mailwye.storage.sqlite.trace_files import TraceFile, day_of, trace_files
+from mailwye.storage.sqlite.traffic import rows as sql
+from mailwye.whatif.answers import Answer
+from mailwye.whatif.traffic import HOUR, Answered, Peer, Recorded
+
+REMEMBERED = 65_536  # peers and answers that are kept decoded
+
+_Row = tuple[int, int, bytes, int, int, int, float, str, "_File"]
+_number = itemgetter(0)
+
+
+class TrafficReader:
+    """A RecordedTraffic over `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, since: float) -> Iterator[Recorded]:
+        """See RecordedTraffic. In the order of nothing in particular; memory does not grow with what is read.
+
+        :raises DatabaseError: a file is damaged or not readable for this user.
+        """
+        with ExitStack() as stack:
+            files = [file for one in trace_files(self._directory) if one.day >= day_of(since) and (file := _open(one, stack)) is not None]
+            rows = (
+                heapq.merge(*(file.rows(int(since // HOUR)) for file in files), key=_number)
+                if len(files) != 1
+                else files[0].rows(int(since // HOUR))
+            )
+            for _, alike in groupby(rows, key=_number):
+                yield _recorded(list(alike))
+
+
+class _File:
+    """One file while it is read."""
+
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._peers: dict[int, Peer] = {}
+        self._answers: dict[int, Answer] = {}
+
+    def rows(self, hour: int) -> Iterator[_Row]:
+        try:
+            for row in self._connection.execute(sql.READ, (hour,)):
+                yield (*row, self)
+        except apsw.Error as error:
+            raise explained(self._path, error) from error
+
+    def peer(self, number: int) -> Peer:
+        found = self._peers.get(number)
+        if found is None:
+            if len(self._peers) >= REMEMBERED:
+                self._peers.clear()
+            found = self._peers[number] = sql.decode_peer(self._packed(sql.READ_PEER, number))
+        return found
+
+    def answer(self, number: int) -> Answer:
+        found = self._answers.get(number)
+        if found is None:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            found = self._answers[number] = sql.decode_answer(self._packed(sql.READ_ANSWER, number))
+        return found
+
+    def _packed(self, statement: str, number: int) -> bytes:
+        packed = self._connection.execute(statement, (number,)).get
+        if not isinstance(packed, bytes):
+            raise DatabaseError(f"{self._path} is damaged: a row is missing. Remove the file: only replays read it")
+        return packed
+
+
+def _open(file: TraceFile, stack: ExitStack) -> _File | None:
+    """None for a file that is gone or has no tables yet."""
+    if not file.path.exists():
+        return None
+    connection = open_database(file.path, read_only=True)
+    stack.callback(connection.close, True)
+    return _File(file.path, connection) if connection.pragma("user_version") == sql.SCHEMA_VERSION else None
+
+
+def _recorded(rows: list[_Row]) -> Recorded:
+    """The rows of one envelope, hours and files put together."""
+    _, peer, facts, number, version, times, at, trace_id, file = rows[0]
+    envelope = sql.decode_envelope(facts)
+    if len(rows) == 1:
+        return Recorded(file.peer(peer), envelope, (Answered(file.answer(number), version, times, at, trace_id),))
+    found: dict[tuple[int, int], Answered] = {}
+    for _, _, _, number, version, times, at, trace_id, one in rows:
+        known = found.get((number, version))
+        if known is None:
+            found[number, version] = Answered(one.answer(number), version, times, at, trace_id)
+        else:
+            later = at >= known.at
+            found[number, version] = known._replace(
+                times=known.times + times, at=at if later else known.at, trace_id=trace_id if later else known.trace_id
+            )
+    return Recorded(file.peer(peer), envelope, tuple(found.values()))
