@@ -76,7 +76,8 @@ def apply(
             kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
             fail(f"{error}; nothing was saved{kept}", exit_codes.TEMPORARY_FAILURE)
     if pin_queued:
-        click.echo(f"{pinned} queued {'delivery stays' if pinned == 1 else 'deliveries stay'} on the way that they have", err=as_json)
+        what = "delivery stays on its way" if pinned == 1 else "deliveries stay on their ways"
+        click.echo(f"{pinned} queued {what} (pinned)", err=as_json)
     click.echo(activate(installation, version), err=as_json)
 
 

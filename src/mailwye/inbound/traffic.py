@@ -86,7 +86,8 @@ class _Seen:
         known, recipient = self.sender, self.recipient
         snapshot, sender = known.snapshot, known.sender
         header = AnsweredHeader(self.header) if self.header is not None else None
-        answer = answer_to(snapshot, known.decision, sender, recipient.decision if recipient is not None else None, header)
+        asked, at_rcpt = (recipient.asked, recipient.decision) if recipient is not None else (None, None)
+        answer = answer_to(snapshot, known.decision, sender, asked, at_rcpt, header)
         envelope = Envelope(
             None if sender is None else (sender.local, sender.domain),
             None if recipient is None else (recipient.asked.local, recipient.asked.domain),

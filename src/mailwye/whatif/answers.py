@@ -25,7 +25,7 @@ _PLAIN = SmartHost("")
 
 
 class Way(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The way of one final recipient `to`, or of several ("12 recipients").
+    """The way of one final recipient `to` ("": he who was asked for), or of several ("12 recipients").
 
     `by`: "mailbox" | 'connector "NAME"' | "MX records" | "nowhere"; `hosts`: smart hosts as configured; `tls`: what is asked of
     TLS, "" where nothing is dialled; `also`: what else is particular to it, in words; `rules`: mail flow rules that matched. Stored as an
@@ -57,12 +57,23 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.reply.startswith("2")
 
 
+Ways = dict[tuple[object, ...], Way]
+"""Ways of one snapshot that were put into words before."""
+
+
 def answer_to(
-    snapshot: Snapshot, at_mail: SenderDecision, sender: Address | None, at_rcpt: RecipientDecision | None, header: KnownHeader | None
+    snapshot: Snapshot,
+    at_mail: SenderDecision,
+    sender: Address | None,
+    asked: Address | None,
+    at_rcpt: RecipientDecision | None,
+    header: KnownHeader | None,
+    known_ways: Ways | None = None,
 ) -> Answer:
     """From the decisions of the session to the end: mail flow rules are asked here, as the live path asks them (inbound/ruling.py).
 
-    `at_rcpt` None: there was no RCPT. `header`: None, nothing is known of it.
+    `asked`: the forward-path; `at_rcpt` None: there was no RCPT. `header` None: nothing is known of it. `known_ways`: of this snapshot, to
+    be quick with many.
     """
     caller = caller_words(at_mail.caller)
     reply = at_mail.reply if at_rcpt is None or not at_mail.reply.is_success else at_rcpt.reply
@@ -79,8 +90,22 @@ def answer_to(
     undecided = tuple(rule.rule.name for rule in snapshot.rules.active if rule.asks_header) if any(one.open for one in ruled) else ()
     if not undecided and all(route.kind is RouteKind.NONE for route in routes):
         return Answer(caller, _words(_refusal(routes, ruled)))
-    ways = [way_of(route, tuple(hit.rule for hit in decision.hits)) for route, decision in zip(routes, ruled, strict=True)]
+    if known_ways is None:
+        known_ways = {}
+    ways = [
+        _way_to(route, asked, tuple([hit.rule for hit in decision.hits]) if decision.hits else (), known_ways)
+        for route, decision in zip(routes, ruled, strict=True)
+    ]
     return Answer(caller, _words(reply), _folded(ways), undecided)
+
+
+def _way_to(route: Route, asked: Address | None, rules: tuple[str, ...], known: Ways) -> Way:
+    """`way_of`, which by one snapshot is the same for all recipients but for who they are."""
+    key = route.kind, route.connector, route.rewrites_sender, route.failure_enhanced, rules
+    way = known.get(key)
+    if way is None:
+        way = known[key] = msgspec.structs.replace(way_of(route, rules), to="")
+    return way if route.recipient == asked else msgspec.structs.replace(way, to=str(route.recipient))
 
 
 def caller_words(caller: Caller) -> str:

@@ -8,56 +8,42 @@ from mailwye.message.facts import SessionFacts
 from mailwye.policy.rules.decide import decide_rules, may_route
 from mailwye.policy.rules.matching import KnownHeader, MessageFacts, message_facts
 from mailwye.smtp.address import Address
-from mailwye.whatif.answers import Answer, answer_to
+from mailwye.whatif.answers import Answer, Ways, answer_to
 from mailwye.whatif.traffic import Envelope, Peer
-
-REMEMBERED = 65_536
-"""Senders that one evaluation remembers: most mail comes again and again from the same."""
 
 
 class Evaluation:
-    """The answers of one snapshot. `unwrap`: see decide_recipient. Remembers what it decided about senders; bounded."""
+    """The answers of one snapshot. `unwrap`: see decide_recipient."""
 
     def __init__(self, snapshot: Snapshot, unwrap: Unwrap | None = None) -> None:
         self.snapshot = snapshot
         self._unwrap = unwrap
-        self._facts: dict[Peer, SessionFacts] = {}
-        self._senders: dict[tuple[Peer, tuple[str, str] | None], SenderDecision] = {}
+        self._ways: Ways = {}
 
     def answer(self, peer: Peer, envelope: Envelope) -> Answer:
         """What the peer would hear, and which way each copy would take."""
-        at_mail, sender = self._at_mail(peer, envelope)
-        recipient = envelope.to_address
+        snapshot, facts, sender, recipient = self.snapshot, peer.facts(), envelope.from_address, envelope.to_address
+        at_mail = decide_sender(snapshot.directory, snapshot.connectors, facts, sender)
         if recipient is None or not at_mail.reply.is_success:
-            return answer_to(self.snapshot, at_mail, sender, None, None)
-        at_rcpt = self._at_rcpt(peer.facts(), at_mail, sender, recipient)
-        return answer_to(self.snapshot, at_mail, sender, at_rcpt, envelope.known_header)
+            return answer_to(snapshot, at_mail, sender, None, None, None)
+        at_rcpt = self._at_rcpt(facts, at_mail, sender, recipient)
+        return answer_to(snapshot, at_mail, sender, recipient, at_rcpt, envelope.known_header, self._ways)
 
     def reasons(self, peer: Peer, envelope: Envelope) -> tuple[str, ...]:
         """Why, in sentences: for the few examples that are shown."""
-        at_mail, sender = self._at_mail(peer, envelope)
+        facts, sender = peer.facts(), envelope.from_address
+        at_mail = decide_sender(self.snapshot.directory, self.snapshot.connectors, facts, sender)
         told = dict.fromkeys(at_mail.caller.reasons)
         recipient = envelope.to_address
         if recipient is None or not at_mail.reply.is_success:
             return (*told, f"Reply: {at_mail.reply}")
-        at_rcpt = self._at_rcpt(peer.facts(), at_mail, sender, recipient)
+        at_rcpt = self._at_rcpt(facts, at_mail, sender, recipient)
         told |= dict.fromkeys(at_rcpt.reasons)
         if at_rcpt.reply.is_success:
             for reason in _way_reasons(self.snapshot, at_mail, sender, at_rcpt, envelope.known_header):
                 told[reason] = None
         told[f"Reply: {at_rcpt.reply}"] = None
         return tuple(told)
-
-    def _at_mail(self, peer: Peer, envelope: Envelope) -> tuple[SenderDecision, Address | None]:
-        sender = envelope.from_address
-        key = peer, envelope.sender
-        known = self._senders.get(key)
-        if known is None:
-            known = decide_sender(self.snapshot.directory, self.snapshot.connectors, peer.facts(), sender)
-            if len(self._senders) >= REMEMBERED:
-                self._senders.clear()
-            self._senders[key] = known
-        return known, sender
 
     def _at_rcpt(self, facts: SessionFacts, at_mail: SenderDecision, sender: Address | None, recipient: Address) -> RecipientDecision:
         snapshot = self.snapshot

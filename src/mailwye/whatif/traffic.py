@@ -69,7 +69,10 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True, gc=False):
     @property
     def known_header(self) -> AnsweredHeader | None:
         """As rules take it."""
-        return None if self.header is None else AnsweredHeader(self.header)
+        return AnsweredHeader(self.header) if self.header else _NOTHING_ASKED if self.header is not None else None
+
+
+_NOTHING_ASKED = AnsweredHeader(())
 
 
 class Sighting(NamedTuple):

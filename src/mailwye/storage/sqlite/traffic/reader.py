@@ -19,7 +19,7 @@ from mailwye.whatif.traffic import HOUR, Answered, Peer, Recorded
 
 REMEMBERED = 65_536  # peers and answers that are kept decoded
 
-_Row = tuple[int, int, bytes, int, int, int, float, str, "_File"]
+_Row = tuple[int, int, bytes, bytes, int, int, int, float, str, "_File"]
 _number = itemgetter(0)
 
 
@@ -61,12 +61,12 @@ class _File:
         except apsw.Error as error:
             raise explained(self._path, error) from error
 
-    def peer(self, number: int) -> Peer:
+    def peer(self, number: int, packed: bytes) -> Peer:
         found = self._peers.get(number)
         if found is None:
             if len(self._peers) >= REMEMBERED:
                 self._peers.clear()
-            found = self._peers[number] = sql.decode_peer(self._packed(sql.READ_PEER, number))
+            found = self._peers[number] = sql.decode_peer(packed)
         return found
 
     def answer(self, number: int) -> Answer:
@@ -74,14 +74,11 @@ class _File:
         if found is None:
             if len(self._answers) >= REMEMBERED:
                 self._answers.clear()
-            found = self._answers[number] = sql.decode_answer(self._packed(sql.READ_ANSWER, number))
+            packed = self._connection.execute(sql.READ_ANSWER, (number,)).get
+            if not isinstance(packed, bytes):
+                raise DatabaseError(f"{self._path} is damaged: a row is missing. Remove the file: only replays read it")
+            found = self._answers[number] = sql.decode_answer(packed)
         return found
-
-    def _packed(self, statement: str, number: int) -> bytes:
-        packed = self._connection.execute(statement, (number,)).get
-        if not isinstance(packed, bytes):
-            raise DatabaseError(f"{self._path} is damaged: a row is missing. Remove the file: only replays read it")
-        return packed
 
 
 def _open(file: TraceFile, stack: ExitStack) -> _File | None:
@@ -95,12 +92,12 @@ def _open(file: TraceFile, stack: ExitStack) -> _File | None:
 
 def _recorded(rows: list[_Row]) -> Recorded:
     """The rows of one envelope, hours and files put together."""
-    _, peer, facts, number, version, times, at, trace_id, file = rows[0]
+    _, peer, proved, facts, number, version, times, at, trace_id, file = rows[0]
     envelope = sql.decode_envelope(facts)
     if len(rows) == 1:
-        return Recorded(file.peer(peer), envelope, (Answered(file.answer(number), version, times, at, trace_id),))
+        return Recorded(file.peer(peer, proved), envelope, (Answered(file.answer(number), version, times, at, trace_id),))
     found: dict[tuple[int, int], Answered] = {}
-    for _, _, _, number, version, times, at, trace_id, one in rows:
+    for _, _, _, _, number, version, times, at, trace_id, one in rows:
         known = found.get((number, version))
         if known is None:
             found[number, version] = Answered(one.answer(number), version, times, at, trace_id)
@@ -109,4 +106,4 @@ def _recorded(rows: list[_Row]) -> Recorded:
             found[number, version] = known._replace(
                 times=known.times + times, at=at if later else known.at, trace_id=trace_id if later else known.trace_id
             )
-    return Recorded(file.peer(peer), envelope, tuple(found.values()))
+    return Recorded(file.peer(peer, proved), envelope, tuple(found.values()))

@@ -29,9 +29,8 @@ ADD_SEEN = """
 INSERT INTO seen VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, at = max(at, excluded.at), trace_id = excluded.trace_id"""
 READ = """
-SELECT e.id, e.peer, e.facts, s.answer, s.version, s.count, s.at, s.trace_id
-FROM envelope e CROSS JOIN seen s ON s.envelope = e.id WHERE s.hour >= ? ORDER BY e.id"""
-READ_PEER = "SELECT facts FROM peer WHERE id = ?"
+SELECT e.id, e.peer, p.facts, e.facts, s.answer, s.version, s.count, s.at, s.trace_id
+FROM envelope e CROSS JOIN seen s ON s.envelope = e.id CROSS JOIN peer p ON p.id = e.peer WHERE s.hour >= ? ORDER BY e.id"""
 READ_ANSWER = "SELECT answer FROM answer WHERE id = ?"
 
 _encode = msgspec.msgpack.Encoder().encode
