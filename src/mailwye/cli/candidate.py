@@ -69,17 +69,18 @@ def candidate_of(store: ConfigStore, installation: Installation, *, file: Path |
 
 def replay_report(installation: Installation, candidate: Candidate, *, since: float, examples: int) -> Report:
     """Recorded traffic against the candidate; see whatif/replay.py."""
+    from mailwye.cli.replaying import Job, compare
     from mailwye.config.export import to_json
-    from mailwye.stores import STORE_ERRORS, open_traffic
+    from mailwye.stores import STORE_ERRORS
     from mailwye.whatif.evaluate import Evaluation
-    from mailwye.whatif.replay import Comparison, Report
+    from mailwye.whatif.replay import Report
 
     before, after = candidate.snapshots
     unwrap = unwrap_of(installation)
     base, other = Evaluation(before, unwrap), Evaluation(after, unwrap)
     ask_service(installation, "flush")
     try:
-        outcome = Comparison(base, other, examples=examples).add_all(open_traffic(installation).read(since))
+        outcome = compare(Job(installation, base, other, since, examples))
     except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)

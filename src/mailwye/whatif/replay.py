@@ -51,6 +51,12 @@ class Group:
             self.examples[-1] = example
             self.examples.sort(key=lambda one: -one.count)
 
+    def join(self, other: Group, limit: int) -> None:
+        """The same difference of others."""
+        self.messages += other.messages
+        self.envelopes += other.envelopes
+        self.examples = sorted((*self.examples, *other.examples), key=lambda one: -one.count)[:limit]
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -65,6 +71,23 @@ class Outcome:
     drifted: int = 0
     others: int = 0
     envelopes: int = 0
+
+    def add(self, other: Outcome, examples: int) -> None:
+        """Another part of the same replay."""
+        for mine, its in ((self.groups, other.groups), (self.undecidable, other.undecidable)):
+            known = {group.aspects: group for group in mine}
+            for group in its:
+                if (same := known.get(group.aspects)) is not None:
+                    same.join(group, examples)
+                elif len(mine) < GROUPS:
+                    mine.append(group)
+                else:
+                    self.others += group.messages
+            mine.sort(key=_sorting)
+        self.unchanged += other.unchanged
+        self.drifted += other.drifted
+        self.others += other.others
+        self.envelopes += other.envelopes
 
     @property
     def changed(self) -> int:
@@ -158,8 +181,8 @@ class Comparison:
 
     def outcome(self) -> Outcome:
         """What was found so far."""
-        self._outcome.groups = _sorted(self._groups.values())
-        self._outcome.undecidable = _sorted(self._unknown.values())
+        self._outcome.groups = sorted(self._groups.values(), key=_sorting)
+        self._outcome.undecidable = sorted(self._unknown.values(), key=_sorting)
         return self._outcome
 
 
@@ -193,8 +216,8 @@ TITLES = {
 }
 
 
-def _sorted(groups: Iterable[Group]) -> list[Group]:
-    return sorted(groups, key=lambda group: (-group.messages, group.aspects))
+def _sorting(group: Group) -> tuple[int, tuple[Aspect, ...]]:
+    return -group.messages, group.aspects
 
 
 class Report:

@@ -131,11 +131,27 @@ class TrafficStore(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """One of `of` parts of about the same size, from 0 on."""
+
+    number: int
+    of: int
+
+
+EVERYTHING = Part(0, 1)
+
+
 class RecordedTraffic(Protocol):
     """Reads it, of all workers."""
 
-    def read(self, since: float) -> Iterator[Recorded]:
-        """What was seen in the hour of `since` (Unix seconds) and later, each envelope once."""
+    def read(self, since: float, part: Part = EVERYTHING) -> Iterator[Recorded]:
+        """What was seen in the hour of `since` (Unix seconds) and later, each envelope once, in no order in particular. All parts together
+        are everything.
+        """
+        ...
+
+    def envelopes(self, since: float) -> int:
+        """About how many `read` gives."""
         ...
 
 

@@ -15,7 +15,7 @@ from mailwye.storage.sqlite.connection import DatabaseError, explained, open_dat
 from mailwye.storage.sqlite.trace_files import TraceFile, day_of, trace_files
 from mailwye.storage.sqlite.traffic import rows as sql
 from mailwye.whatif.answers import Answer
-from mailwye.whatif.traffic import HOUR, Answered, Peer, Recorded
+from mailwye.whatif.traffic import EVERYTHING, HOUR, Answered, Part, Peer, Recorded
 
 REMEMBERED = 65_536  # peers and answers that are kept decoded
 
@@ -29,20 +29,25 @@ class TrafficReader:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def read(self, since: float) -> Iterator[Recorded]:
-        """See RecordedTraffic. In the order of nothing in particular; memory does not grow with what is read.
+    def read(self, since: float, part: Part = EVERYTHING) -> Iterator[Recorded]:
+        """See RecordedTraffic. Memory does not grow with what is read.
 
         :raises DatabaseError: a file is damaged or not readable for this user.
         """
+        first, last = (sql.NUMBERS * part.number // part.of, sql.NUMBERS * (part.number + 1) // part.of - 1)
         with ExitStack() as stack:
-            files = [file for one in trace_files(self._directory) if one.day >= day_of(since) and (file := _open(one, stack)) is not None]
-            rows = (
-                heapq.merge(*(file.rows(int(since // HOUR)) for file in files), key=_number)
-                if len(files) != 1
-                else files[0].rows(int(since // HOUR))
-            )
+            rows = heapq.merge(*(file.rows(first, last, int(since // HOUR)) for file in self._files(since, stack)), key=_number)
             for _, alike in groupby(rows, key=_number):
                 yield _recorded(list(alike))
+
+    def envelopes(self, since: float) -> int:
+        """See RecordedTraffic."""
+        with ExitStack() as stack:
+            return sum(file.count() for file in self._files(since, stack))
+
+    def _files(self, since: float, stack: ExitStack) -> list[_File]:
+        day = day_of(since)
+        return [file for one in trace_files(self._directory) if one.day >= day and (file := _open(one, stack)) is not None]
 
 
 class _File:
@@ -54,9 +59,15 @@ class _File:
         self._peers: dict[int, Peer] = {}
         self._answers: dict[int, Answer] = {}
 
-    def rows(self, hour: int) -> Iterator[_Row]:
+    def count(self) -> int:
         try:
-            for row in self._connection.execute(sql.READ, (hour,)):
+            return int(self._connection.execute(sql.COUNT).get)
+        except apsw.Error as error:
+            raise explained(self._path, error) from error
+
+    def rows(self, first: int, last: int, hour: int) -> Iterator[_Row]:
+        try:
+            for row in self._connection.execute(sql.READ, (first, last, hour)):
                 yield (*row, self)
         except apsw.Error as error:
             raise explained(self._path, error) from error

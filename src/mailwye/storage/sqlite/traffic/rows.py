@@ -30,8 +30,13 @@ INSERT INTO seen VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, at = max(at, excluded.at), trace_id = excluded.trace_id"""
 READ = """
 SELECT e.id, e.peer, p.facts, e.facts, s.answer, s.version, s.count, s.at, s.trace_id
-FROM envelope e CROSS JOIN seen s ON s.envelope = e.id CROSS JOIN peer p ON p.id = e.peer WHERE s.hour >= ? ORDER BY e.id"""
+FROM envelope e CROSS JOIN seen s ON s.envelope = e.id CROSS JOIN peer p ON p.id = e.peer
+WHERE e.id BETWEEN ? AND ? AND s.hour >= ? ORDER BY e.id"""
+COUNT = "SELECT count(*) FROM envelope"
 READ_ANSWER = "SELECT answer FROM answer WHERE id = ?"
+
+NUMBERS = 1 << 63
+"""Numbers are below it, and evenly spread."""
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_peer = msgspec.msgpack.Decoder(Peer).decode
