@@ -245,7 +245,7 @@ TraceModel = _model(TraceSettings)
 ReplayModel = _model(
     ReplaySettings,
     retention_days=_count(0, 366),
-    octets=_count(1_048_576),
+    octets=_count(16_777_216),
     require=_one_of(REPLAY_REQUIREMENTS),
 )
 

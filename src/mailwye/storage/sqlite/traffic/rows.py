@@ -27,7 +27,7 @@ ADD_ANSWER = "INSERT OR IGNORE INTO answer VALUES(?, ?)"
 ADD_ENVELOPE = "INSERT OR IGNORE INTO envelope VALUES(?, ?, ?)"
 ADD_SEEN = """
 INSERT INTO seen VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-  count = count + excluded.count, at = max(at, excluded.at), trace_id = excluded.trace_id"""
+  count = count + excluded.count, at = max(at, excluded.at), trace_id = iif(excluded.at >= at, excluded.trace_id, trace_id)"""
 READ = """
 SELECT e.id, e.peer, p.facts, e.facts, s.answer, s.version, s.count, s.at, s.trace_id
 FROM envelope e CROSS JOIN seen s ON s.envelope = e.id CROSS JOIN peer p ON p.id = e.peer
