@@ -21,8 +21,9 @@ from mailwye.outbound.courier import Attempt, Courier, Stage, Work, way_key
 from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
 from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of, future_of
+from mailwye.outbound.following.lost_ways import LostWays
+from mailwye.outbound.following.rerouting import Rerouting, after_change
 from mailwye.outbound.parts import Splitter
-from mailwye.outbound.rerouting import LostWays, Rerouting, after_change
 from mailwye.outbound.settling import Ended, conclude, hop_failed
 from mailwye.queue.engine import LeaseLost, QueueEngine
 from mailwye.queue.item import DeliveryState, Lease, NewMessage, QueueQuery, Result, Settlement

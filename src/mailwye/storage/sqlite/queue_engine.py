@@ -29,7 +29,7 @@ from mailwye.storage.sqlite.connection import PAGE_SIZE, DatabaseError, explaine
 from mailwye.storage.sqlite.content_store import CHUNK_OCTETS, SqliteContentWriter, StoredContent
 from mailwye.storage.sqlite.disk_space import DiskSpace
 from mailwye.storage.sqlite.file_lock import FileLock
-from mailwye.storage.sqlite.queue_administration import Administration
+from mailwye.storage.sqlite.queue_administration import Administration, Redirecting
 from mailwye.storage.sqlite.queue_leasing import Leasing
 from mailwye.storage.sqlite.queue_loading import note_damage, open_queue_file
 from mailwye.storage.sqlite.queue_operations import (
@@ -41,7 +41,6 @@ from mailwye.storage.sqlite.queue_operations import (
     settlement_rows,
 )
 from mailwye.storage.sqlite.queue_reader import Reader
-from mailwye.storage.sqlite.queue_redirecting import Redirecting
 
 T = TypeVar("T")
 

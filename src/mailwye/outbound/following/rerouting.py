@@ -15,17 +15,14 @@ from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.parts import Splitter
 from mailwye.outbound.settling import Ended
 from mailwye.queue.engine import QueueEngine
-from mailwye.queue.item import Delivery, DeliveryState, Lease, QueueQuery, QueueRow, Redirect, Result
+from mailwye.queue.item import DeliveryState, Lease, QueueQuery, QueueRow, Redirect, Result
 from mailwye.runtime.clock import Clock
-from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceRecorder
-from mailwye.whatif.queued import dials_alike, followed, has_lost_its_way, route_of
+from mailwye.whatif.queued import dials_alike, followed, route_of
 
 PAGE = 250
 """Deliveries that are looked at, and moved in one commit, before the event loop goes on."""
-
-REMEMBERED_LOSSES = 1_000
 
 
 class Rerouting:
@@ -119,33 +116,3 @@ def _after_change(lease: Lease, ended: Ended, snapshot: Snapshot, now: float) ->
     why = f"version {snapshot.version} of the settings gives it another way, {hop}: it is tried now"
     settlement = replace(ended.settlement, due=now, next_hop=moved)
     return replace(ended, settlement=settlement, reason=f"{ended.reason}; {why}")
-
-
-class LostWays:
-    """Mail that had a way and has none by the settings of the moment: it waits, and the administrator hears of it, once for each cause and
-    version.
-    """
-
-    def __init__(self) -> None:
-        self._told: set[tuple[int, str]] = set()
-
-    def reply(self, delivery: Delivery, route: Route) -> Reply:
-        """The reply of an attempt at a delivery whose `route` is NONE: a temporary one where another setting may lead on."""
-        if not has_lost_its_way(delivery, route):
-            return route.reply
-        return Reply(450, "4.4.4", f"{route.failure} Until then the message waits.")
-
-    def alert(self, delivery: Delivery, route: Route, version: int) -> str:
-        """The sentence for the administrator; "" where it was said, or need not be."""
-        key = version, route.failure
-        if not has_lost_its_way(delivery, route) or key in self._told:
-            return ""
-        if len(self._told) >= REMEMBERED_LOSSES:
-            self._told.clear()
-        self._told.add(key)
-        hop = delivery.next_hop
-        return (
-            f"Mail waits in the queue for {hop}, which is no way any more: {route.failure} It is tried again, and expires as other mail "
-            f"does. `mailwye queue list --next-hop {hop!r}` shows it; `mailwye queue follow --next-hop {hop!r}` lets it go where the "
-            "settings lead"
-        )
