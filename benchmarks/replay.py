@@ -26,7 +26,7 @@ from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_installation, read_organization
 from mailwye.stores import open_config_store, open_traffic_store
 from mailwye.whatif.evaluate import Evaluation
-from mailwye.whatif.traffic import Envelope, Peer, Sighting
+from mailwye.whatif.traffic import Envelope, Peer, Occurrence
 
 OWN = 10
 """Own domains, each with a connector of its own."""
@@ -69,9 +69,9 @@ def kinds(messages: int) -> tuple[Traffic, ...]:
 class Seen:
     """One kind of envelope for the recorder."""
 
-    one: Sighting
+    one: Occurrence
 
-    def sighting(self) -> Sighting:
+    def occurrence(self) -> Occurrence:
         """See whatif/traffic.Countable."""
         return self.one
 
@@ -85,11 +85,11 @@ def traffic(kind: Traffic, messages: int, evaluation: Evaluation, now: float) ->
         if not number % 10:
             peer = Peer("mx", "mx", f"198.51.100.{number // 10 % 256}", "TLSv1.3")
             envelope = Envelope((f"user{number}", "d1.example"), (f"someone{number}", f"x{number}.example.net"), ())
-        yield Seen(Sighting(peer, envelope, evaluation.answer(peer, envelope), 1, times, now - number % 72_000, f"M{number}"))
+        yield Seen(Occurrence(peer, envelope, evaluation.answer(peer, envelope), 1, times, now - number % 72_000, f"M{number}"))
 
 
 async def record(config: Path, kind: Traffic, messages: int) -> tuple[float, int]:
-    """Store it as a worker does; (CPU seconds for each 1,000 sightings, octets on the disk)."""
+    """Store it as a worker does; (CPU seconds for each 1,000 occurrences, octets on the disk)."""
     installation, organization = read_installation(config).value, read_organization(BEFORE + kind.rules, "before").value
     assert installation is not None
     assert organization is not None
@@ -104,7 +104,7 @@ async def record(config: Path, kind: Traffic, messages: int) -> tuple[float, int
         await store.flush()
         spent += time.process_time() - begun
     await store.close()
-    assert not store.dropped, f"{store.dropped} sightings were not recorded"
+    assert not store.dropped, f"{store.dropped} occurrences were not recorded"
     return spent / kind.envelopes * 1_000, sum(path.stat().st_size for path in (installation.data_directory / "traffic").iterdir())
 
 

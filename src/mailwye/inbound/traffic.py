@@ -11,10 +11,10 @@ import asyncio
 from mailwye.inbound.decisions import KnownRecipient, KnownSender
 from mailwye.policy.rules.matching import AnsweredHeader
 from mailwye.whatif.answers import answer_to
-from mailwye.whatif.traffic import Envelope, Peer, Sighting, TrafficStore
+from mailwye.whatif.traffic import Envelope, Peer, Occurrence, TrafficStore
 
 FLUSH_SECONDS = 10.0
-"""How long a sighting waits in memory; a crash forgets so much."""
+"""How long a occurrence waits in memory; a crash forgets so much."""
 
 WAITING_LIMIT = 5_000
 """Kinds of envelopes that wait in memory; with one more they are stored at once. Some 3 MB."""
@@ -81,7 +81,7 @@ class _Seen:
         self.at = 0.0
         self.trace_id = ""
 
-    def sighting(self) -> Sighting:
+    def occurrence(self) -> Occurrence:
         """See whatif/traffic.Countable: everything here but the counts is a value, and the counts do not change any more."""
         known, recipient = self.sender, self.recipient
         snapshot, sender = known.snapshot, known.sender
@@ -93,4 +93,4 @@ class _Seen:
             None if recipient is None else (recipient.asked.local, recipient.asked.domain),
             self.header,
         )
-        return Sighting(Peer.of(known.facts), envelope, answer, snapshot.version, self.count, self.at, self.trace_id)
+        return Occurrence(Peer.of(known.facts), envelope, answer, snapshot.version, self.count, self.at, self.trace_id)

@@ -17,7 +17,7 @@ from mailwye.smtp.address import Address
 from mailwye.whatif.answers import Answer
 
 HOUR = 3_600
-"""Seconds: sightings are counted by the hour."""
+"""Seconds: occurrences are counted by the hour."""
 
 NAMES_KEPT = 100  # of a certificate: as many as decisions look at (connectors/table.CERTIFICATE_NAMES)
 
@@ -75,7 +75,7 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True, gc=False):
 _NOTHING_ASKED = AnsweredHeader(())
 
 
-class Sighting(NamedTuple):
+class Occurrence(NamedTuple):
     """`times` envelopes that were alike in everything, answered alike by one version of the settings. `at`: the last of them, Unix seconds;
     `trace_id`: its queue id, or session id where it was refused.
     """
@@ -110,13 +110,13 @@ class Recorded(NamedTuple):
 class Countable(Protocol):
     """Something that was seen and can be told when it is to be stored, in another thread."""
 
-    def sighting(self) -> Sighting:
+    def occurrence(self) -> Occurrence:
         """Tell it."""
         ...
 
 
 class TrafficStore(Protocol):
-    """Takes sightings off the reply path and stores them."""
+    """Takes occurrences off the reply path and stores them."""
 
     def add(self, seen: Sequence[Countable]) -> None:
         """Store these soon. Returns at once; what cannot be stored is dropped and counted, and mail goes on."""

@@ -14,7 +14,7 @@ from mailwye.inbound.traffic import Traffic
 from mailwye.policy.rules.decide import RuleTable
 from mailwye.trace.event import EventKind
 from mailwye.whatif.evaluate import Evaluation
-from mailwye.whatif.traffic import Countable, Sighting
+from mailwye.whatif.traffic import Countable, Occurrence
 from tests.unit.connectors.world import PARTNER, inbound, outbound
 from tests.unit.inbound.test_ruling import BY_HEADER, EAST, OUR_SERVERS, SITES, WEST, send
 from tests.unit.inbound.world import OWN_SERVER, STRANGER, World, contoso, settle
@@ -25,10 +25,10 @@ from tests.unit.policy.rules.world import CONTOSO, rule
 class Kept:
     """A TrafficStore that keeps everything, as it would be told when it is handed over."""
 
-    batches: list[list[Sighting]] = field(default_factory=list)
+    batches: list[list[Occurrence]] = field(default_factory=list)
 
     def add(self, seen: Sequence[Countable]) -> None:
-        self.batches.append([one.sighting() for one in seen])
+        self.batches.append([one.occurrence() for one in seen])
 
     async def flush(self) -> None:
         return
@@ -37,7 +37,7 @@ class Kept:
         return
 
     @property
-    def all(self) -> list[Sighting]:
+    def all(self) -> list[Occurrence]:
         return [one for batch in self.batches for one in batch]
 
 

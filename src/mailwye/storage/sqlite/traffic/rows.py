@@ -1,4 +1,4 @@
-"""Sightings to rows and back. What is told many times is stored once, under a number made from what it says. Pure."""
+"""Occurrences to rows and back. What is told many times is stored once, under a number made from what it says. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from mailwye.whatif.answers import Answer
-from mailwye.whatif.traffic import HOUR, Envelope, Peer, Sighting
+from mailwye.whatif.traffic import HOUR, Envelope, Peer, Occurrence
 
 SCHEMA_VERSION = 1
 # The numbers of peers, envelopes and answers are 63 bits of a hash of what they say: the same in each file, so that files can be merged
@@ -45,14 +45,14 @@ decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Rows:
-    """The rows of some sightings, each peer, answer and envelope once; sorted, since the tables are."""
+    """The rows of some occurrences, each peer, answer and envelope once; sorted, since the tables are."""
 
-    def __init__(self, sightings: Iterable[Sighting]) -> None:
+    def __init__(self, occurrences: Iterable[Occurrence]) -> None:
         self.peers: dict[int, bytes] = {}
         self.answers: dict[int, bytes] = {}
         self.envelopes: dict[int, tuple[int, bytes]] = {}
         self.seen: list[tuple[int, int, int, int, int, float, str]] = []
-        for one in sightings:
+        for one in occurrences:
             peer = self._number(self.peers, _encode(one.peer))
             answer = self._number(self.answers, _encode(one.answer))
             facts = _encode(one.envelope)

@@ -1,4 +1,4 @@
-"""The recorder of traffic: sightings leave the event loop by a list and are told and written by a thread. Nothing here can fail the mail:
+"""The recorder of traffic: occurrences leave the event loop by a list and are told and written by a thread. Nothing here can fail the mail:
 what cannot be written is dropped and counted.
 """
 
@@ -19,10 +19,10 @@ from mailwye.storage.sqlite.connection import DatabaseError, abandon, open_datab
 from mailwye.storage.sqlite.trace_files import day_of, remove_old, trace_files, trace_path
 from mailwye.storage.sqlite.traffic import rows as sql
 from mailwye.storage.sqlite.traffic.rows import Rows
-from mailwye.whatif.traffic import Countable, Sighting
+from mailwye.whatif.traffic import Countable, Occurrence
 
-WAITING_LIMIT = 50_000  # sightings that may wait for the disk
-BATCH = 500  # sightings that are told in one go, before the event loop has its turn
+WAITING_LIMIT = 50_000  # occurrences that may wait for the disk
+BATCH = 500  # occurrences that are told in one go, before the event loop has its turn
 
 
 def _no_alert(_text: str) -> None:
@@ -34,7 +34,7 @@ class SqliteTraffic:
 
     Files older than `retention_days` go. With more than `octets` in all files the oldest days go as well, and where today's alone has as
     many, what is new is dropped. With fewer free octets than `free_space_minimum` nothing is written: the room belongs to the queue.
-    `dropped`: sightings that were lost. `on_alert` is called in the writing thread.
+    `dropped`: occurrences that were lost. `on_alert` is called in the writing thread.
     """
 
     def __init__(
@@ -99,25 +99,25 @@ class SqliteTraffic:
             while self._waiting:
                 batch = self._waiting[:BATCH]
                 del self._waiting[:BATCH]  # the event loop only appends
-                sightings = sorted((one.sighting() for one in batch), key=lambda one: one.at)
-                for day, of_day in groupby(sightings, key=lambda one: day_of(one.at)):
+                occurrences = sorted((one.occurrence() for one in batch), key=lambda one: one.at)
+                for day, of_day in groupby(occurrences, key=lambda one: day_of(one.at)):
                     self._store_day(day, list(of_day))
 
-    def _store_day(self, day: date, sightings: list[Sighting]) -> None:
+    def _store_day(self, day: date, occurrences: list[Occurrence]) -> None:
         try:
             self._check_space()
             connection = self._open(day)
             if self._full:
-                self.dropped += len(sightings)
+                self.dropped += len(occurrences)
                 return
-            rows = Rows(sightings)
+            rows = Rows(occurrences)
             with connection:
                 connection.executemany(sql.ADD_PEER, sorted(rows.peers.items()))
                 connection.executemany(sql.ADD_ANSWER, sorted(rows.answers.items()))
                 connection.executemany(sql.ADD_ENVELOPE, ((number, *rest) for number, rest in sorted(rows.envelopes.items())))
                 connection.executemany(sql.ADD_SEEN, rows.seen)
         except (apsw.Error, DatabaseError, OSError, ValueError) as error:
-            self.dropped += len(sightings)
+            self.dropped += len(occurrences)
             self._forget()
             if not self._failing:
                 self._alert(f"traffic cannot be recorded for replays: {error}")

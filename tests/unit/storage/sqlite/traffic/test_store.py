@@ -13,7 +13,7 @@ from mailwye.storage.sqlite.trace_files import trace_files
 from mailwye.storage.sqlite.traffic.reader import TrafficReader
 from mailwye.storage.sqlite.traffic.store import SqliteTraffic
 from mailwye.whatif.answers import Answer, Way
-from mailwye.whatif.traffic import Envelope, Part, Peer, Recorded, Sighting
+from mailwye.whatif.traffic import Envelope, Part, Peer, Recorded, Occurrence
 
 DAY = 86_400.0
 NOON = 1_790_000_000 // DAY * DAY + DAY / 2
@@ -24,23 +24,23 @@ REFUSED = Answer("anonymous", "550 5.4.1")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    one: Sighting
+    one: Occurrence
 
-    def sighting(self) -> Sighting:
+    def occurrence(self) -> Occurrence:
         return self.one
 
 
 def seen(
     recipient: str = "bob", *, at: float = NOON, answer: Answer = TAKEN, version: int = 1, times: int = 1, peer: Peer = PEER
-) -> Sighting:
-    return Sighting(peer, Envelope(("sun", "example.net"), (recipient, "contoso.com"), ()), answer, version, times, at, f"M{at:.0f}")
+) -> Occurrence:
+    return Occurrence(peer, Envelope(("sun", "example.net"), (recipient, "contoso.com"), ()), answer, version, times, at, f"M{at:.0f}")
 
 
-async def store(directory: Path, sightings: Iterable[Sighting], worker: int = 0, **settings: int) -> list[str]:
+async def store(directory: Path, occurrences: Iterable[Occurrence], worker: int = 0, **settings: int) -> list[str]:
     """Store them; what the administrator heard."""
     alerts: list[str] = []
     recorder = SqliteTraffic(directory, worker, free_space_minimum=0, on_alert=alerts.append, **settings)
-    recorder.add([Seen(one) for one in sightings])
+    recorder.add([Seen(one) for one in occurrences])
     await recorder.close()
     return alerts
 
@@ -56,8 +56,8 @@ def read(directory: Path, since: float = 0.0, part: Part | None = None) -> dict[
 
 
 async def test_what_is_alike_is_counted_by_answer_and_version(tmp_path: Path) -> None:
-    sightings = [seen(times=3), seen(at=NOON + 60, times=2), seen(version=2), seen(answer=REFUSED, version=2), seen("john")]
-    assert not await store(tmp_path, sightings)
+    occurrences = [seen(times=3), seen(at=NOON + 60, times=2), seen(version=2), seen(answer=REFUSED, version=2), seen("john")]
+    assert not await store(tmp_path, occurrences)
     assert read(tmp_path) == {
         "bob": [("250 2.1.5", 1, 5, f"M{NOON + 60:.0f}"), ("250 2.1.5", 2, 1, f"M{NOON:.0f}"), ("550 5.4.1", 2, 1, f"M{NOON:.0f}")],
         "john": [("250 2.1.5", 1, 1, f"M{NOON:.0f}")],
@@ -76,8 +76,8 @@ async def test_counts_add_up_over_hours_days_workers_and_restarts(tmp_path: Path
 
 async def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
     one = seen(peer=Peer("submission", "submission", "2001:db8::1", "", "bob@contoso.com"))
-    odd = Sighting(PEER, Envelope(None, None, None), REFUSED, 3, 1, NOON, "S1")
-    quoted = Sighting(PEER, Envelope(('"a b"', "x.example"), ("ü", "contoso.com"), ("+subject:00", "0x-site")), TAKEN, 3, 1, NOON, "M")
+    odd = Occurrence(PEER, Envelope(None, None, None), REFUSED, 3, 1, NOON, "S1")
+    quoted = Occurrence(PEER, Envelope(('"a b"', "x.example"), ("ü", "contoso.com"), ("+subject:00", "0x-site")), TAKEN, 3, 1, NOON, "M")
     await store(tmp_path, [one, odd, quoted])
     found = {(each.peer, each.envelope, each.answered[0].answer) for each in TrafficReader(tmp_path).read(0)}
     assert found == {(each.peer, each.envelope, each.answer) for each in (one, odd, quoted)}
