@@ -26,7 +26,7 @@ from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_installation, read_organization
 from mailwye.stores import open_config_store, open_traffic_store
 from mailwye.whatif.evaluate import Evaluation
-from mailwye.whatif.traffic import Envelope, Peer, Occurrence
+from mailwye.whatif.traffic import Envelope, Occurrence, Peer
 
 OWN = 10
 """Own domains, each with a connector of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -148,6 +149,24 @@ async def test_pinned_mail_stays_and_may_be_let_go(tmp_path: Path, site: tuple[P
         assert (row["next_hop"], row["pinned"], row["recipient"]) == ("connector:Old site", "connector:Old site", JOHN)
         assert "1 delivery set to follow the settings" in (await installed.run("queue", "follow", "--all")).out
         assert await arrived(peer, "Queued") == (JOHN,)
+
+
+async def test_a_kill_while_the_queue_follows_loses_nothing(tmp_path: Path, site: tuple[PeerServer, str]) -> None:
+    peer, host = site
+    installed = Installed(tmp_path)
+    organization = write(tmp_path, "organization.yaml", ORGANIZATION.replace("OLD", nobody()))
+    moved = write(tmp_path, "moved.yaml", ORGANIZATION.replace("OLD", host).replace("Old site", "New site"))
+    async with serving(installed) as service:
+        await installed.run("apply", "-f", organization)
+        for number in range(30):
+            await installed.send(SUN, JOHN, f"Number {number}")
+        await until_tried(installed, 30)
+        await installed.run("apply", "-f", moved, "--prune")
+        await service.stop(with_signal=signal.SIGKILL)
+    async with serving(installed):
+        for number in range(30):
+            assert await arrived(peer, f"Number {number}") == (JOHN,)
+    await installed.run("queue", "fsck")
 
 
 async def test_the_queue_of_a_stopped_service_is_shown_and_pinned_too(tmp_path: Path, site: tuple[PeerServer, str]) -> None:

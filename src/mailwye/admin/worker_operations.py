@@ -26,6 +26,11 @@ class FlushingRecorder(TraceRecorder, Protocol):
 class FlushingTraffic(Protocol):
     """Recorded traffic that can be stored at once."""
 
+    @property
+    def dropped(self) -> int:
+        """Kinds of envelopes that could not be stored."""
+        ...
+
     async def flush(self) -> None:
         """Everything seen so far can be read."""
         ...
@@ -114,6 +119,7 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
                 "sessions": worker.sessions,
                 "version": worker.version,
                 "trace_events_dropped": worker.trace.dropped,
+                "traffic_dropped": worker.traffic.dropped if worker.traffic is not None else 0,
             }
         case "prepare":
             return await worker.prepare(int(arguments["version"]))

@@ -11,7 +11,7 @@ import asyncio
 from mailwye.inbound.decisions import KnownRecipient, KnownSender
 from mailwye.policy.rules.matching import AnsweredHeader
 from mailwye.whatif.answers import answer_to
-from mailwye.whatif.traffic import Envelope, Peer, Occurrence, TrafficStore
+from mailwye.whatif.traffic import Envelope, Occurrence, Peer, TrafficStore
 
 FLUSH_SECONDS = 10.0
 """How long a occurrence waits in memory; a crash forgets so much."""
@@ -56,6 +56,11 @@ class Traffic:
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             self._store.add(list(waiting.values()))
+
+    @property
+    def dropped(self) -> int:
+        """Kinds of envelopes that could not be stored."""
+        return self._store.dropped
 
     async def flush(self) -> None:
         """Everything seen so far can be read."""

@@ -303,8 +303,8 @@ class Report:
         recipient = told["recipient"] or "(no recipient yet)"
         lines = [f"    {told['sender']} → {recipient} from {told['peer_address']}, {told['messages']} times, last {told['trace_id']}"]
         both = set(told["before"]) & set(told["after"])
-        lines += [f"      now:  {reason}" for reason in told["before"] if reason not in both]
-        lines += [f"      then: {reason}" for reason in told["after"] if reason not in both]
+        lines += [f"      now: {reason}" for reason in told["before"] if reason not in both]
+        lines += [f"      new: {reason}" for reason in told["after"] if reason not in both]
         return lines
 
 

@@ -116,7 +116,9 @@ class Countable(Protocol):
 
 
 class TrafficStore(Protocol):
-    """Takes occurrences off the reply path and stores them."""
+    """Takes occurrences off the reply path and stores them. `dropped`: kinds of envelopes that were lost."""
+
+    dropped: int
 
     def add(self, seen: Sequence[Countable]) -> None:
         """Store these soon. Returns at once; what cannot be stored is dropped and counted, and mail goes on."""

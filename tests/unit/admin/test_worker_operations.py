@@ -39,6 +39,7 @@ class _Worker:
 class _Traffic:
     def __init__(self) -> None:
         self.flushed = 0
+        self.dropped = 0
 
     async def flush(self) -> None:
         self.flushed += 1

@@ -26,6 +26,7 @@ class Kept:
     """A TrafficStore that keeps everything, as it would be told when it is handed over."""
 
     batches: list[list[Occurrence]] = field(default_factory=list)
+    dropped: int = 0
 
     def add(self, seen: Sequence[Countable]) -> None:
         self.batches.append([one.occurrence() for one in seen])

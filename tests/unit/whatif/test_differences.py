@@ -187,7 +187,7 @@ def test_examples_are_those_that_came_most_often_with_the_reasons_of_both_sides(
     lines = report.lines()
     assert lines[0] == "15 recorded messages (5 different envelopes), compared with version 1"
     assert "15 would be refused (5 different envelopes)" in lines
-    assert "      then: Reply: 550 5.4.1 Recipient address rejected: Access denied" in lines
+    assert "      new: Reply: 550 5.4.1 Recipient address rejected: Access denied" in lines
 
 
 def test_parts_of_a_replay_add_up() -> None:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from mailwye.whatif.answers import Answer
-from mailwye.whatif.traffic import HOUR, Envelope, Peer, Occurrence
+from mailwye.whatif.traffic import HOUR, Envelope, Occurrence, Peer
 
 SCHEMA_VERSION = 1
 # The numbers of peers, envelopes and answers are 63 bits of a hash of what they say: the same in each file, so that files can be merged

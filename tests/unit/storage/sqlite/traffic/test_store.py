@@ -13,7 +13,7 @@ from mailwye.storage.sqlite.trace_files import trace_files
 from mailwye.storage.sqlite.traffic.reader import TrafficReader
 from mailwye.storage.sqlite.traffic.store import SqliteTraffic
 from mailwye.whatif.answers import Answer, Way
-from mailwye.whatif.traffic import Envelope, Part, Peer, Recorded, Occurrence
+from mailwye.whatif.traffic import Envelope, Occurrence, Part, Peer, Recorded
 
 DAY = 86_400.0
 NOON = 1_790_000_000 // DAY * DAY + DAY / 2
