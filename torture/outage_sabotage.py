@@ -27,7 +27,7 @@ def _restless() -> None:
 
     def add_anew(self: recipients.Transaction, event: Any, context: Any) -> Any:
         self.snapshot = context.snapshot.current
-        self._known = context.decisions.sender(self.snapshot, self.facts, self.mail.sender)
+        self.known = context.decisions.sender(self.snapshot, self.facts, self.mail.sender)
         return add(self, event, context)
 
     recipients.Transaction.add = add_anew  # type: ignore[method-assign]  # that is what sabotage is

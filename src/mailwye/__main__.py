@@ -16,6 +16,7 @@ COMMANDS = {
         "Turn settings of Exchange or Postfix into a file for apply.",
     ),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
+    "replay": ("mailwye.cli.replay:replay", "Say what other settings would do to recent traffic and to the queue."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),
     "trace": ("mailwye.cli.trace:trace", "Find what happened to messages, and why."),

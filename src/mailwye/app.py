@@ -19,6 +19,7 @@ from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import KINDS, Listener
 from mailwye.inbound.mailbox_login import MailboxLogin
+from mailwye.inbound.traffic import Traffic
 from mailwye.message.ids import queue_id
 from mailwye.message.path_mark import PathMarks
 from mailwye.message.sender_rewriting import SenderRewriting
@@ -45,6 +46,7 @@ from mailwye.stores import (
     open_result_store,
     open_sightings,
     open_trace_recorder,
+    open_traffic_store,
     open_vault,
 )
 from mailwye.trace.certificate_watch import CertificateWatch
@@ -135,6 +137,7 @@ class Worker:
         new_id = id_factory(self.clock, number)
         self._certificates = CertificateWatch(open_sightings(installation, alert), self.clock, alert)
         self._login = MailboxLogin(self._store, self.snapshot)
+        self.traffic = Traffic(open_traffic_store(installation, number, alert)) if installation.replay.retention_days else None
         self.context = self._make_context(new_id, alert)
         self.listeners = [Listener(self.context, one, self._network) for one in installation.listeners if one.kind in KINDS]
         self.page_listeners = self._make_page_listeners()
@@ -172,6 +175,7 @@ class Worker:
             tls=self.tls,
             authenticator=self._login,
             certificates=self._certificates,
+            traffic=self.traffic,
         )
 
     def _make_page_listeners(self) -> list[PageListener]:
@@ -269,8 +273,10 @@ class Worker:
     def commit(self, version: int) -> None:
         """Put `version` in force, where it was prepared."""
         if self._prepared is not None and self._prepared.version == version:
+            before = self.snapshot.current
             self.snapshot.activate(self._prepared)
             self._prepared = None
+            self.dispatcher.settings_changed(before)
 
     async def reload_tls(self) -> None:
         """Read certificates again. New handshakes use them; where they are bad the old ones stay. :raises TlsError: what is wrong."""
@@ -291,6 +297,8 @@ class Worker:
         for engine in self.engines:
             await engine.close()
         await self.trace.close()
+        if self.traffic is not None:
+            await self.traffic.close()
         self._certificates.close()
         self._login.close()
         self._store.close()

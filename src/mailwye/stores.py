@@ -4,7 +4,7 @@ engine is imported only when it is opened, so that a command starts as fast as i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.snapshot import Snapshot
     from mailwye.queue.audit import QueueAudit
+    from mailwye.queue.item import QueueRow
     from mailwye.storage.secrets.vault import FileVault
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
+    from mailwye.storage.sqlite.traffic.store import SqliteTraffic
     from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
     from mailwye.storage.sqlite.transport.results import SqliteResultStore
+    from mailwye.whatif.traffic import RecordedTraffic
 
 Alert = Callable[[str], None]
 
@@ -105,6 +108,27 @@ def open_trace_recorder(installation: Installation, number: int, alert: Alert) -
         free_space_minimum=installation.queue.free_space_minimum // 2,  # refusals for want of room are still told
         on_alert=alert,
     )
+
+
+def open_traffic_store(installation: Installation, number: int, alert: Alert) -> SqliteTraffic:
+    """Where worker `number` records traffic for replays."""
+    from mailwye.storage.sqlite.traffic.store import SqliteTraffic
+
+    return SqliteTraffic(
+        installation.data_directory / "traffic",
+        number,
+        retention_days=installation.replay.retention_days,
+        octets=installation.replay.octets,
+        free_space_minimum=installation.queue.free_space_minimum,
+        on_alert=alert,
+    )
+
+
+def open_traffic(installation: Installation) -> RecordedTraffic:
+    """The recorded traffic of all workers, also while they record it."""
+    from mailwye.storage.sqlite.traffic.reader import TrafficReader
+
+    return TrafficReader(installation.data_directory / "traffic")
 
 
 def open_sightings(installation: Installation, alert: Alert, *, create: bool = True) -> SightingStore:
@@ -194,6 +218,17 @@ def audit_queues(installation: Installation, *, contents: bool, with_trace: bool
 
     files = [queue_file(installation, number) for number in queue_numbers(installation)]
     return audit(files, installation.data_directory / "trace" if with_trace else None, contents=contents, flush=flush)
+
+
+def queued_rows(installation: Installation) -> Iterator[QueueRow]:
+    """Everything in all queue files, oldest first within each. The service may run: what it does meanwhile may be seen or not.
+
+    :raises DatabaseError: a queue file cannot be read.
+    """
+    from mailwye.storage.sqlite.queue_reader import all_rows
+
+    for number in queue_numbers(installation):
+        yield from all_rows(queue_file(installation, number))
 
 
 def export_content(installation: Installation, message_id: str, to: BinaryIO) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from mailwye.message.content import Content
 from mailwye.queue.engine import LeaseLost, QueueEngine, QueueError, QueueFull
-from mailwye.queue.item import DeliveryState, QueueQuery, Result, Settlement
+from mailwye.queue.item import DeliveryState, QueueQuery, Redirect, Result, Settlement
 from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from tests.conformance.queue_samples import BODY, all_settled, new_message, octets
@@ -387,3 +387,75 @@ class TestContent:
 
     async def test_content_of_an_unknown_message(self, engine: QueueEngine) -> None:
         assert await engine.read_content("nobody") is None
+
+
+class TestRedirecting:
+    async def test_a_delivery_that_waits_gets_another_way_and_time(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A", first_attempt_at=NOW + 100))
+        (row,) = await engine.inspect(EVERYTHING)
+        assert await engine.redirect([Redirect(row.delivery.id, "connector:Out", "mx:x", due=NOW)]) == {row.delivery.id}
+        assert await engine.counts() == {"mx:x": {"queued": 1}}
+        (lease,) = await engine.lease(NOW, limit=10)
+        assert (lease.deliveries[0].next_hop, lease.deliveries[0].recipient) == ("mx:x", row.delivery.recipient)
+
+    async def test_without_a_time_it_keeps_its_own(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A", first_attempt_at=NOW + 100))
+        (row,) = await engine.inspect(EVERYTHING)
+        await engine.redirect([Redirect(row.delivery.id, "connector:Out", "mx:x")])
+        assert not await engine.lease(NOW, limit=10)
+        assert await engine.next_due() == NOW + 100
+
+    async def test_held_ones_stay_held(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A"))
+        await engine.hold(EVERYTHING)
+        (row,) = await engine.inspect(EVERYTHING)
+        assert await engine.redirect([Redirect(row.delivery.id, "connector:Out", "mx:x", due=NOW)]) == {row.delivery.id}
+        assert await engine.counts() == {"mx:x": {"held": 1}}
+        assert not await engine.lease(NOW, limit=10)
+
+    async def test_what_is_not_as_it_says_is_left_alone(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A"))
+        (row,) = await engine.inspect(EVERYTHING)
+        number = row.delivery.id
+        assert not await engine.redirect([Redirect(number, "mx:other", "mx:x"), Redirect(number + 1, "connector:Out", "mx:x")])
+        await engine.lease(NOW, limit=1)
+        assert not await engine.redirect([Redirect(number, "connector:Out", "mx:x")])
+        assert await engine.counts() == {"connector:Out": {"leased": 1}}
+
+    async def test_a_pin_lasts_through_attempts(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A"))
+        (row,) = await engine.inspect(EVERYTHING)
+        assert await engine.redirect([Redirect(row.delivery.id, "connector:Out", "connector:Out", pinned="connector:Out")])
+        (lease,) = await engine.lease(NOW, limit=1)
+        assert lease.deliveries[0].pinned == "connector:Out"
+        await engine.settle(lease, [Settlement(row.delivery.id, Result.DEFERRED, NOW + 60, "451 later", "mx:x", attempted_at=NOW)])
+        (row,) = await engine.inspect(EVERYTHING)
+        assert (row.delivery.next_hop, row.delivery.pinned, row.delivery.attempts) == ("connector:Out", "connector:Out", 1)
+        assert await engine.redirect([Redirect(row.delivery.id, "connector:Out", "mx:x", NOW, pinned="", rule_connector="")])
+        (lease,) = await engine.lease(NOW, limit=1)
+        assert (lease.deliveries[0].next_hop, lease.deliveries[0].pinned, lease.deliveries[0].attempts) == ("mx:x", "", 1)
+
+    async def test_a_pin_given_during_an_attempt_outlives_it(self, engine: QueueEngine) -> None:
+        await engine.accept(new_message("A", "a@x.org", "b@x.org"))
+        (lease,) = await engine.lease(NOW, limit=1)
+        first, second = (one.id for one in lease.deliveries)
+        assert await engine.redirect([Redirect(first, "connector:Out", "connector:Out", pinned="connector:Out")]) == {first}
+        await engine.settle(lease, [Settlement(first, Result.DEFERRED, NOW + 60, "451 later", "mx:x", attempted_at=NOW)])
+        await engine.settle(lease, [Settlement(second, Result.DEFERRED, NOW + 60, "451 later", "mx:x", attempted_at=NOW)])
+        rows = await engine.inspect(EVERYTHING)
+        assert [(row.delivery.next_hop, row.delivery.pinned) for row in rows] == [("connector:Out", "connector:Out"), ("mx:x", "")]
+
+    async def test_many_at_once_and_a_call_for_work(self, engine: QueueEngine) -> None:
+        for number in range(20):
+            await engine.accept(new_message(f"M{number}", first_attempt_at=NOW + 100))
+        called: list[int] = []
+        engine.on_work(lambda: called.append(1))
+        rows = await engine.inspect(EVERYTHING)
+        pinned = {"pinned": "mx", "rule_connector": ""}
+        redirects = [Redirect(row.delivery.id, "connector:Out", "mx:x", NOW, **(pinned if at % 2 else {})) for at, row in enumerate(rows)]
+        assert len(await engine.redirect(redirects)) == 20
+        await asyncio.sleep(0)
+        assert called
+        leases = await engine.lease(NOW, limit=100)
+        assert [lease.message.id for lease in leases] == [f"M{number}" for number in range(20)]
+        assert [lease.deliveries[0].pinned for lease in leases] == ["", "mx"] * 10

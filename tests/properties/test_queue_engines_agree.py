@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from mailwye.queue.engine import LeaseLost, QueueEngine
-from mailwye.queue.item import DeliveryState, Lease, QueueQuery, QueueRow, Result, Settlement
+from mailwye.queue.item import DeliveryState, Lease, QueueQuery, QueueRow, Redirect, Result, Settlement
 from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
 from tests.conformance.queue_samples import new_message, octets
@@ -48,6 +48,8 @@ def comparable(row: QueueRow) -> tuple[object, ...]:
         one.attempts,
         one.last_error,
         one.delay_notice_sent,
+        one.pinned,
+        one.rule_connector,
     )
 
 
@@ -184,6 +186,22 @@ class Engines(RuleBasedStateMachine):
     def delete(self, query: QueueQuery) -> None:
         first, second = self.run(self.memory.delete, query), self.run(self.sqlite.delete, query)
         assert [comparable(row) for row in first] == [comparable(row) for row in second]
+
+    @rule(
+        query=queries,
+        hop=hops,
+        due=st.sampled_from([None, 0, 50]),
+        pinned=st.sampled_from([None, None, "", "mx"]),
+        ruled=st.sampled_from([None, "", "Rule"]),
+    )
+    def redirect(self, query: QueueQuery, hop: str, due: float | None, pinned: str | None, ruled: str | None) -> None:
+        async def redirect_by(engine: QueueEngine) -> list[tuple[object, ...]]:
+            rows = await engine.inspect(query)
+            at = None if due is None else self.now + due
+            changed = await engine.redirect([Redirect(row.delivery.id, row.delivery.next_hop, hop, at, pinned, ruled) for row in rows])
+            return [comparable(row) for row in rows if row.delivery.id in changed]
+
+        assert self.run(redirect_by, self.memory) == self.run(redirect_by, self.sqlite)
 
     @rule(query=queries)
     def inspect(self, query: QueueQuery) -> None:

@@ -22,6 +22,8 @@ def _lines(status: Mapping[str, Any], release: str) -> Iterator[str]:
     )
     dropped = [(label, worker["trace_events_dropped"]) for label, worker in workers]
     yield from _metric("trace_events_dropped_total", "counter", "Events that the trace could not store.", dropped)
+    dropped = [(label, worker.get("traffic_dropped", 0)) for label, worker in workers]
+    yield from _metric("traffic_dropped_total", "counter", "Kinds of envelopes that could not be kept for replays.", dropped)
     states: dict[str, int] = {}
     for hop in status.get("counts", {}).values():
         for state, number in hop.items():

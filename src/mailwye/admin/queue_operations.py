@@ -1,5 +1,5 @@
-"""The administrator's operations on queues, over any number of engines: list, show, retry, hold, release, delete. Plain values in and out,
-so that the control socket, the command line without a service, and later the API share them.
+"""The administrator's operations on queues, over any number of engines: list, show, retry, hold, release, pin, follow, delete. Plain values
+in and out, so that the control socket, the command line without a service, and later the API share them.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mailwye.admin.queue_ways import WAY_OPERATIONS, Ways
+from mailwye.config.snapshot import Snapshot
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
-from mailwye.queue.transitions import Move, found_by
+from mailwye.queue.transitions import REDIRECTED, Move, found_by
 from mailwye.runtime.clock import Clock
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceRecorder
 
-OPERATIONS = ("list", "show", "retry", "hold", "release", "delete", "counts")
+OPERATIONS = ("list", "show", "retry", "hold", "release", "delete", "pin", "follow", "counts")
 HEADER_OCTETS = 16_384  # how much of a message `show` prints
 ROWS_ANSWERED = 1_000  # how many of the changed deliveries an answer names; `count` counts them all
 ROWS_TRACED = 100_000  # how many of the changed deliveries get an event of their own in the trace, by one operation
@@ -24,7 +26,14 @@ PAGE = 250  # deliveries that are changed in one commit: the event loop waits fo
 TURN_SECONDS = 5.0  # after which a change answers, unfinished: the channel to a worker serves one request after the other
 _DONE = 1 << 62  # above every id
 
-_EVENTS = {"retry": EventKind.RETRY, "hold": EventKind.HOLD, "release": EventKind.RELEASE, "delete": EventKind.DELETE}
+_EVENTS = {
+    "retry": EventKind.RETRY,
+    "hold": EventKind.HOLD,
+    "release": EventKind.RELEASE,
+    "delete": EventKind.DELETE,
+    "pin": EventKind.REROUTE,
+    "follow": EventKind.REROUTE,
+}
 
 
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
@@ -47,9 +56,11 @@ async def run(
     clock: Clock,
     trace: TraceRecorder | None,
     place: str = "",
+    snapshot: Snapshot | None = None,
 ) -> dict[str, Any]:
     """One operation over all engines. `list` and `show` give rows; changes give a count and some rows, and where there is much to change,
-    `unfinished` and `after`: ask again with that `after` for the rest. `place`: where the engines are, in `after`.
+    `unfinished` and `after`: ask again with that `after` for the rest. `place`: where the engines are, in `after`. `snapshot`: the settings
+    in force, for `pin` (which may name several `hops`) and `follow`.
 
     :raises ValueError: no such operation, or arguments that make no sense.
     """
@@ -65,7 +76,8 @@ async def run(
     if operation not in OPERATIONS:
         raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
     after = {str(name): int(last) for name, last in arguments.get("after", ())}
-    return await _change(operation, query, {f"{place}/{number}": one for number, one in enumerate(engines)}, after, clock, trace)
+    ways = Ways(operation, snapshot, frozenset(map(str, arguments.get("hops", ()))))
+    return await _change(operation, query, {f"{place}/{number}": one for number, one in enumerate(engines)}, after, clock, trace, ways)
 
 
 async def _change(
@@ -75,6 +87,7 @@ async def _change(
     after: dict[str, int],
     clock: Clock,
     trace: TraceRecorder | None,
+    ways: Ways,
 ) -> dict[str, Any]:
     """Page by page: mail goes on between them, however much there is to change."""
     now, end = clock.now(), clock.monotonic() + TURN_SECONDS
@@ -87,7 +100,7 @@ async def _change(
 
     for name, engine in engines.items():
         traced = 0
-        async for affected, changed, last in _pages(operation, replace(query, after=after.get(name, -1)), engine, now):
+        async for affected, changed, last in _pages(operation, replace(query, after=after.get(name, -1)), engine, now, ways):
             count += changed
             after[name] = last
             if changed:
@@ -101,12 +114,14 @@ async def _change(
     return answer(unfinished=False)
 
 
-async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: float) -> AsyncIterator[tuple[Sequence[QueueRow], int, int]]:
+async def _pages(
+    operation: str, query: QueueQuery, engine: QueueEngine, now: float, ways: Ways
+) -> AsyncIterator[tuple[Sequence[QueueRow], int, int]]:
     """Change what `query` means in one engine. For each page: deliveries, how many of them were changed (some may have been leased in
     between), and the id after which to go on.
     """
     left = query.limit
-    states = found_by(Move(operation), query.states)
+    states = REDIRECTED if operation in WAY_OPERATIONS else found_by(Move(operation), query.states)
     page = replace(query, states=states)
     while left > 0 and states:
         page = replace(page, limit=min(left, PAGE))
@@ -121,6 +136,9 @@ async def _pages(operation: str, query: QueueQuery, engine: QueueEngine, now: fl
                 yield found, await engine.release(page), last
             case "retry":
                 yield found, await engine.retry(page, now), last
+            case "pin" | "follow":
+                moved = await ways.change(found, engine, now)
+                yield moved, len(moved), last
             case _:
                 gone = await engine.delete(page)
                 yield gone, len(gone), last
@@ -183,6 +201,7 @@ def as_dict(row: QueueRow) -> dict[str, Any]:
         "state": delivery.state.value,
         "next_hop": delivery.next_hop,
         "rule_connector": delivery.rule_connector,
+        "pinned": delivery.pinned,
         "due": delivery.due,
         "attempts": delivery.attempts,
         "last_error": delivery.last_error,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mailwye.admin import queue_operations
+from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceRecorder
@@ -18,6 +19,19 @@ class FlushingRecorder(TraceRecorder, Protocol):
 
     async def flush(self) -> None:
         """Everything recorded so far can be found by a search."""
+        ...
+
+
+class FlushingTraffic(Protocol):
+    """Recorded traffic that can be stored at once."""
+
+    @property
+    def dropped(self) -> int:
+        """Kinds of envelopes that could not be stored."""
+        ...
+
+    async def flush(self) -> None:
+        """Everything seen so far can be read."""
         ...
 
 
@@ -48,6 +62,11 @@ class ServingWorker(Protocol):
         ...
 
     @property
+    def traffic(self) -> FlushingTraffic | None:
+        """Where it counts traffic for replays."""
+        ...
+
+    @property
     def engines(self) -> Sequence[QueueEngine]:
         """Its queues."""
         ...
@@ -65,6 +84,11 @@ class ServingWorker(Protocol):
     @property
     def version(self) -> int:
         """The version of the settings in force."""
+        ...
+
+    @property
+    def snapshot(self) -> ActiveSnapshot:
+        """The settings in force."""
         ...
 
     async def prepare(self, version: int) -> None:
@@ -89,6 +113,7 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
                 "sessions": worker.sessions,
                 "version": worker.version,
                 "trace_events_dropped": worker.trace.dropped,
+                "traffic_dropped": worker.traffic.dropped if worker.traffic is not None else 0,
             }
         case "prepare":
             return await worker.prepare(int(arguments["version"]))
@@ -97,13 +122,21 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
         case "reload_tls":
             return await worker.reload_tls()
         case "flush":
+            if worker.traffic is not None:
+                await worker.traffic.flush()
             return await worker.trace.flush()
         case _ if operation.startswith("queue."):
             name = operation.removeprefix("queue.")
-            if name in ("retry", "release"):
+            if name in ("retry", "release", "follow"):
                 worker.dispatcher.end_rests()
             return await queue_operations.run(
-                name, arguments, worker.engines, clock=worker.clock, trace=worker.trace, place=str(worker.number)
+                name,
+                arguments,
+                worker.engines,
+                clock=worker.clock,
+                trace=worker.trace,
+                place=str(worker.number),
+                snapshot=worker.snapshot.current,
             )
         case _:
             raise ValueError(f"no such operation: {operation}")

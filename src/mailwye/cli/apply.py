@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail
 from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
-    DIFFERENCE,
     author_of,
     now,
     print_changes,
@@ -43,13 +43,24 @@ if TYPE_CHECKING:
     "--base", type=int, metavar="VERSION", help="The version that the file was edited from: what others changed since is not overwritten."
 )
 @saving_options
+@gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
 def apply(
-    config: Path, file: Path, *, dry_run: bool, prune: bool, draft: str, base: int | None, author: str, comment: str, as_json: bool
+    config: Path,
+    file: Path,
+    *,
+    dry_run: bool,
+    prune: bool,
+    draft: str,
+    base: int | None,
+    author: str,
+    comment: str,
+    as_json: bool,
+    **gating: Any,
 ) -> None:
     """Save the objects of a YAML file as the new settings: they replace objects of the same name, the others stay.
 
-    A running service uses them at once, in all workers together.
+    A running service uses them at once, in all workers together. What waits in the queue follows them, unless --pin-queued keeps it.
     """
     from mailwye.config.parse import read_organization
     from mailwye.config.plan import Plan, plan_edit, plan_file
@@ -58,6 +69,7 @@ def apply(
     if draft and base is not None:
         raise click.UsageError("--draft has its own base: leave out --base.")
     installation = read(config)
+    gate = Gate.of(installation, **gating)
     parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
     author = author_of(author)
     work_as_owner(installation)
@@ -80,6 +92,7 @@ def apply(
             author=author,
             comment=comment,
             unchanged=f"no change: version {plan.base} already says this",
+            gate=gate,
             dry_run=dry_run,
             as_json=as_json,
         )
@@ -111,7 +124,7 @@ def _into_draft(
         click.echo(f"no change: the draft {name} already says this", err=as_json)
         return
     if dry_run:
-        sys.exit(DIFFERENCE)
+        sys.exit(exit_codes.DIFFERENCE)
     changes = stored.changes.then(plan.change_set)
     info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
     errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
@@ -132,8 +145,6 @@ def _into_draft(
 )
 def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
     """Print the organization's settings; `mailwye apply` takes YAML and JSON back unchanged. Of passwords, "(saved)" is left."""
-    from functools import partial
-
     from mailwye.config.export import to_json, to_yaml
     from mailwye.importing.exchange.write import to_exchange_json
 
@@ -141,8 +152,12 @@ def export(config: Path, number: int | None, *, as_json: bool, form: str) -> Non
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
-    write = {"yaml": to_yaml, "json": partial(to_json, sealed=False), "exchange": to_exchange_json}["json" if as_json else form]
-    click.echo(write(stored.organization), nl=write is not to_yaml)
+    if form == "exchange" and not as_json:
+        click.echo(to_exchange_json(stored.organization))
+    elif form == "json" or as_json:
+        click.echo(to_json(stored.organization, sealed=False))
+    else:
+        click.echo(to_yaml(stored.organization), nl=False)
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import ask_service, config_option, missing_words, read, work_as_owner
+from mailwye.cli.installation import ask_service, config_option, config_store, missing_words, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
 from mailwye.cli.queue_fsck import fsck
 from mailwye.runtime.printable import escaped
@@ -51,11 +51,26 @@ def _selection(command: F) -> F:
 def _ask(config: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     installation = read(config)
     work_as_owner(installation)
+    return ask_queue(installation, operation, arguments)
+
+
+def ask_queue(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One operation of admin/queue_operations.py, by the running service, or on its files while none runs."""
     answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", **arguments)
     if answer is None:
         return asyncio.run(_offline(installation, operation, arguments))
     if answer.get("missing"):
         _say(f"{missing_words(answer)}: what is in its queue is not in this answer")
+    return answer
+
+
+def change_queue(installation: Installation, operation: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The same for an operation that changes something, to its end."""
+    answer = ask_queue(installation, operation, wanted)
+    while answer.pop("unfinished", False):
+        rest = ask_queue(installation, operation, {**wanted, "after": answer["after"]})
+        answer = {**rest, "count": answer["count"] + rest["count"], "rows": (answer["rows"] + rest["rows"])[:ROWS_PRINTED]}
+    del answer["after"]
     return answer
 
 
@@ -66,15 +81,20 @@ def _say(text: str) -> None:
 async def _offline(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """No service runs: open its queue files here."""
     from mailwye.admin import queue_operations
+    from mailwye.admin.queue_ways import WAY_OPERATIONS
     from mailwye.runtime.clock import SystemClock
-    from mailwye.stores import STORE_ERRORS, open_queue, open_trace_recorder, queue_numbers
+    from mailwye.stores import STORE_ERRORS, current_snapshot, open_queue, open_trace_recorder, queue_numbers
 
     engines: list[QueueEngine] = []
     trace = None
     try:
         engines.extend(open_queue(installation, number, _say) for number in queue_numbers(installation))
         trace = open_trace_recorder(installation, 0, _say)
-        return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=trace)
+        snapshot = None
+        if operation in WAY_OPERATIONS:
+            with config_store(installation) as store:
+                snapshot = current_snapshot(store)
+        return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=trace, snapshot=snapshot)
     except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     finally:
@@ -148,11 +168,9 @@ def _changing(operation: str, past: str, help_text: str) -> None:
         if not (message_id or sender or recipient or next_hop or everything):
             fail(f"say which: an ID, --sender, --recipient, --next-hop, or --all to {operation} everything", exit_codes.USAGE)
         wanted = {"message_id": message_id, "sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": 10_000_000}
-        answer = _ask(config, operation, wanted)
-        while answer.pop("unfinished", False):
-            rest = _ask(config, operation, {**wanted, "after": answer["after"]})
-            answer = {**rest, "count": answer["count"] + rest["count"], "rows": (answer["rows"] + rest["rows"])[:ROWS_PRINTED]}
-        del answer["after"]
+        installation = read(config)
+        work_as_owner(installation)
+        answer = change_queue(installation, operation, wanted)
         if as_json:
             print_json(answer)
         else:
@@ -164,6 +182,10 @@ def _changing(operation: str, past: str, help_text: str) -> None:
 _changing("retry", "due now", "Try queued deliveries now instead of when they are due.")
 _changing("hold", "held", "Hold queued deliveries until they are released.")
 _changing("release", "released", "Release held deliveries: they are due at once.")
+_changing("pin", "pinned", "Keep queued deliveries on the way that they have, whatever the settings say from now on.")
+_changing(
+    "follow", "follow the settings", "Let queued deliveries take the way of the settings: pins and connectors of rules are forgotten."
+)
 _changing("delete", "deleted", "Delete queued or held deliveries. Nobody is notified; the trace keeps their story.")
 
 

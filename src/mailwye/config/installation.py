@@ -161,6 +161,15 @@ class SecretsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """[replay]. `retention_days` 0: no traffic is recorded. `require`: "no" | "clean" | "acknowledged", for each change of the settings."""
+
+    retention_days: int = 7
+    octets: int = 1_073_741_824  # of all recorded traffic; the oldest days go first
+    require: str = "no"
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """One installation. `source` is the file it was read from."""
 
@@ -177,5 +186,6 @@ class Installation:
     queue: QueueSettings = field(default_factory=QueueSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
     shutdown_timeout: float = 30.0
     source: Path | None = None

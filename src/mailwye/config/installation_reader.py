@@ -17,6 +17,7 @@ from mailwye.config.installation import (
     Installation,
     ListenerSettings,
     QueueSettings,
+    ReplaySettings,
     SecretsSettings,
     TlsFileSettings,
     TraceSettings,
@@ -60,6 +61,7 @@ class InstallationReader:
             queue=_as(QueueSettings, checked.queue),
             trace=_as(TraceSettings, checked.trace),
             secrets=SecretsSettings(str(self._path(checked.secrets.key_file)) if checked.secrets.key_file else ""),
+            replay=_as(ReplaySettings, checked.replay),
             shutdown_timeout=checked.shutdown_timeout,
             source=self._source,
         )
@@ -103,6 +105,9 @@ class InstallationReader:
             self._add(("tls", "certificates", 0), "[[tls.certificates]] needs a default", remedy, field="certificates")
         self._check_listener_certificates(installation)
         self._check_listeners(installation)
+        if installation.replay.require != "no" and not installation.replay.retention_days:
+            remedy = 'Set retention_days to a week or so, or require to "no"'
+            self._add(("replay", "require"), "asks for replays, but retention_days is 0: no traffic is recorded", remedy, field="require")
         limits, queue = installation.limits, installation.queue
         if limits.header_octets > limits.message_size:
             self._add(("limits", "header_octets"), "is larger than message_size", "Lower it", field="header_octets")

@@ -18,6 +18,7 @@ from mailwye.config.installation import (
     InboundLimits,
     ListenerSettings,
     QueueSettings,
+    ReplaySettings,
     SecretsSettings,
     TraceSettings,
     TransportSettings,
@@ -29,6 +30,7 @@ from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 LISTENER_KINDS = ("mx", "submission", "submissions", "admin", "https", "http")
 CERTIFICATES_LIMIT = 100  # in [[tls.certificates]]: each costs a worker about a megabyte (the trusted authorities again)
+REPLAY_REQUIREMENTS = ("no", "clean", "acknowledged")
 TLS_REPORTS = ("off", "https", "all")
 BARE_LINE_ENDS = ("reject", "normalise")
 WORKERS_LIMIT = 52  # one letter of a queue id names the worker (message/ids.py)
@@ -242,6 +244,12 @@ QueueModel = _model(
 )
 TraceModel = _model(TraceSettings)
 SecretsModel = _model(SecretsSettings, key_file=Annotated[str, PlainValidator(_string)])
+ReplayModel = _model(
+    ReplaySettings,
+    retention_days=_count(0, 366),
+    octets=_count(16_777_216),
+    require=_one_of(REPLAY_REQUIREMENTS),
+)
 
 
 class FileModel(BaseModel):
@@ -262,6 +270,7 @@ class FileModel(BaseModel):
     queue: QueueModel = QueueModel()  # type: ignore[valid-type]
     trace: TraceModel = TraceModel()  # type: ignore[valid-type]
     secrets: SecretsModel = SecretsModel()  # type: ignore[valid-type]
+    replay: ReplayModel = ReplayModel()  # type: ignore[valid-type]
 
 
 TABLES: dict[str, type[BaseModel]] = {
@@ -274,4 +283,5 @@ TABLES: dict[str, type[BaseModel]] = {
     "queue": QueueModel,
     "trace": TraceModel,
     "secrets": SecretsModel,
+    "replay": ReplayModel,
 }

@@ -34,6 +34,9 @@ __all__ = ["RecipientDecision", "RelayDecision", "SenderDecision", "decide_recip
 
 Unwrap = Callable[[Address], Unwrapped | None]
 
+NO_WAY = "5.4.4"
+"""The status of a Route for want of a connector: another one, or another setting of one, may lead on."""
+
 _SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
 _UNKNOWN = Reply(550, "5.4.1", "Recipient address rejected: Access denied")
@@ -140,14 +143,18 @@ def decide_route(
     explain: bool = False,
     from_mailbox: bool = False,
     rule_connector: str = "",
+    pinned: str = "",
 ) -> Route:
     """SEMANTICS section 6 and 7 for one final recipient: called at acceptance and again at each attempt.
 
     `from_on_premises`: the message came in through an OnPremises connector. `from_mailbox`: a mailbox user sent it, so centralized
-    transport leaves a hosted recipient alone. `rule_connector`: the Name in a rule's RouteMessageOutboundConnector. With `explain`,
+    transport leaves a hosted recipient alone. `rule_connector`: the Name in a rule's RouteMessageOutboundConnector. `pinned`: the way on
+    which an administrator keeps a queued delivery (queue/item.Delivery); how it delivers there is the settings' say. With `explain`,
     `considered` names every outbound connector; without it only the chosen one, so that the cost does not grow with their number.
     """
     final = directory.locate(recipient)
+    if pinned:
+        return _pinned(directory, table, final.address, pinned)
     if rule_connector:
         return _by_rule(directory, table, final.address, rule_connector)
     return _route(directory, table, final, from_on_premises=from_on_premises, from_mailbox=from_mailbox, explain=explain)
@@ -189,12 +196,16 @@ def _route(
         return _through(connector, address, reasons, considered, inside=inside)
     if inside:
         failure = missing_connector(table, domain)
-        return Route(RouteKind.NONE, address, failure_enhanced="5.4.4", failure=failure, reasons=reasons, considered=considered)
+        return Route(RouteKind.NONE, address, failure_enhanced=NO_WAY, failure=failure, reasons=reasons, considered=considered)
+    return _by_mx(table, address, reasons, considered)
+
+
+def _by_mx(table: ConnectorTable, address: Address, reasons: tuple[str, ...], considered: tuple[Candidate, ...]) -> Route:
     direct = table.direct
     return Route(
         RouteKind.MX,
         address,
-        domain=domain,
+        domain=address.domain,
         reasons=reasons,
         considered=considered,
         remove_internal_received_headers=direct.remove_internal_received_headers,
@@ -259,11 +270,28 @@ def _through(
 
 def _by_rule(directory: Directory, table: ConnectorTable, recipient: Address, name: str) -> Route:
     """Rule 1 of section 6: a rule's connector wins over everything."""
+    said = f'A mail flow rule sends this message through connector "{name}"'
+    reason = 'A mail flow rule sends it through connector "{}" (RouteMessageOutboundConnector)'
+    return _by_name(directory, table, recipient, name, said, reason, "Correct the rule or the connector.")
+
+
+def _pinned(directory: Directory, table: ConnectorTable, recipient: Address, pinned: str) -> Route:
+    """A way that was chosen for what waited when the settings changed."""
+    name = pinned.removeprefix("connector:")
+    if name == pinned:
+        return _by_mx(table, recipient, (f"An administrator keeps it on the MX records of {recipient.domain} (pinned)",), ())
+    said = f'An administrator keeps this message on connector "{name}"'
+    reason = 'An administrator keeps it on connector "{}" (pinned)'
+    return _by_name(directory, table, recipient, name, said, reason, "Correct the connector, or let the message follow the settings.")
+
+
+def _by_name(directory: Directory, table: ConnectorTable, recipient: Address, name: str, said: str, reason: str, remedy: str) -> Route:
+    """The way of the connector `name`. `reason` with its name; `said` and `remedy` stand before and after why it cannot be used."""
     connector = table.outbound_by_name.get(name.lower())
     if connector is None or not connector.enabled or connector.test_mode:
         state = "does not exist" if connector is None else "is in TestMode" if connector.enabled else "is disabled"
-        failure = f'A mail flow rule sends this message through connector "{name}", which {state}. Correct the rule or the connector.'
-        return Route(RouteKind.NONE, recipient, failure_enhanced="5.4.4", failure=failure, reasons=(failure,))
-    reason = f'A mail flow rule sends it through connector "{connector.name}" (RouteMessageOutboundConnector)'
+        failure = f"{said}, which {state}. {remedy}"
+        return Route(RouteKind.NONE, recipient, failure_enhanced=NO_WAY, failure=failure, reasons=(failure,))
+    why = reason.format(connector.name)
     inside = directory.accepted_domain(recipient.domain) is not None
-    return _through(connector, recipient, (reason,), (Candidate(connector.name, True, reason),), inside=inside)
+    return _through(connector, recipient, (why,), (Candidate(connector.name, True, why),), inside=inside)

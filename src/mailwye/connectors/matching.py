@@ -91,11 +91,19 @@ def sender_certificate_matches(presented: str, pattern: str) -> bool:
     return pattern_matches(pattern, presented.removeprefix("*."), subdomains_only=False)
 
 
+_OCTET = "(0|[1-9][0-9]{0,2})"
+_DOTTED = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}").fullmatch
+
+
 @lru_cache(maxsize=4096)
 def address_number(text: str) -> tuple[int, int] | None:
     """An IP address → (bits of its family: 32 or 128, its number); None for what is no address. IPv4-mapped IPv6 addresses become
     IPv4, zone ids are dropped (catalogue C8).
     """
+    if (dotted := _DOTTED(text)) is not None:  # most are; ipaddress takes six times as long
+        one, two, three, four = map(int, dotted.groups())
+        if max(one, two, three, four) < 256:
+            return 32, one << 24 | two << 16 | three << 8 | four
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -128,9 +128,10 @@ class Intake:
             filtered = promote(block, header)
         else:
             filtered, self._removed = filter_header(block, header, trusted=False, hostname=self._context.hostname, kept=self._kept)
-        if transaction.snapshot.rules.active:
+        if transaction.snapshot.rules.rules:
             self._ruling = apply_rules(transaction, filtered)
             if self._ruling.refusal is not None:
+                self._count()
                 self._refuse(self._ruling.refusal)
                 return None
         only = next(iter(transaction.accepted.values())).resolved if len(transaction.accepted) == 1 else ""
@@ -281,6 +282,15 @@ class Intake:
         for hit, recipients in self._ruling.hits:
             record_rule(self._context, message, hit, recipients)
         record_ways(self._context, message, [copy.way for copy in transaction.copies.values()])
+        self._count()
+
+    def _count(self) -> None:
+        """The settings decided about this message: for replays."""
+        traffic = self._context.traffic
+        if traffic is not None:
+            transaction = self._transaction
+            for known in transaction.accepted.values():
+                traffic.saw(transaction.known, known, self._ruling.answers, self.at, self.id)
 
 
 def _header_too_large(limit: int) -> Reply:

@@ -10,6 +10,7 @@ from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.inbound.admission import Admission
 from mailwye.inbound.authenticator import Authenticator
 from mailwye.inbound.decisions import Decisions
+from mailwye.inbound.traffic import Traffic
 from mailwye.message.path_mark import PathMarks
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import Clock
@@ -41,7 +42,7 @@ class ActiveTls:
 @dataclass(frozen=True, slots=True)
 class InboundContext:
     """Collaborators of all listeners of one worker. `new_id` makes queue ids and session ids (message/ids.py); `marks` reads the path marks
-    of this installation.
+    of this installation; `traffic` counts what comes, None: nothing is kept for replays.
     """
 
     hostname: str
@@ -57,3 +58,4 @@ class InboundContext:
     authenticator: Authenticator | None = None
     certificates: CertificateWatch | None = None
     decisions: Decisions = field(default_factory=Decisions)
+    traffic: Traffic | None = None

@@ -53,8 +53,8 @@ class FinalCopy:
 
 @dataclass(frozen=True, slots=True)
 class KnownRecipient:
-    """What was decided about one forward-path. `key` of its address; `resolved`: the address that it stands for; `copies` without DSN
-    options; `accepted`: `reply` is 250.
+    """What was decided about one forward-path, `asked`. `key` of its address; `resolved`: the address that it stands for; `copies` without
+    DSN options; `accepted`: `reply` is 250.
     """
 
     key: str
@@ -63,21 +63,22 @@ class KnownRecipient:
     copies: tuple[FinalCopy, ...]
     reply: Reply
     accepted: bool
+    asked: Address
 
 
 class KnownSender:
     """What was decided about one reverse-path from one kind of session, and about recipients that it named."""
 
-    __slots__ = ("_facts", "_recipients", "_sender", "_snapshot", "_unwrap", "decision")
+    __slots__ = ("_recipients", "_unwrap", "decision", "facts", "sender", "snapshot")
 
     def __init__(
         self, recipients: Recipients, snapshot: Snapshot, facts: SessionFacts, sender: Address | None, unwrap: Unwrap | None = None
     ) -> None:
         self._recipients = recipients
         self._unwrap = unwrap
-        self._snapshot = snapshot
-        self._facts = facts
-        self._sender = sender
+        self.snapshot = snapshot
+        self.facts = facts
+        self.sender = sender
         self.decision: SenderDecision = decide_sender(snapshot.directory, snapshot.connectors, facts, sender)
 
     def recipient(self, recipient: Address) -> KnownRecipient:
@@ -86,13 +87,13 @@ class KnownSender:
         return self._recipients.get(key) or self._decide(recipient)
 
     def _decide(self, recipient: Address) -> KnownRecipient:
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         decision = decide_recipient(
             snapshot.directory,
             snapshot.connectors,
-            self._facts,
+            self.facts,
             self.decision.caller,
-            self._sender,
+            self.sender,
             recipient,
             unwrap=self._unwrap,
             may_have_way=self._may_have_way(),
@@ -101,7 +102,7 @@ class KnownSender:
         reply = decision.reply
         if reply.is_success and not copies:
             reply = _NO_MEMBERS
-        known = KnownRecipient(recipient.key, str(decision.resolution.address), decision, copies, reply, reply.is_success)
+        known = KnownRecipient(recipient.key, str(decision.resolution.address), decision, copies, reply, reply.is_success, recipient)
         if len(copies) <= LARGEST_GROUP and decision.resolution.kind != REWRITTEN_SENDER:  # that one expires
             if len(self._recipients) >= REMEMBERED_RECIPIENTS:
                 self._recipients.clear()
@@ -110,10 +111,10 @@ class KnownSender:
 
     def _may_have_way(self) -> Callable[[ResolvedRecipient], bool] | None:
         """Mail flow rules are asked when the header is there; at RCPT only where a recipient has no other way."""
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         if not snapshot.rules.active:
             return None
-        return may_route(snapshot.rules, message_facts(snapshot.directory, self.decision.caller.kind.value, self._sender, None))
+        return may_route(snapshot.rules, message_facts(snapshot.directory, self.decision.caller.kind.value, self.sender, None))
 
 
 Recipients = dict[tuple[KnownSender, str, str], KnownRecipient]

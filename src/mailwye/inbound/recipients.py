@@ -28,10 +28,11 @@ NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 class Transaction:
     """One transaction from an accepted MAIL FROM on: one snapshot, one caller, the recipients taken so far.
 
-    `accepted`: by the key of the address at RCPT. `copies`: by the key of the final recipient, each once (R7).
+    `known`: what was decided about its sender. `accepted`: by the key of the address at RCPT. `copies`: by the key of the final
+    recipient, each once (R7).
     """
 
-    __slots__ = ("_known", "accepted", "caller", "copies", "facts", "mail", "origin", "snapshot")
+    __slots__ = ("accepted", "caller", "copies", "facts", "known", "mail", "origin", "snapshot")
 
     def __init__(self, snapshot: Snapshot, facts: SessionFacts, mail: MailReceived, known: KnownSender, origin: Origin) -> None:
         self.snapshot = snapshot
@@ -41,19 +42,21 @@ class Transaction:
         self.origin = origin
         self.accepted: dict[str, KnownRecipient] = {}
         self.copies: dict[str, FinalCopy] = {}
-        self._known = known
+        self.known = known
 
     def add(self, event: RcptReceived, context: InboundContext) -> Reply:
         """Decide on one recipient. A repeated one is accepted again and taken once."""
         recipient = event.recipient
         if recipient.domain == context.hostname:
             recipient = self._postmaster(recipient, context.hostname)
-        known = self._known.recipient(recipient)
+        known = self.known.recipient(recipient)
         again = self.accepted.get(known.key)
         if again is not None:
             return again.reply
         if not known.accepted:
             self.refused(context, known.reply, known.decision.reasons, recipient=str(event.recipient))
+            if context.traffic is not None:
+                context.traffic.saw(self.known, known, None, context.clock.now(), self.facts.session_id)
             return known.reply
         self.accepted[known.key] = known
         if event.notify or event.orcpt:
@@ -123,6 +126,8 @@ def open_transaction(
     reply = known.decision.reply
     if not reply.is_success:
         record_refusal(context, facts, mail.sender, reply, known.decision.caller.reasons, config_version=snapshot.version)
+        if context.traffic is not None:
+            context.traffic.saw(known, None, None, context.clock.now(), facts.session_id)
         return None, reply
     if why := context.queue.why_no_room(mail.size):
         record_refusal(context, facts, mail.sender, NO_ROOM, (why,), config_version=snapshot.version)

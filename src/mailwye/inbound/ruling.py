@@ -15,7 +15,7 @@ from mailwye.inbound.decisions import FinalCopy, Way
 from mailwye.inbound.recipients import Transaction
 from mailwye.message.headers import scan
 from mailwye.policy.rules.decide import RuleDecision, RuleHit, decide_rules
-from mailwye.policy.rules.matching import message_facts
+from mailwye.policy.rules.matching import header_answers, message_facts
 from mailwye.smtp.reply import Reply
 from mailwye.value import dataclass
 
@@ -26,10 +26,13 @@ _NOWHERE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`hits`: each rule that matched, with the final recipients whose copies it concerns. `refusal`: no copy has a way."""
+    """`hits`: each rule that matched, with the final recipients whose copies it concerns. `refusal`: no copy has a way. `answers`: what
+    rules were told about the header (policy/rules AnsweredHeader).
+    """
 
     hits: tuple[tuple[RuleHit, tuple[str, ...]], ...] = ()
     refusal: Reply | None = None
+    answers: tuple[str, ...] = ()
 
 
 NO_RULING = Ruling()
@@ -41,8 +44,9 @@ def apply_rules(transaction: Transaction, block: bytes) -> Ruling:
     """
     snapshot = transaction.snapshot
     table = snapshot.rules
-    header = scan(block) if table.reads_header else _NO_HEADER
+    header = scan(block) if table.questions else _NO_HEADER
     facts = message_facts(snapshot.directory, transaction.origin.caller_kind, transaction.mail.sender, header)
+    answers = header_answers(table.questions, facts.header) if table.questions and facts.header is not None else ()
     pairs = list(_copies(transaction))
     decisions = decide_rules(table, facts, [recipient for recipient, _ in pairs])
     hits: dict[RuleHit, list[str]] = {}
@@ -54,8 +58,8 @@ def apply_rules(transaction: Transaction, block: bytes) -> Ruling:
             failure = _route(transaction, copy, decision) or failure
     found = tuple((hit, tuple(recipients)) for hit, recipients in hits.items())
     if any(copy.delivery.next_hop != _NOWHERE for copy in transaction.copies.values()):
-        return Ruling(found)
-    return Ruling(found, failure or _without_way(transaction))
+        return Ruling(found, None, answers)
+    return Ruling(found, failure or _without_way(transaction), answers)
 
 
 def _copies(transaction: Transaction) -> Iterator[tuple[ResolvedRecipient, FinalCopy]]:

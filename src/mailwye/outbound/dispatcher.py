@@ -14,13 +14,15 @@ from functools import partial
 from typing import Any
 
 from mailwye.config.installation import DeliverySettings, QueueSettings
-from mailwye.config.snapshot import ActiveSnapshot
+from mailwye.config.snapshot import ActiveSnapshot, Snapshot
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.bounces import Bounces, is_owed
 from mailwye.outbound.courier import Attempt, Courier, Stage, Work, way_key
 from mailwye.outbound.delivery_trace import record_bounce, record_ended, record_held, record_silence
 from mailwye.outbound.dispatch_state import ClockWatch, Failure, HopHealth, Poison, Traffic
 from mailwye.outbound.feed import LEASE_SECONDS, Feed, error_of, future_of
+from mailwye.outbound.following.lost_ways import LostWays
+from mailwye.outbound.following.rerouting import Rerouting, after_change
 from mailwye.outbound.parts import Splitter
 from mailwye.outbound.settling import Ended, conclude, hop_failed
 from mailwye.queue.engine import LeaseLost, QueueEngine
@@ -80,6 +82,8 @@ class Dispatcher:
         self._health = HopHealth()
         self._poison = Poison()
         self._splitter = Splitter()
+        self._lost = LostWays()
+        self._rerouting = Rerouting(clock, trace, snapshot)
         self._watch = ClockWatch(clock.now(), clock.monotonic())
         self._flights: set[_Flight] = set()
         self._background: set[asyncio.Future[Any]] = set()
@@ -97,6 +101,7 @@ class Dispatcher:
         for feed in self._feeds:
             feed.start()
             self._in_background(self._try_what_is_due_too_late(feed.engine))
+        self.settings_changed(None)  # what a crash left undone
 
     def adopt(self, engine: QueueEngine) -> None:
         """Serve one more queue: that of a worker that no longer exists."""
@@ -117,6 +122,12 @@ class Dispatcher:
         """Somebody asks for an attempt now: hops that failed a moment ago are really tried, not passed over."""
         self._health.end_rests()
 
+    def settings_changed(self, before: Snapshot | None) -> None:
+        """The snapshot in force is another one than `before`: what waits follows it, in the background."""
+        if not self._stopping:
+            self._health.end_rests()
+            self._in_background(self._rerouting.begin([feed.engine for feed in self._feeds], before))
+
     async def drain(self, timeout: float) -> None:
         """Lease nothing more; give what is under way `timeout` seconds, then give it back to the queue (Result.RELEASED)."""
         self._stopping = True
@@ -124,6 +135,7 @@ class Dispatcher:
             self._renewal.cancel()
         for feed in self._feeds:
             feed.stop()
+        self._rerouting.stop()
         await self._until_landed(timeout)
         for flight in self._flights:
             for future in tuple(flight.futures):
@@ -164,7 +176,9 @@ class Dispatcher:
             return
         flight.open = len(parts.works) + len(parts.without_way)
         for delivery, route in parts.without_way:
-            self._attempted(flight, lease, route, snapshot.version, [Attempt(delivery, Stage.RESOLVE, route.reply)])
+            if told := self._lost.alert(delivery, route, snapshot.version):
+                self._alert(told)
+            self._attempted(flight, lease, route, snapshot.version, [Attempt(delivery, Stage.RESOLVE, self._lost.reply(delivery, route))])
         for work in parts.works:
             self._carry(flight, work, snapshot.version)
 
@@ -209,6 +223,8 @@ class Dispatcher:
             now, watch = self._now(), self._watch
             over = watch.jumped_over(message.received_at) if watch.stepped_at is not None else 0.0
             ended = conclude(message, route, attempts, now, self._schedule, clock_stepped_at=watch.stepped_at, jumped_over=over)
+            if self._snapshot.current.version != version:
+                ended = after_change(lease, ended, self._snapshot.current, now)
         except Exception as error:  # noqa: BLE001 - D11
             self._crashed(flight, lease, error)
             return
@@ -362,7 +378,7 @@ class Dispatcher:
         self._landed.set()
         error = error_of(future)
         # A lease that ended while it was to be renewed tells so when it is settled.
-        if error is not None and not isinstance(error, LeaseLost):
+        if error is not None and not isinstance(error, LeaseLost | asyncio.CancelledError):
             self._alert(f"The queue failed: {error!r}")
 
 

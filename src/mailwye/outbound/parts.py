@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.mailflow import decide_route
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Work
 from mailwye.queue.item import Delivery, Lease, QueuedMessage
 from mailwye.value import dataclass
+from mailwye.whatif.queued import route_of
 
 RECIPIENTS_PER_WORK = 100
 """Every server takes as many in one transaction (RFC 5321 section 4.5.3.1.8)."""
@@ -73,6 +73,10 @@ class Splitter:
         )
         return Parts(works, tuple(without_way))
 
+    def way(self, snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> Route:
+        """The way of one delivery by `snapshot`, alone."""
+        return self._way(self._known_of(snapshot, message.origin.caller_kind), message, delivery)[0]
+
     def _known_of(self, snapshot: Snapshot, caller_kind: str) -> dict[tuple[str, str], tuple[Route, str]]:
         if snapshot is not self._snapshot or self._count >= REMEMBERED_WAYS:
             self._snapshot, self._known, self._count = snapshot, {}, 0
@@ -82,7 +86,7 @@ class Splitter:
         return known
 
     def _way(self, known: dict[tuple[str, str], tuple[Route, str]], message: QueuedMessage, delivery: Delivery) -> tuple[Route, str]:
-        if delivery.rule_connector:  # seldom, and cheaper to decide than to remember
+        if delivery.rule_connector or delivery.pinned:  # seldom, and cheaper to decide than to remember
             assert self._snapshot is not None
             route = route_of(self._snapshot, message, delivery)
             return route, _shared(route)
@@ -118,18 +122,3 @@ def _shared(route: Route) -> str:
 def _work(snapshot: Snapshot, lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:
     part = lease if len(way) == len(lease.deliveries) else replace(lease, deliveries=tuple([delivery for delivery, _ in way]))
     return Work(part, way[0][1], tuple([route.recipient for _, route in way]), snapshot)
-
-
-def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> Route:
-    """The way of one delivery by `snapshot`, with what the queue remembers of where the message came from."""
-    kind = message.origin.caller_kind
-    return decide_route(
-        snapshot.directory,
-        snapshot.connectors,
-        delivery.recipient,
-        from_on_premises=kind == "connector",
-        # Our own notices are for the mailbox itself, like mail between mailboxes: no detour over the own servers.
-        from_mailbox=kind in ("mailbox", "internal"),
-        # The rule is not asked again: what it chose is kept with the delivery, how that connector delivers is the settings of now.
-        rule_connector=delivery.rule_connector,
-    )

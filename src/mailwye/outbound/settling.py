@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailwye.connectors.selection import Route
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.outbound.courier import Attempt, Stage
 from mailwye.outbound.outcomes import Outcome, judge
 from mailwye.queue.item import Delivery, QueuedMessage, Result, Settlement
@@ -82,7 +82,8 @@ def _deferred(
     jumped_over: float,
 ) -> Ended:
     delivery = attempt.delivery
-    moved = hop if hop != delivery.next_hop else ""
+    # Without a way it waits where it was: there mail goes on that finds its way again.
+    moved = hop if hop != delivery.next_hop and route.kind is not RouteKind.NONE else ""
     decision = decide_after_failure(delivery, message, now, schedule, clock_stepped_at=clock_stepped_at, jumped_over=jumped_over)
     if isinstance(decision, Expire):
         reply = expiry_reply(decision.age, outcome.error)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from mailwye.message.content import Content
-from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
+from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Redirect, Settlement
 
 
 class QueueError(Exception):
@@ -100,6 +100,12 @@ class QueueEngine(Protocol):
     def hurry(self, next_hop: str, now: float) -> Awaitable[int]:
         """Make what waits for `next_hop` ("": whatever waits) due now, in the order of acceptance; how many. It need not be stored: after a
         restart they may be due when they were before. Cheap with any number of deliveries, and the loop goes on meanwhile.
+        """
+        ...
+
+    def redirect(self, redirects: Sequence[Redirect]) -> Awaitable[frozenset[int]]:
+        """Give waiting or held deliveries another way, durably (queue/transitions.redirected says how each then stands). → the ids of those
+        that took it; what is not as the redirect says, or is under way, is left alone, so that it may be repeated.
         """
         ...
 

@@ -128,6 +128,7 @@ class Delivery:
     last_error: str = ""
     delay_notice_sent: bool = False
     rule_connector: str = ""  # as in NewDelivery
+    pinned: str = ""  # "connector:NAME" | "mx": an administrator keeps it on this way, whatever the settings say (apply --pin-queued)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,26 @@ class Settlement:
     next_hop: str = ""
     delay_notice_sent: bool = False
     attempted_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Another way for one delivery that waits by `from_hop`. It waits by `next_hop` from then on, and until `due` (None: as before).
+
+    `pinned` and `rule_connector` (see Delivery) where they change, None where they stay.
+    """
+
+    delivery_id: int
+    from_hop: str
+    next_hop: str
+    due: float | None = None
+    pinned: str | None = None
+    rule_connector: str | None = None
+
+    @property
+    def changes_detail(self) -> bool:
+        """It changes more than where and how long the delivery waits."""
+        return self.pinned is not None or self.rule_connector is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ from mailwye.queue.item import (
     QueueQuery,
     QueueRow,
     Receipt,
+    Redirect,
     Settlement,
 )
 from mailwye.queue.select import matches
-from mailwye.queue.transitions import Move, after, found_by, settled
+from mailwye.queue.transitions import Move, after, found_by, redirected, settled
 
 T = TypeVar("T")
 CHUNK_OCTETS = 262_144
@@ -257,6 +258,20 @@ class MemoryQueueEngine:
         if waiting:
             self._work()
         return done(len(waiting))
+
+    def redirect(self, redirects: Sequence[Redirect]) -> asyncio.Future[frozenset[int]]:
+        """See QueueEngine."""
+        holders = {number: held for held in self._held.values() for number in held.deliveries}
+        changed: set[int] = set()
+        for one in redirects:
+            held = holders.get(one.delivery_id)
+            new = redirected(held.deliveries[one.delivery_id], one) if held is not None else None
+            if held is not None and new is not None:
+                held.deliveries[new.id] = new
+                changed.add(new.id)
+        if changed:
+            self._work()
+        return done(frozenset(changed))
 
     def _change(self, query: QueueQuery, state: DeliveryState, move: Move, due: float | None) -> int:
         found = [(held, one) for held, one in self._matching(query) if one.state is state][: query.limit]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 
-from mailwye.queue.item import Delivery, DeliveryState, Result, Settlement
+from mailwye.queue.item import Delivery, DeliveryState, Redirect, Result, Settlement
 
 
 class Move(Enum):
@@ -80,6 +80,25 @@ def found_by(move: Move, asked: frozenset[DeliveryState] = frozenset()) -> froze
     return possible & asked if asked else possible - {DeliveryState.CORRUPT}
 
 
+def redirected(delivery: Delivery, redirect: Redirect) -> Delivery | None:
+    """`delivery` as it stands after `redirect`; None where that does not concern it (any more).
+
+    Under a lease only what it says of pins and rules counts: the attempt that is under way goes on, and its settlement says how long
+    the delivery waits by which next hop.
+    """
+    if delivery.next_hop != redirect.from_hop or delivery.state not in REDIRECTED:
+        return None
+    pinned = delivery.pinned if redirect.pinned is None else redirect.pinned
+    rule = delivery.rule_connector if redirect.rule_connector is None else redirect.rule_connector
+    if delivery.state is DeliveryState.LEASED:
+        return replace(delivery, pinned=pinned, rule_connector=rule) if redirect.changes_detail else None
+    due = delivery.due if redirect.due is None else redirect.due
+    return replace(delivery, next_hop=redirect.next_hop, due=due, pinned=pinned, rule_connector=rule)
+
+
+REDIRECTED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.LEASED})
+
+
 def settled(delivery: Delivery, settlement: Settlement) -> Delivery:
     """`delivery` (leased) as it stands after one attempt ended with `settlement`.
 
@@ -87,7 +106,8 @@ def settled(delivery: Delivery, settlement: Settlement) -> Delivery:
     :raises IllegalTransition: the delivery is not leased.
     """
     state = after(delivery.state, RESULT_MOVES[settlement.result])
-    hop = settlement.next_hop or delivery.next_hop
+    # What was pinned while an attempt was under way stays where it was.
+    hop = delivery.next_hop if delivery.pinned else settlement.next_hop or delivery.next_hop
     notice = delivery.delay_notice_sent or settlement.delay_notice_sent
     if settlement.result is Result.RELEASED:
         return replace(delivery, state=state, due=settlement.due, next_hop=hop, delay_notice_sent=notice)

@@ -240,7 +240,10 @@ class Gateway:
 
     def activate(self, organization: str) -> None:
         """Save another configuration: in force at once."""
-        self.snapshot.activate(compile_organization(organization, self.snapshot.current.version + 1))
+        before = self.snapshot.current
+        self.snapshot.activate(compile_organization(organization, before.version + 1))
+        if self._life is not None and self.power.on:
+            self.power.context().run(self._life.dispatcher.settings_changed, before)
 
     def close(self) -> None:
         """The end of the world: close what is open on the disk."""

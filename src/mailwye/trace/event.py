@@ -18,6 +18,7 @@ class EventKind(Enum):
     EXPAND = "Expand"  # a group became its members
     RULE = "Transport rule"  # a mail flow rule matched: what it did, or would have done
     ROUTE = "Route"  # which way out, and why
+    REROUTE = "Reroute"  # the settings changed, or an administrator chose: it waits for another way
     SEND = "Send"  # a next hop took it
     DELIVER = "Deliver"  # into a mailbox
     DEFER = "Defer"

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from mailwye.admin import queue_operations
+from mailwye.config.compile import compile_snapshot
+from mailwye.config.parse import read_organization
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState
 from mailwye.queue.memory import MemoryQueueEngine
@@ -161,3 +163,35 @@ async def test_nonsense_is_refused(operation: str, arguments: dict[str, Any]) ->
 def test_every_operation_is_named() -> None:
     check: Callable[[str], bool] = queue_operations.OPERATIONS.__contains__
     assert all(map(check, ("list", "show", "retry", "hold", "release", "delete", "counts")))
+
+
+SITES = """
+AcceptedDomain: {DomainName: contoso.com, Default: true}
+MailUser: {PrimarySmtpAddress: john@contoso.com}
+OutboundConnector:
+  - {Name: Own, ConnectorType: OnPremises, AllAcceptedDomains: true, UseMXRecord: false, SmartHosts: "192.0.2.1"}
+"""
+
+
+async def test_pin_and_follow() -> None:
+    parsed = read_organization(SITES, "the test")
+    assert parsed.value is not None, parsed.problems
+    snapshot = compile_snapshot(parsed.value, 3)
+    engine, trace = MemoryQueueEngine(), MemoryTrace()
+    await engine.accept(new_message("A", "john@contoso.com", hop="connector:Own"))
+    await engine.accept(new_message("B", "sun@example.org", hop="mx:example.org"))
+
+    async def ask(operation: str, **arguments: Any) -> dict[str, Any]:
+        return await queue_operations.run(operation, arguments, [engine], clock=Noon(), trace=trace, snapshot=snapshot)
+
+    assert (await ask("pin", hops=["connector:Own"]))["count"] == 1
+    assert (await ask("pin"))["count"] == 1, "the other one; the first is pinned already"
+    assert [row["pinned"] for row in (await ask("list"))["rows"]] == ["connector:Own", "mx"]
+    assert [event.message for event in trace.recorded if event.kind is EventKind.REROUTE] == ["A", "B"]
+    assert (await ask("follow", recipient="john@contoso.com"))["count"] == 1
+    assert [row["pinned"] for row in (await ask("list"))["rows"]] == ["", "mx"]
+
+
+async def test_ways_need_the_settings() -> None:
+    with pytest.raises(ValueError, match="queue pin needs the settings in force"):
+        await run("pin", await two_engines())

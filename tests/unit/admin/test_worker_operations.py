@@ -7,6 +7,9 @@ from typing import cast
 import pytest
 
 from mailwye.admin.worker_operations import ServingWorker, handle
+from mailwye.config.compile import compile_snapshot
+from mailwye.config.schema import Organization
+from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.queue.engine import QueueEngine
 from mailwye.runtime.clock import SystemClock
 from mailwye.trace.memory import MemoryTrace
@@ -29,9 +32,22 @@ class _Worker:
         self.trace = MemoryTrace()
         self.engines: list[QueueEngine] = []
         self.dispatcher = _Hops()
+        self.snapshot = ActiveSnapshot(compile_snapshot(Organization(), 1))
+        self.traffic = _Traffic()
 
 
-@pytest.mark.parametrize(("operation", "times"), [("retry", 1), ("release", 1), ("hold", 0), ("list", 0), ("counts", 0)])
+class _Traffic:
+    def __init__(self) -> None:
+        self.flushed = 0
+        self.dropped = 0
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "times"), [("retry", 1), ("release", 1), ("follow", 1), ("hold", 0), ("pin", 0), ("list", 0), ("counts", 0)]
+)
 async def test_what_is_to_be_tried_now_is_not_passed_over(operation: str, times: int) -> None:
     """A hop that failed a moment ago rests; an administrator who asks for an attempt gets one."""
     worker = _Worker()

@@ -136,6 +136,10 @@ def test_tables_and_lists_in_the_wrong_place(tmp_path: Path) -> None:
             "mailwye.toml:1: [tls]: tls: a submissions listener needs a certificate.",
         ),
         ("[limits]\nmessage_size = 65536\n", "mailwye.toml:8: [limits]: header_octets: is larger than message_size."),
+        (
+            '[replay]\nrequire = "clean"\nretention_days = 0\n',
+            "mailwye.toml:9: [replay]: require: asks for replays, but retention_days is 0",
+        ),
         ("[limits]\nconnections = 500\n", "mailwye.toml:8: [limits]: connections_reserved_for_connectors: leaves no connection"),
         ("[queue]\nexpire_after = 60\n", "mailwye.toml:8: [queue]: delay_notice_after: a delay notice would never be sent."),
         ("[limits]\nrecipients_per_message = 50\n", "mailwye.toml:9: [limits]: recipients_per_message: is below the 100 recipients"),

@@ -20,6 +20,7 @@ from mailwye.inbound.authenticator import Authenticator, Unknown
 from mailwye.inbound.context import ActiveTls, InboundContext
 from mailwye.inbound.decisions import Decisions
 from mailwye.inbound.listener import Listener
+from mailwye.inbound.traffic import Traffic
 from mailwye.message.path_mark import PathMarks
 from mailwye.message.sender_rewriting import SenderRewriting
 from mailwye.queue.engine import QueueEngine
@@ -227,6 +228,7 @@ class World:
     tls: ServerTlsContext | None = None
     authenticator: Authenticator | None = field(default_factory=Passwords)
     trace: ListRecorder = field(default_factory=ListRecorder)
+    traffic: Traffic | None = None
     alerts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -245,6 +247,7 @@ class World:
             decisions=Decisions(lambda address: REWRITING.unwrap(address, LoopClock().now())),
             tls=ActiveTls(self.tls),
             authenticator=self.authenticator,
+            traffic=self.traffic,
         )
         self.listener = Listener(
             self.context, ListenerSettings("test", self.kind, "127.0.0.1", 0, self.proxies, self.xclient), SystemNetwork()

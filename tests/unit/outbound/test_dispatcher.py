@@ -304,16 +304,37 @@ def test_an_attempt_sees_the_configuration_of_its_time() -> None:
     in_world(story, script=says(BUSY))
 
 
-def test_a_way_that_is_gone_fails_with_its_text() -> None:
+def test_a_way_that_is_gone_is_waited_for_and_expires_as_other_mail() -> None:
     async def story(world: World) -> None:
         await world.accept("john@contoso.com", "alice@contoso.com")
         world.active.activate(snapshot(2, enabled=False))
         await turns()
         assert world.smtp.works == []
-        (event,) = world.events(EventKind.FAIL)
-        assert event.reply.startswith("550 5.4.4")
+        (event,) = world.events(EventKind.DEFER)
+        assert event.reply.startswith("450 4.4.4 No outbound connector leads to contoso.com")
         assert event.config_version == 2
+        (row,) = await world.rows()
+        assert row.delivery.next_hop == "connector:Own"
+        await pass_time(world.loop, 2 * HOUR)
+        (alert,) = world.alerts
+        assert alert.startswith("Mail waits in the queue for connector:Own, which is no way any more: No outbound connector leads to")
+        await pass_time(world.loop, 23 * HOUR)
+        assert [event.reply[:9] for event in world.events(EventKind.EXPIRE)] == ["550 5.4.3"]
+        subjects = [work.lease.message.subject for work in world.mailbox.works]
+        assert subjects == ["Lunch", "Delivery delayed: Lunch", "Undeliverable: Lunch"]
+
+    in_world(story)
+
+
+def test_what_never_had_a_way_fails_at_once_with_its_text() -> None:
+    async def story(world: World) -> None:
+        world.active.activate(snapshot(2, enabled=False))
+        await world.accept("john@contoso.com", "alice@contoso.com")
+        await turns()
+        (event,) = world.events(EventKind.FAIL)
+        assert event.reply.startswith("550 5.4.4 No outbound connector leads to contoso.com")
         assert [work.lease.message.subject for work in world.mailbox.works] == ["Lunch", "Undeliverable: Lunch"]
+        assert world.alerts == []
 
     in_world(story)
 

@@ -12,9 +12,10 @@ from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import BodyType, Notify
 from mailwye.outbound import parts
-from mailwye.outbound.parts import Splitter, route_of
+from mailwye.outbound.parts import Splitter
 from mailwye.queue.item import Delivery, DeliveryState, Lease, Origin, QueuedMessage
 from mailwye.smtp.address import parse_address
+from mailwye.whatif.queued import route_of
 from tests.unit.outbound.world import snapshot
 
 CONTENT = InlineContent(b"Subject: Lunch\r\n\r\n")

@@ -19,7 +19,6 @@ from mailwye.message.content import Content, InlineContent
 from mailwye.message.envelope import Notify
 from mailwye.outbound.courier import Attempt, Stage, Work
 from mailwye.outbound.dispatcher import Dispatcher
-from mailwye.outbound.parts import route_of
 from mailwye.queue.item import Delivery, DeliveryState, NewDelivery, NewMessage, Origin, QueueQuery, QueueRow
 from mailwye.queue.memory import MemoryQueueEngine, queued_message
 from mailwye.smtp.address import parse_address
@@ -27,6 +26,7 @@ from mailwye.smtp.reply import Reply
 from mailwye.testing.loop import VirtualClock, VirtualLoop, run_virtual
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.memory import MemoryTrace
+from mailwye.whatif.queued import route_of
 
 HOSTNAME = "mx.mailwye.example"
 TAKEN = Reply(250, "2.0.0", "Ok: taken")

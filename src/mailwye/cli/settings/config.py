@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
 from mailwye.cli.settings.saving import author_of, print_changes, save_plan, saved_line, saving_options
@@ -99,10 +100,11 @@ def diff_(config: Path, old: int, new: int | None, *, as_json: bool) -> None:
 @click.argument("version", type=int)
 @click.option("--dry-run", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
 @saving_options
+@gate_options
 @json_option
-def activate(config: Path, version: int, *, dry_run: bool, author: str, comment: str, as_json: bool) -> None:
+def activate(config: Path, version: int, *, dry_run: bool, author: str, comment: str, as_json: bool, **gating: Any) -> None:
     """Make the content of VERSION current again, as a new version: in all workers together, within a second."""
-    _back(config, version, dry_run=dry_run, author=author, comment=comment, as_json=as_json)
+    _back(config, version, dry_run=dry_run, author=author, comment=comment, as_json=as_json, **gating)
 
 
 @config.command()
@@ -110,16 +112,17 @@ def activate(config: Path, version: int, *, dry_run: bool, author: str, comment:
 @click.argument("version", type=int, required=False)
 @click.option("--dry-run", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
 @saving_options
+@gate_options
 @json_option
-def rollback(config: Path, version: int | None, *, dry_run: bool, author: str, comment: str, as_json: bool) -> None:
+def rollback(config: Path, version: int | None, *, dry_run: bool, author: str, comment: str, as_json: bool, **gating: Any) -> None:
     """Take the latest change back: the version before it, or VERSION, is current again, as a new version.
 
     A second rollback takes back the change before that one. Passwords of mailboxes that come back work again.
     """
-    _back(config, version, dry_run=dry_run, author=author, comment=comment, as_json=as_json)
+    _back(config, version, dry_run=dry_run, author=author, comment=comment, as_json=as_json, **gating)
 
 
-def _back(path: Path, version: int | None, *, dry_run: bool, author: str, comment: str, as_json: bool) -> None:
+def _back(path: Path, version: int | None, *, dry_run: bool, author: str, comment: str, as_json: bool, **gating: Any) -> None:
     from mailwye.config.plan import before_latest, plan_version
     from mailwye.stores import open_vault
 
@@ -141,6 +144,7 @@ def _back(path: Path, version: int | None, *, dry_run: bool, author: str, commen
             author=author,
             comment=comment or f"back to version {older.version}",
             unchanged=f"no change: version {current.version} has the content of version {older.version}",
+            gate=Gate.of(installation, **gating, goes_back=True),
             dry_run=dry_run,
             as_json=as_json,
         )

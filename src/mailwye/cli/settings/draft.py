@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
 from mailwye.cli.settings.config import json_option, save_dict
@@ -124,8 +125,9 @@ def check(config: Path, name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
 @saving_options
+@gate_options
 @json_option
-def activate(config: Path, name: str, *, dry_run: bool, author: str, comment: str, as_json: bool) -> None:
+def activate(config: Path, name: str, *, dry_run: bool, author: str, comment: str, as_json: bool, **gating: Any) -> None:
     """Make the draft NAME the current version: in all workers together, within a second. The draft is gone then.
 
     Where others saved since it was begun, their changes stay if they are of other objects; else nothing is saved and the fields that
@@ -146,6 +148,7 @@ def activate(config: Path, name: str, *, dry_run: bool, author: str, comment: st
             author=author,
             comment=comment or stored.info.comment,
             unchanged=f"no change: version {found.base} already says what the draft says; `mailwye draft discard {name}` removes it",
+            gate=Gate.of(installation, **gating),
             dry_run=dry_run,
             as_json=as_json,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import Candidate, Gate
 from mailwye.cli.installation import activate
 from mailwye.cli.output import fail, local_time, print_json
 from mailwye.runtime.printable import escaped
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from mailwye.config.versions.conflict import Conflict
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DIFFERENCE = 2
-"""Exit code of --dry-run where there is a difference."""
 
 
 def saving_options(command: F) -> F:
@@ -83,10 +81,13 @@ def save_plan(
     author: str,
     comment: str,
     unchanged: str,
+    gate: Gate,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing."""
+    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing;
+    `gate`: what stands before the activation.
+    """
     from mailwye.config.diff import changes_of
     from mailwye.config.store import VersionConflict
 
@@ -97,15 +98,21 @@ def save_plan(
     if not plan.changes:
         click.echo(unchanged, err=as_json)
         return
+    queued = gate.check(Candidate(store.load(plan.base), plan.organization), dry_run=dry_run, quiet=as_json)
     if dry_run:
-        sys.exit(DIFFERENCE)
+        sys.exit(exit_codes.DIFFERENCE)
+    pinned = gate.pin(queued)
     try:
         version = plan.save(store, author=author, at=now(), comment=comment)
     except VersionConflict as error:
         from mailwye.config.diff import as_text
 
         theirs = as_text(changes_of(store.changes(error.expected, error.current)))
-        fail(f"{error}; nothing was saved. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
+        kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
+        fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
+    if gate.pin_queued:
+        what = "delivery stays on its way" if pinned == 1 else "deliveries stay on their ways"
+        click.echo(f"{pinned} queued {what} (pinned)", err=as_json)
     click.echo(activate(installation, version), err=as_json)
 
 

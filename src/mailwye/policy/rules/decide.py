@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from mailwye.directory.lookup import Directory, ResolvedRecipient
-from mailwye.policy.rules.matching import Condition, Match, MessageFacts, about_message, about_recipient
+from mailwye.policy.rules.matching import Condition, Match, MessageFacts, about_message, about_recipient, header_question
 from mailwye.policy.rules.model import RuleMode, TransportRule
 from mailwye.value import dataclass
 
@@ -75,6 +75,12 @@ class CompiledRule:
         self.hit = RuleHit(rule.name, rule.mode.value, f'RouteMessageOutboundConnector "{self.connector}"', reasons)
 
     @property
+    def asks_header(self) -> bool:
+        """True where it acts, and the header has a say in whether."""
+        parts = (self.rule.conditions, self.rule.exceptions)
+        return self.acts and any(part.header_contains_message_header for part in parts)
+
+    @property
     def has_conditions(self) -> bool:
         """False where it is for every message, but for its exceptions."""
         return bool(self.of_message.conditions or self.of_recipient.conditions)
@@ -119,9 +125,11 @@ class _Asked(Generic[_S]):
 
 
 class RuleTable:
-    """Frozen. `rules`: all, in the order of Priority; `active`: those that are enabled. `reads_header`: one of them looks at the header."""
+    """Frozen. `rules`: all, in the order of Priority; `active`: those that are enabled. `reads_header`: one of them looks at the header.
+    `questions`: what all of them, disabled ones too, ask of it.
+    """
 
-    __slots__ = ("active", "reads_header", "rules")
+    __slots__ = ("active", "questions", "reads_header", "rules")
 
     def __init__(self, directory: Directory, rules: Iterable[TransportRule] = ()) -> None:
         ordered = sorted(rules, key=lambda rule: (rule.priority, rule.name.lower()))
@@ -129,6 +137,12 @@ class RuleTable:
         self.active = tuple(each for each in self.rules if each.rule.enabled)
         self.reads_header = any(
             part.header_contains_message_header for each in self.active for part in (each.rule.conditions, each.rule.exceptions)
+        )
+        self.questions = tuple(
+            header_question(part.header_contains_message_header, part.header_contains_words)
+            for each in self.rules
+            for part in (each.rule.conditions, each.rule.exceptions)
+            if part.header_contains_message_header
         )
 
 

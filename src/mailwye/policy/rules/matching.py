@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Generic, TypeVar
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Generic, Protocol, TypeVar
 
 from mailwye.connectors.matching import parents
 from mailwye.directory.lookup import Directory, ResolvedRecipient
 from mailwye.message.headers import Header
 from mailwye.message.mime_words import decode_words
 from mailwye.policy.rules.model import Predicates, Scope
-from mailwye.policy.rules.words import SearchedText, WordSearch
+from mailwye.policy.rules.words import SearchedText, WordSearch, one_line
 from mailwye.smtp.address import Address
 from mailwye.value import dataclass
 
@@ -39,6 +41,38 @@ class Match(Enum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderQuestion:
+    """Does a field `name` contain one of the words? `field`: its name in lower case. `key`: the same for the same question, whoever asks
+    it, in whatever order and case the words are.
+    """
+
+    name: str
+    field: bytes
+    search: WordSearch
+    key: str
+
+
+@lru_cache(maxsize=1024)
+def header_question(name: str, words: tuple[str, ...]) -> HeaderQuestion:
+    """The question of a condition."""
+    lines = sorted({one_line(word) for word in words})
+    digest = blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return HeaderQuestion(name, name.lower().encode("ascii"), WordSearch(words), f"{name.lower()}:{digest}")
+
+
+class KnownHeader(Protocol):
+    """What is known of a header section."""
+
+    def holds(self, question: HeaderQuestion) -> Match:
+        """The answer; UNKNOWN where only the header itself could give it."""
+        ...
+
+    def has(self, question: HeaderQuestion) -> bool:
+        """Whether there is a field of that name, as far as is known."""
+        ...
+
+
 class SearchedHeader:
     """A header section whose fields are decoded when a rule looks at them, once for all rules."""
 
@@ -58,6 +92,53 @@ class SearchedHeader:
             found = self._known[name] = tuple(map(SearchedText, decoded))
         return found
 
+    def holds(self, question: HeaderQuestion) -> Match:
+        """See KnownHeader."""
+        return _answer(any(map(question.search.is_in, self.texts(question.field))))
+
+    def has(self, question: HeaderQuestion) -> bool:
+        """See KnownHeader."""
+        return bool(self.texts(question.field))
+
+
+class AnsweredHeader:
+    """What rules were told about a header section that is not here any more: the answers to their questions, and nothing of its words.
+
+    `answers`: sorted; the key of each question that was asked, with "+" before it where the answer was yes, "-" where it was no, and "0"
+    before the name (in lower case) of each field that was asked about and that the header did not have. Plain text, so that it can be kept.
+    """
+
+    __slots__ = ("_absent", "_no", "_yes", "answers")
+
+    def __init__(self, answers: tuple[str, ...]) -> None:
+        self.answers = answers
+        self._yes = frozenset(one[1:] for one in answers if one[0] == "+")
+        self._no = frozenset(one[1:] for one in answers if one[0] == "-")
+        self._absent = frozenset(one[1:] for one in answers if one[0] == "0")
+
+    def holds(self, question: HeaderQuestion) -> Match:
+        """See KnownHeader."""
+        if question.key in self._yes:
+            return Match.YES
+        if question.key in self._no or question.name.lower() in self._absent:
+            return Match.NO
+        return Match.UNKNOWN
+
+    def has(self, question: HeaderQuestion) -> bool:
+        """See KnownHeader."""
+        return question.key in self._yes or question.key in self._no
+
+
+def header_answers(questions: Iterable[HeaderQuestion], header: KnownHeader) -> tuple[str, ...]:
+    """The answers of `header` to `questions`, as AnsweredHeader takes them."""
+    told: set[str] = set()
+    for question in questions:
+        if header.has(question):
+            told.add(f"{'+' if header.holds(question) is Match.YES else '-'}{question.key}")
+        else:
+            told.add(f"0{question.name.lower()}")
+    return tuple(sorted(told))
+
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
@@ -68,7 +149,7 @@ class MessageFacts:
 
     sender: Address | None
     internal: bool
-    header: SearchedHeader | None
+    header: KnownHeader | None
 
 
 def message_facts(directory: Directory, caller_kind: str, sender: Address | None, header: Header | None) -> MessageFacts:
@@ -154,15 +235,13 @@ def _sender_domain_is(field: str, domains: tuple[str, ...]) -> Condition[Message
 
 
 def _header_contains_words(field: str, name: str, words: tuple[str, ...]) -> Condition[MessageFacts]:
-    search, wanted = WordSearch(words), name.lower().encode("ascii")
+    question = header_question(name, words)
 
     def holds(message: MessageFacts) -> Match:
-        if message.header is None:
-            return Match.UNKNOWN
-        return _answer(any(map(search.is_in, message.header.texts(wanted))))
+        return Match.UNKNOWN if message.header is None else message.header.holds(question)
 
     def observed(message: MessageFacts) -> str:
-        found = message.header is not None and message.header.texts(wanted)
+        found = message.header is not None and message.header.has(question)
         return f"no field {name} has one of them" if found else f"the header has no field {name}"
 
     return Condition(f"{field} {_listed(words)} in {name}", holds, observed)
@@ -217,7 +296,13 @@ def _answer(holds: bool) -> Match:
 
 
 def _is_under(domain: str, known: frozenset[str]) -> bool:
-    return domain in known or any(parent in known for parent in parents(domain))
+    return domain in known or not known.isdisjoint(_above(domain))
+
+
+@lru_cache(maxsize=1024)
+def _above(domain: str) -> tuple[str, ...]:
+    """All rules ask about the same domain, one after the other."""
+    return tuple(parents(domain))
 
 
 def _addresses(recipient: ResolvedRecipient) -> tuple[Address, ...]:

@@ -1,4 +1,4 @@
-"""What administrators ask of the queue: list, hold, release, retry, delete.
+"""What administrators ask of the queue: list, hold, release, retry, delete; and another way for what waits, which changed settings ask too.
 
 A query is answered by a scan in the reading thread; what it found is then checked against the index, in the event loop, because it may
 have been leased or settled in between.
@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
-from mailwye.queue.transitions import Move, after, found_by
+from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow, Redirect
+from mailwye.queue.transitions import Move, after, found_by, redirected
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.committer import Committer, Statement
+from mailwye.storage.sqlite.queue_codec import pack_delivery
 from mailwye.storage.sqlite.queue_index import CORRUPT, HELD, QUEUED
-from mailwye.storage.sqlite.queue_operations import Change, Settling, end_deliveries
+from mailwye.storage.sqlite.queue_operations import Change, Placing, Settling, end_deliveries
 from mailwye.storage.sqlite.queue_reader import Reader
 from mailwye.storage.sqlite.queue_state import QueueState
 
@@ -99,3 +100,88 @@ class Administration:
         leased = frozenset(self._state.leased)
         rows = await self._reader.run(lambda connection: queue_reader.find(connection, query, leased))
         return [row for row in rows if row.delivery.id in self._state.index]
+
+
+_REDIRECTED = {QUEUED: DeliveryState.QUEUED, HELD: DeliveryState.HELD}
+
+
+class Redirecting:
+    """`redirect` of a SqliteQueueEngine. Where only the next hop changes nothing is read; nothing is lost by a crash at any moment: a
+    delivery has the old way or the new one.
+    """
+
+    def __init__(self, state: QueueState, committer: Committer, reader: Reader) -> None:
+        self._state = state
+        self._committer = committer
+        self._reader = reader
+
+    async def redirect(self, redirects: Sequence[Redirect]) -> frozenset[int]:
+        """See QueueEngine."""
+        index = self._state.index
+        rows, changed = self._under_lease([one for one in redirects if one.changes_detail])
+        moves: list[tuple[int, int, float, str]] = []
+        read: dict[int, tuple[Redirect, int]] = {}
+        for one in redirects:
+            number = one.delivery_id
+            state = next((code for code in _REDIRECTED if index.is_free(number, code)), None)
+            if state is None or number in changed or number in read:
+                continue
+            hop, was_due = index.hop_and_due(number)
+            if hop != one.from_hop:
+                continue
+            index.make_busy(number)  # nobody begins an attempt on what is read now
+            if one.changes_detail:
+                read[number] = one, state
+                continue
+            due = was_due if one.due is None else one.due
+            rows.append((sql.SET_HOP, (one.next_hop, due, number)))
+            moves.append((number, state, due, one.next_hop))
+        if read:
+            await self._with_details(read, rows, moves)
+        changed |= {number for number, _, _, _ in moves}
+        if rows:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._committer.add(Placing(self._state, moves, future), rows, lasting=True)
+            await future
+        return frozenset(changed)
+
+    def _under_lease(self, redirects: Sequence[Redirect]) -> tuple[list[Statement], set[int]]:
+        """Pins of what is under way: the lease learns of it, so that its settlement keeps it; and the file, in case of a crash."""
+        rows: list[Statement] = []
+        changed: set[int] = set()
+        holders = self._state.leases.holders() if redirects else {}
+        for one in redirects:
+            record = holders.get(one.delivery_id)
+            new = redirected(record.deliveries[one.delivery_id], one) if record is not None else None
+            if record is not None and new is not None:
+                record.deliveries[new.id] = new
+                rows.append((sql.SET_DETAIL, (pack_delivery(new), new.id)))
+                changed.add(new.id)
+        return rows, changed
+
+    async def _with_details(
+        self, read: dict[int, tuple[Redirect, int]], rows: list[Statement], moves: list[tuple[int, int, float, str]]
+    ) -> None:
+        """The rest of those whose stored detail changes. What cannot be read stays as it is."""
+        index, numbers = self._state.index, list(read)
+        try:
+            found = await self._reader.run(lambda connection: queue_reader.read_details(connection, numbers))
+        except BaseException:
+            for number, state in (*((number, state) for number, (_, state) in read.items()), *((one[0], one[1]) for one in moves)):
+                self._leave(number, state)
+            raise
+        for number, (one, state) in read.items():
+            stored = found.get(number)
+            hop, due = index.hop_and_due(number)
+            new = redirected(replace(stored, next_hop=hop, due=due, state=_REDIRECTED[state]), one) if stored is not None else None
+            if new is None:
+                self._leave(number, state)
+                continue
+            self._state.fresh.forget(number >> sql.PLACE_BITS, [number])  # it is not as it came any more
+            rows.append((sql.SET_DELIVERY, (state, new.due, new.next_hop, pack_delivery(new), number)))
+            moves.append((number, state, new.due, new.next_hop))
+
+    def _leave(self, number: int, state: int) -> None:
+        """It is not busy any more, and as it was."""
+        hop, due = self._state.index.hop_and_due(number)
+        self._state.index.place(number, state, due, hop)

@@ -54,9 +54,10 @@ class _Detail(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class _RuledDetail(_Detail, array_like=True, frozen=True, gc=False):
-    """Of a delivery whose way a mail flow rule chose; all others are stored without."""
+    """Of a delivery whose way a mail flow rule chose, or that was pinned; all others are stored without."""
 
     rule_connector: str = ""
+    pinned: str = ""
 
 
 _NO_WISH = TlsWish.DEFAULT
@@ -158,14 +159,14 @@ def pack_delivery(one: Delivery) -> bytes:
         one.last_error.encode("utf-8", "backslashreplace").decode("utf-8"),
         one.delay_notice_sent,
     )
-    if one.rule_connector:
-        detail = _ruled(detail, one.rule_connector)
+    if one.rule_connector or one.pinned:
+        detail = _ruled(detail, one.rule_connector, one.pinned)
     return _seal(_encode(detail), _place(one.id))
 
 
-def _ruled(detail: _Detail, connector: str) -> _Detail:
-    """`detail`, with the connector that a rule chose."""
-    return _RuledDetail(**msgspec.structs.asdict(detail), rule_connector=connector)
+def _ruled(detail: _Detail, connector: str, pinned: str = "") -> _Detail:
+    """`detail`, with the connector that a rule chose, and the way on which an administrator keeps it."""
+    return _RuledDetail(**msgspec.structs.asdict(detail), rule_connector=connector, pinned=pinned)
 
 
 def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: float, hop: str, packed: bytes) -> Delivery:
@@ -191,6 +192,7 @@ def unpack_delivery(number: int, message_id: str, state: DeliveryState, due: flo
             detail.last_error,
             detail.delay_notice_sent,
             detail.rule_connector,
+            detail.pinned,
         )
     except ValueError as error:
         raise CorruptRow(f"delivery {number} of message {message_id}: {error}") from error

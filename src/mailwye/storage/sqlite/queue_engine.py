@@ -20,7 +20,7 @@ import apsw
 from mailwye.message.content import Content, InlineContent
 from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
 from mailwye.queue.futures import done, failed
-from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Settlement
+from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Redirect, Settlement
 from mailwye.storage.sqlite import queue_reader
 from mailwye.storage.sqlite import queue_schema as sql
 from mailwye.storage.sqlite.commit_thread import CommitRunner, CommitThread
@@ -29,7 +29,7 @@ from mailwye.storage.sqlite.connection import PAGE_SIZE, DatabaseError, explaine
 from mailwye.storage.sqlite.content_store import CHUNK_OCTETS, SqliteContentWriter, StoredContent
 from mailwye.storage.sqlite.disk_space import DiskSpace
 from mailwye.storage.sqlite.file_lock import FileLock
-from mailwye.storage.sqlite.queue_administration import Administration
+from mailwye.storage.sqlite.queue_administration import Administration, Redirecting
 from mailwye.storage.sqlite.queue_leasing import Leasing
 from mailwye.storage.sqlite.queue_loading import note_damage, open_queue_file
 from mailwye.storage.sqlite.queue_operations import (
@@ -116,6 +116,7 @@ class SqliteQueueEngine:
         self._searcher = Reader(path)  # of its own: no delivery waits for a search through the whole queue
         self._leasing = Leasing(path, self._state, self._committer, self._reader, self, on_alert)
         self._administration = Administration(self._state, self._committer, self._searcher)
+        self._redirecting = Redirecting(self._state, self._committer, self._searcher)
 
     # --- in
 
@@ -246,6 +247,10 @@ class SqliteQueueEngine:
     def hurry(self, next_hop: str, now: float) -> Awaitable[int]:
         """See QueueEngine. In the index only."""
         return self._administration.hurry(next_hop, now)
+
+    def redirect(self, redirects: Sequence[Redirect]) -> Awaitable[frozenset[int]]:
+        """See QueueEngine."""
+        return self._redirecting.redirect(redirects)
 
     def delete(self, query: QueueQuery) -> Awaitable[Sequence[QueueRow]]:
         """See QueueEngine."""

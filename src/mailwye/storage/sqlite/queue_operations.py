@@ -223,6 +223,30 @@ class Change:
             self._future.set_exception(commit_error(error))
 
 
+class Placing:
+    """`redirect`: lasting. `moves`: (delivery, state, due, next hop) as it stands from then on."""
+
+    __slots__ = ("_future", "_moves", "_state")
+
+    def __init__(self, state: QueueState, moves: list[tuple[int, int, float, str]], future: asyncio.Future[None]) -> None:
+        self._state = state
+        self._moves = moves
+        self._future = future
+
+    def committed(self) -> None:
+        """Durable."""
+        for number, state, due, hop in self._moves:
+            self._state.index.place(number, state, due, hop)
+        self._state.wake()
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def failed(self, error: Exception) -> None:
+        """Only at the end of the engine's life: each has the old way or the new one."""
+        if not self._future.done():
+            self._future.set_exception(commit_error(error))
+
+
 def fresh_deliveries(state: QueueState, new: NewMessage, numbers: Sequence[int]) -> tuple[Delivery, ...]:
     """Deliveries of a message that is still as it came, as leased for their first attempt."""
     found: list[Delivery] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from mailwye.storage.sqlite.queue_schema import CORRUPT, FIND_MESSAGE, HELD, PLA
 T = TypeVar("T")
 
 LEASED = DeliveryState.LEASED
+ROWS_PER_PAGE = 5_000
 STATES = {QUEUED: DeliveryState.QUEUED, HELD: DeliveryState.HELD, CORRUPT: DeliveryState.CORRUPT}
 
 
@@ -119,6 +121,17 @@ def _read_delivery(connection: apsw.Connection, number: int, message_id: str) ->
     return unpack_delivery(number, message_id, DeliveryState.LEASED, row[1], row[2], row[3])
 
 
+def read_details(connection: apsw.Connection, numbers: Sequence[int]) -> dict[int, Delivery]:
+    """Deliveries as they are stored, as far as they can be read. `message_id` is not filled in, and who is due now may be stored as due
+    later (see QueueEngine.hurry).
+    """
+    found: dict[int, Delivery] = {}
+    for number in numbers:
+        with suppress(CorruptRow, UnicodeDecodeError):
+            found[number] = _read_delivery(connection, number, "")
+    return found
+
+
 def read_content(connection: apsw.Connection, message_id: str) -> tuple[bytes | None, int, int] | None:
     """(content or None, staging, size) of a message; None where it is gone.
 
@@ -134,6 +147,21 @@ def read_content(connection: apsw.Connection, message_id: str) -> tuple[bytes | 
         return (None if staging else verify(content, checksum, f"the content of message {message_id}")), staging, size
     except CorruptRow as error:
         raise QueueError(str(error)) from error
+
+
+def all_rows(path: Path) -> Iterator[QueueRow]:
+    """Everything in a queue file, page by page, so that nobody's log grows while it is looked at; leases are not seen.
+
+    :raises DatabaseError: it cannot be read.
+    """
+    page = QueueQuery(limit=ROWS_PER_PAGE)
+    try:
+        with closing(open_database(path, read_only=True)) as connection:
+            while rows := find(connection, page, frozenset()):
+                yield from rows
+                page = replace(page, after=rows[-1].delivery.id)
+    except apsw.Error as error:
+        raise explained(path, error) from error
 
 
 def find(connection: apsw.Connection, query: QueueQuery, leased: frozenset[int]) -> list[QueueRow]:

@@ -68,6 +68,8 @@ ADD_CHUNK = "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)"
 ADD_MESSAGE = "INSERT OR REPLACE INTO message VALUES(?, ?, ?, ?, ?, ?, ?)"
 ADD_DELIVERY = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?)"
 SET_DELIVERY = "UPDATE delivery SET state = ?, due = ?, hop = ?, detail = ? WHERE id = ?"
+SET_DETAIL = "UPDATE delivery SET detail = ? WHERE id = ?"  # of one under a lease: before whatever ends that in the same batch
+SET_HOP = "UPDATE delivery SET hop = ?, due = ? WHERE id = ?"
 SET_STATE = "UPDATE delivery SET state = ?, due = ? WHERE id = ?"
 END_DELIVERIES = "DELETE FROM delivery WHERE id BETWEEN ? AND ?"
 END_MESSAGE = "DELETE FROM message WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20)"
@@ -80,7 +82,9 @@ ORDER = (
     ADD_CHUNK,
     ADD_MESSAGE,
     ADD_DELIVERY,
+    SET_DETAIL,
     SET_DELIVERY,
+    SET_HOP,
     SET_STATE,
     END_DELIVERIES,
     END_MESSAGE,

@@ -141,6 +141,10 @@ class Leases:
         """Forget a lease that is here."""
         return self._records.pop(token)
 
+    def holders(self) -> dict[int, LeaseRecord]:
+        """Which lease each delivery is under."""
+        return {number: record for record in self._records.values() for number in record.deliveries}
+
     def end_expired(self, now: float) -> list[LeaseRecord]:
         """Forget the leases whose time is up."""
         ended: list[LeaseRecord] = []

@@ -1,0 +1,224 @@
+"""Settings that are not in force: which ones a command line means, and what they would do to mail that came and mail that waits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import ask_service
+from mailwye.cli.output import fail
+from mailwye.runtime.printable import escaped
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation
+    from mailwye.config.schema import Organization
+    from mailwye.config.snapshot import Snapshot
+    from mailwye.config.store import ConfigStore, StoredVersion
+    from mailwye.connectors.mailflow import Unwrap
+    from mailwye.whatif.queued import QueuePreview
+    from mailwye.whatif.replay import Report
+
+QUEUE_LOOKED_AT = 100_000  # deliveries: what `apply` looks through before it saves; --dry-run and `replay` look through all
+HOPS_PER_REQUEST = 5_000
+REQUIREMENTS = ("no", "clean", "acknowledged")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`base`: the version in force, as it is stored. `organization`: what is to be in force instead."""
+
+    base: StoredVersion
+    organization: Organization
+
+    @cached_property
+    def snapshots(self) -> tuple[Snapshot, Snapshot]:
+        """Both, as deciding functions read them: with very many objects that takes seconds, so it is done when it is needed."""
+        from mailwye.config.compile import compile_snapshot
+
+        base = self.base
+        return compile_snapshot(base.organization, base.version), compile_snapshot(self.organization, base.version + 1)
+
+
+def candidate_of(
+    store: ConfigStore, installation: Installation, *, file: Path | None, prune: bool, version: int | None, draft: str
+) -> Candidate:
+    """The candidate of a command line: a file as `apply` takes it, an older version, or a draft as activating it now would leave the
+    settings. What is wrong with it ends the command.
+    """
+    from mailwye.config.parse import read_organization
+    from mailwye.config.plan import Plan, plan_draft, plan_file
+    from mailwye.stores import open_vault
+
+    base = store.current()
+    if version is not None:
+        return Candidate(base, store.load(version).organization)
+    vault = open_vault(installation)
+    if draft:
+        plan = plan_draft(store, store.draft(draft), installation=installation, vault=vault)
+        if not isinstance(plan, Plan):
+            fail(f"{plan}: nothing was compared", exit_codes.TEMPORARY_FAILURE)
+    else:
+        assert file is not None, "the command asked for one of them"
+        parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
+        plan = plan_file(base, parsed, prune=prune, installation=installation, vault=vault)
+    for problem in plan.problems:
+        click.echo(f"{problem.severity.value}: {problem}", err=True)
+    if plan.has_errors:
+        fail("it cannot be put in force, see above: nothing was compared", exit_codes.DATA_ERROR)
+    return Candidate(base, plan.organization)
+
+
+def replay_report(installation: Installation, candidate: Candidate, *, since: float, examples: int) -> Report:
+    """Recorded traffic against the candidate; see whatif/replay.py."""
+    from mailwye.cli.replaying import Job, compare
+    from mailwye.config.export import to_json
+    from mailwye.stores import STORE_ERRORS
+    from mailwye.whatif.evaluate import Evaluation
+    from mailwye.whatif.replay import Report
+
+    before, after = candidate.snapshots
+    unwrap = unwrap_of(installation)
+    base, other = Evaluation(before, unwrap), Evaluation(after, unwrap)
+    ask_service(installation, "flush")
+    try:
+        outcome = compare(Job(installation, base, other, since, examples))
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization, sealed=False)), since)
+
+
+def unwrap_of(installation: Installation) -> Unwrap:
+    """Knows the senders that this installation rewrote."""
+    from mailwye.message.sender_rewriting import SenderRewriting
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.stores import installation_secret
+
+    rewriting = SenderRewriting(installation_secret(installation), installation.limits.rewritten_sender_days)
+    now = SystemClock().now()
+    return lambda address: rewriting.unwrap(address, now) if address.local[:3].lower() == "srs" else None
+
+
+def queue_preview(installation: Installation, candidate: Candidate, *, limit: int = 0) -> QueuePreview:
+    """What the candidate would do to what waits in all queues, the service running or not. `limit`: deliveries to look at, 0 for all."""
+    from mailwye.stores import STORE_ERRORS, queued_rows
+    from mailwye.whatif.queued import QueuePreview, preview
+
+    try:
+        rows = queued_rows(installation)
+        first = next(rows, None)
+        if first is None:
+            return QueuePreview([], 0)
+        return preview(islice(chain((first,), rows), limit or None), *candidate.snapshots)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
+
+
+def gate_options(command: F) -> F:
+    """The options of commands that put settings in force, for `Gate`."""
+    for option in (
+        click.option("--pin-queued", is_flag=True, help="What waits in the queue stays on the way that it has."),
+        click.option("--acknowledge", default="", metavar="DIGEST", help="Accept the difference of this name, as a replay showed it."),
+        click.option("--since", default="24h", show_default=True, help="Replay what came since: 24h, 7d, or a date."),
+        click.option(
+            "--require-replay",
+            type=click.Choice(REQUIREMENTS[1:]),
+            default=None,
+            help="Refuse where recorded traffic would be answered differently (acknowledged: unless --acknowledge names that difference).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands between a plan and its activation: a replay where one is asked for, and the queue."""
+
+    installation: Installation
+    require: str  # one of REQUIREMENTS
+    acknowledge: str
+    since: float
+    pin_queued: bool
+
+    @classmethod
+    def of(
+        cls,
+        installation: Installation,
+        *,
+        require_replay: str | None,
+        acknowledge: str,
+        since: str,
+        pin_queued: bool,
+        goes_back: bool = False,
+    ) -> Gate:
+        """From the options (`gate_options`) and `[replay] require`: the stricter counts. `goes_back`: to settings that were in force
+        before, which must not wait for a replay at three in the morning: only the options count.
+        """
+        from mailwye.cli.output import point_in_time
+        from mailwye.runtime.clock import SystemClock
+
+        asked = require_replay or ("acknowledged" if acknowledge else "no")
+        order = ("no", "acknowledged", "clean")
+        standing = "no" if goes_back else installation.replay.require
+        require = max(asked, standing, key=order.index)
+        return cls(installation, require, acknowledge, point_in_time(since, SystemClock().now()), pin_queued)
+
+    def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
+        """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""
+        from mailwye.whatif.queued import words_of
+
+        found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
+        for line in words_of(found):
+            click.echo(escaped(line), err=quiet)
+        if self.pin_queued:
+            self._check_pins(candidate, found)
+        if self.require != "no":
+            self._check_replay(candidate, quiet=quiet)
+        return found
+
+    def _check_pins(self, candidate: Candidate, found: QueuePreview) -> None:
+        """A way that will not be there cannot be kept."""
+        table = candidate.snapshots[1].connectors.outbound_by_name
+        for name in sorted({name for group in found.groups for name in group.connectors}):
+            connector = table.get(name.lower())
+            if connector is None or not connector.enabled or connector.test_mode:
+                state = "is removed" if connector is None else "is disabled" if not connector.enabled else "is put in TestMode"
+                fail(
+                    f'queued mail cannot stay pinned to connector "{name}", which {state} by this change; nothing was saved. Keep it '
+                    "enabled with IsTransportRuleScoped until the queue is empty, so that no new mail takes it, or leave out --pin-queued",
+                    exit_codes.DATA_ERROR,
+                )
+
+    def _check_replay(self, candidate: Candidate, *, quiet: bool) -> None:
+        report = replay_report(self.installation, candidate, since=self.since, examples=1)
+        if report.outcome.is_clean or (self.require == "acknowledged" and report.digest == self.acknowledge):
+            return
+        for line in report.lines():
+            click.echo(escaped(line), err=quiet)
+        if self.require == "clean":
+            fail("recorded traffic would be answered differently, see above; nothing was saved", exit_codes.DATA_ERROR)
+        what = "that is not the difference that was acknowledged" if self.acknowledge else "recorded traffic would be answered differently"
+        fail(f"{what}, see above; nothing was saved. Repeat it with --acknowledge {report.digest}", exit_codes.DATA_ERROR)
+
+    def pin(self, found: QueuePreview) -> int:
+        """Keep what waits on its way, just before the change is saved; how many deliveries."""
+        from mailwye.cli.queue import change_queue
+
+        if not self.pin_queued:
+            return 0
+        hops = sorted({hop for group in found.groups for hop in group.hops})
+        count = 0
+        for at in range(0, len(hops), HOPS_PER_REQUEST):
+            wanted = {"hops": hops[at : at + HOPS_PER_REQUEST], "limit": 10_000_000}
+            count += int(change_queue(self.installation, "pin", wanted)["count"])
+        return count

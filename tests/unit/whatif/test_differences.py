@@ -1,0 +1,204 @@
+"""Tables of differences: what a change of the settings makes of one envelope, in the words that people read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailwye.config.compile import compile_snapshot
+from mailwye.config.parse import read_organization
+from mailwye.config.snapshot import Snapshot
+from mailwye.message.headers import scan
+from mailwye.policy.rules.matching import SearchedHeader, header_answers
+from mailwye.whatif.answers import Answer, Way
+from mailwye.whatif.differences import aspects_of
+from mailwye.whatif.evaluate import Evaluation
+from mailwye.whatif.replay import Comparison, Outcome, Report
+from mailwye.whatif.traffic import Answered, Envelope, Peer, Recorded
+
+SUN, JOHN, BOB, OUTSIDE = ("sun", "example.net"), ("john", "contoso.com"), ("bob", "contoso.com"), ("moon", "example.org")
+STRANGER, OWN = Peer("mx", "mx", "192.0.2.7"), Peer("mx", "mx", "198.51.100.1", "TLSv1.3")
+BASE = """\
+AcceptedDomain: {DomainName: contoso.com, Default: true}
+Mailbox: {PrimarySmtpAddress: bob@contoso.com}
+MailUser: {PrimarySmtpAddress: john@contoso.com}
+DistributionGroup: {PrimarySmtpAddress: all@contoso.com, Members: [bob@contoso.com, john@contoso.com]}
+InboundConnector: {Name: From us, ConnectorType: OnPremises, SenderDomains: "*", SenderIPAddresses: 198.51.100.0/24}
+OutboundConnector:
+  - {Name: Site, ConnectorType: OnPremises, AllAcceptedDomains: true, UseMXRecord: false, SmartHosts: "192.0.2.10"}
+  - {Name: For rules, IsTransportRuleScoped: true, UseMXRecord: false, SmartHosts: "192.0.2.20"}
+"""
+RULE = (
+    "TransportRule: {Name: Lunch, HeaderContainsMessageHeader: Subject, HeaderContainsWords: lunch, "
+    "RouteMessageOutboundConnector: For rules}\n"
+)
+
+
+def settings(text: str, version: int = 1) -> Snapshot:
+    parsed = read_organization(text, "the test")
+    assert parsed.value is not None, parsed.problems
+    return compile_snapshot(parsed.value, version)
+
+
+def recorded(
+    base: Snapshot, peer: Peer, sender: tuple[str, str] | None, recipient: tuple[str, str], header: str = "", times: int = 1
+) -> Recorded:
+    found = header_answers(base.rules.questions, SearchedHeader(scan(header.encode())))
+    envelope = Envelope(sender, recipient, found)
+    answer = Evaluation(base).answer(peer, envelope)
+    return Recorded(peer, envelope, (Answered(answer, base.version, times, 0.0, "M1"),))
+
+
+def replayed(before: str, after: str, *mails: tuple[Peer, tuple[str, str], tuple[str, str]], header: str = "") -> Outcome:
+    base = settings(before)
+    comparison = Comparison(Evaluation(base), Evaluation(settings(after, 2)))
+    return comparison.add_all(recorded(base, *mail, header) for mail in mails)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mail", "title", "aspects"),
+    [
+        ('"192.0.2.10"', '"192.0.2.11"', (STRANGER, SUN, JOHN), "routed", ["smart hosts: 192.0.2.10 → 192.0.2.11"]),
+        (
+            '"192.0.2.10"',
+            '["192.0.2.10", {Host: "192.0.2.11", Priority: 20}]',
+            (STRANGER, SUN, JOHN),
+            "routed",
+            ["smart hosts: 192.0.2.10 → 192.0.2.10, 192.0.2.11 priority 20"],
+        ),
+        (
+            '"192.0.2.10"',
+            '"192.0.2.10", TlsSettings: DomainValidation, TlsDomain: mail.contoso.com',
+            (STRANGER, SUN, JOHN),
+            "sent otherwise",
+            ["TLS: opportunistic → DomainValidation for mail.contoso.com"],
+        ),
+        ("Name: Site", "Name: Depot", (STRANGER, SUN, JOHN), "routed", ['way: connector "Site" → connector "Depot"']),
+        ("AllAcceptedDomains: true", "RecipientDomains: x.example", (STRANGER, SUN, JOHN), "refused", ["reply: 250 2.1.5 → 550 5.4.4"]),
+        ("MailUser: {Primary", "MailContact: {ExternalEmailAddress: j@x.example, Primary", (STRANGER, SUN, JOHN), "routed", None),
+        ("john@contoso.com}\nDist", "jack@contoso.com}\nDist", (STRANGER, SUN, JOHN), "refused", ["reply: 250 2.1.5 → 550 5.4.1"]),
+        (
+            "198.51.100.0/24",
+            "198.51.100.64/26",
+            (OWN, BOB, OUTSIDE),
+            "refused",
+            ["reply: 250 2.1.5 → 550 5.7.64", 'caller: connector "From us" → anonymous'],
+        ),
+        ("198.51.100.0/24", "198.51.100.64/26", (OWN, SUN, BOB), "taken for somebody else", ['caller: connector "From us" → anonymous']),
+        (
+            "InboundConnector: {",
+            "InboundConnector:\n  - {Name: P, SenderDomains: example.net, RequireTls: true}\n  - {",
+            (STRANGER, SUN, BOB),
+            "restricted",
+            ["reply: 250 2.1.5 → 451 5.7.3"],
+        ),
+        (
+            "Mailbox: {PrimarySmtpAddress: bob@contoso.com}\nMailUser: {",
+            "MailUser:\n  - {PrimarySmtpAddress: bob@contoso.com}\n  - {",
+            (STRANGER, SUN, BOB),
+            "routed",
+            ['way: mailbox → connector "Site"'],
+        ),
+        (
+            "Members: [bob@contoso.com, john@contoso.com]",
+            "Members: [bob@contoso.com]",
+            (STRANGER, SUN, ("all", "contoso.com")),
+            "routed",
+            ['ways: connector "Site" to 192.0.2.10 with TLS opportunistic → (one less)'],
+        ),
+        (
+            "Mailbox: {PrimarySmtpAddress: bob",
+            "Mailbox: {PrimarySmtpAddress: bert",
+            (STRANGER, SUN, ("bert", "contoso.com")),
+            "accepted",
+            None,
+        ),
+    ],
+)
+def test_a_change_and_what_it_does(
+    old: str, new: str, mail: tuple[Peer, tuple[str, str], tuple[str, str]], title: str, aspects: list[str] | None
+) -> None:
+    assert old in BASE
+    text = BASE.replace(old, new)
+    if "bert" in text:
+        text = text.replace("[bob@", "[bert@")
+    found = replayed(BASE, text, mail)
+    (group,) = found.groups
+    assert (group.title, group.messages, found.unchanged) == (title, 1, 0)
+    if aspects is not None:
+        assert [str(aspect) for aspect in group.aspects] == aspects
+
+
+def test_rules_that_only_watch_and_rules_that_route() -> None:
+    watch = "TransportRule: {Name: Watch, Mode: Audit, FromScope: NotInOrganization, RouteMessageOutboundConnector: For rules}\n"
+    (group,) = replayed(BASE, BASE + watch, (STRANGER, SUN, JOHN)).groups
+    assert (group.title, [str(one) for one in group.aspects]) == ("other rules", ["mail flow rules: none → Watch"])
+    (group,) = replayed(BASE, BASE + watch.replace("Mode: Audit, ", ""), (STRANGER, SUN, JOHN)).groups
+    assert (group.title, str(group.aspects[0])) == ("routed", 'way: connector "Site" → connector "For rules"')
+
+
+def test_what_only_a_header_can_decide_is_said_to_be_so() -> None:
+    """A rule that was there is answered by what was kept; a new one, or new words, are not."""
+    mail = (STRANGER, SUN, JOHN)
+    new = replayed(BASE, BASE + RULE, mail)
+    assert (new.unknown, new.changed, new.unchanged) == (1, 0, 0)
+    assert str(new.undecidable[0].aspects[0]) == "depends on the header: Lunch"
+    assert not new.is_clean
+    disabled = BASE + RULE.replace("{Name", "{Enabled: false, Name")
+    for header, changed in (("Subject: Lunch?\r\n", 1), ("Subject: Work\r\n", 0), ("", 0)):
+        found = replayed(disabled, BASE + RULE, mail, header=header)
+        assert (found.unknown, found.changed, found.unchanged) == (0, changed, 1 - changed), "the rule slept, but its question was asked"
+    words = BASE + RULE.replace("lunch", "[supper]")
+    assert replayed(BASE + RULE, words, mail, header="Subject: x\r\n").unknown == 1
+    assert replayed(BASE + RULE, words, mail, header="X-Other: x\r\n").unchanged == 1, "no Subject: no word of it"
+
+
+def test_what_an_older_version_answered_is_no_difference_of_the_candidate() -> None:
+    old, base = settings(BASE.replace("Name: Site", "Name: Depot"), 1), settings(BASE, 2)
+    mail = recorded(old, STRANGER, SUN, JOHN, times=5)
+    found = Comparison(Evaluation(base), Evaluation(settings(BASE, 3))).add_all([mail])
+    assert (found.is_clean, found.unchanged, found.drifted) == (True, 5, 5)
+
+
+def test_the_digest_names_what_is_shown_and_not_how_often() -> None:
+    mail = (STRANGER, SUN, JOHN)
+    after = BASE.replace("192.0.2.10", "192.0.2.11")
+    once, twice = replayed(BASE, after, mail), replayed(BASE, after, mail, (STRANGER, SUN, JOHN))
+    assert once.digest(1, "text") == twice.digest(1, "text") != ""
+    assert once.digest(2, "text") != once.digest(1, "text") != once.digest(1, "other text")
+    more = replayed(BASE, after.replace("john@", "jack@"), mail, (STRANGER, SUN, ("jack", "contoso.com")))
+    assert more.digest(1, "text") != once.digest(1, "text")
+    assert replayed(BASE, BASE, mail).digest(1, "text") == ""
+
+
+def test_examples_are_those_that_came_most_often_with_the_reasons_of_both_sides() -> None:
+    base, other = (
+        settings(BASE),
+        settings(BASE.replace("john@contoso.com}\nDist", "jack@contoso.com}\nDist").replace(", john@", ", jack@"), 2),
+    )
+    comparison = Comparison(Evaluation(base), Evaluation(other), examples=2)
+    mails = [recorded(base, STRANGER, (f"user{number}", "example.net"), JOHN, times=number + 1) for number in range(5)]
+    found = comparison.add_all(mails)
+    report = Report(found, Evaluation(base), Evaluation(other), "0123", 0.0)
+    told = report.to_dict()
+    (group,) = told["groups"]
+    assert [(one["sender"], one["messages"]) for one in group["examples"]] == [("user4@example.net", 5), ("user3@example.net", 4)]
+    assert any("john@contoso.com is a MailUser" in reason for reason in group["examples"][0]["before"])
+    assert group["examples"][0]["after"][-1] == "Reply: 550 5.4.1 Recipient address rejected: Access denied"
+    lines = report.lines()
+    assert lines[0] == "15 recorded messages (5 different envelopes), compared with version 1"
+    assert "15 would be refused (5 different envelopes)" in lines
+    assert "      new: Reply: 550 5.4.1 Recipient address rejected: Access denied" in lines
+
+
+def test_parts_of_a_replay_add_up() -> None:
+    base, other = settings(BASE), settings(BASE.replace("192.0.2.10", "192.0.2.11"), 2)
+    mails = [recorded(base, STRANGER, (f"user{n}", "example.net"), JOHN if n % 2 else BOB, times=n + 1) for n in range(20)]
+    whole = Comparison(Evaluation(base), Evaluation(other)).add_all(mails)
+    total = Comparison(Evaluation(base), Evaluation(other)).add_all(mails[:7])
+    total.add(Comparison(Evaluation(base), Evaluation(other)).add_all(mails[7:]), 3)
+    assert total == whole
+
+
+def test_equal_answers_have_no_aspects() -> None:
+    answer = Answer("anonymous", "250 2.1.5", (Way("", "mailbox"),))
+    assert aspects_of(answer, answer) == ()
