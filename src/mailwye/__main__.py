@@ -9,6 +9,13 @@ COMMANDS = {
     "check": ("mailwye.cli.check:check", "Find every error in the configuration files."),
     "apply": ("mailwye.cli.apply:apply", "Save objects from a YAML file as the new settings."),
     "export": ("mailwye.cli.apply:export", "Print the organization's settings as YAML."),
+    "ps": ("mailwye.cli.objects.ps:ps", "Carry out PowerShell lines for Exchange."),
+    "get": ("mailwye.cli.objects.verbs:get", "Show objects of a kind."),
+    "new": ("mailwye.cli.objects.verbs:new", "Make an object."),
+    "set": ("mailwye.cli.objects.verbs:set_", "Change an object."),
+    "remove": ("mailwye.cli.objects.verbs:remove", "Remove objects."),
+    "enable": ("mailwye.cli.objects.verbs:enable", "Turn objects on."),
+    "disable": ("mailwye.cli.objects.verbs:disable", "Turn objects off."),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),
@@ -20,6 +27,7 @@ COMMANDS = {
     "dns-records": ("mailwye.cli.dns_records:dns_records", "Print the DNS records that accepted domains should publish."),
     "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),
     "reload": ("mailwye.cli.serve:reload", "Read certificates and settings again."),
+    "completion": ("mailwye.cli.objects.completion:completion", "Let the shell complete commands and names."),
     "demo": ("mailwye.testing.demo:demo", "Let John, Bob and Sun exchange mail on loopback."),
 }
 

@@ -63,14 +63,21 @@ def apply(config: Path, file: Path, *, dry_run: bool, prune: bool, comment: str,
 @config_option
 @click.option("--version", "number", type=int, help="An older version; the current one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
-def export(config: Path, number: int | None, *, as_json: bool) -> None:
-    """Print the organization's settings; `mailwye apply` takes them back unchanged. Passwords are not part of them."""
+@click.option("--format", "form", type=click.Choice(["yaml", "json", "cmdlets"]), default="yaml", help="cmdlets: PowerShell lines.")
+def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
+    """Print the organization's settings; `mailwye apply` takes them back, cmdlets `mailwye ps`. Passwords are not part of them."""
     from mailwye.config.export import to_json, to_yaml
 
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
+    if form == "cmdlets":
+        from mailwye.cmdlets.write import write
+
+        click.echo(write(stored.organization), nl=False)
+        return
+    as_json = as_json or form == "json"
     click.echo(to_json(stored.organization) if as_json else to_yaml(stored.organization), nl=as_json)
 
 

@@ -64,8 +64,16 @@ def plan_file(current: StoredVersion, file: Parsed[Organization], *, prune: bool
     return Plan(current.version, merged, diff(current.organization, merged), (*file.problems, *found))
 
 
-def plan_organization(current: StoredVersion, organization: Organization, *, installation: Installation | None = None) -> Plan:
-    """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again."""
+def plan_organization(
+    current: StoredVersion,
+    organization: Organization,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+) -> Plan:
+    """Put `organization` as a whole in the place of the current version: an edit in the pages, or an older version again. `source`: where
+    some of its objects come from, so that findings name their lines.
+    """
     organization = with_priorities(organization, priorities_of(current.organization))
-    found = check_organization(organization, installation=installation)
+    found = check_organization(organization, installation=installation, source=source)
     return Plan(current.version, organization, diff(current.organization, organization), found)
