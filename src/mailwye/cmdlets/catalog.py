@@ -82,11 +82,11 @@ class Cmdlet:
             return None, f"could be {' or '.join('-' + one.name for one in own[:6])}\nWrite the whole name"
         known = [one.name for one in self.parameters.values() if one.foreign is None]
         names = [one.name for one in self.parameters.values()]
-        remedy = did_you_mean(written[:64], names) or _begun(written[:64], known) or f"Known: -{', -'.join(known)}"
+        remedy = did_you_mean(written[:64], names) or nearest_beginning(written[:64], known) or f"Known: -{', -'.join(known)}"
         return None, f"is no parameter of {self.name}\n{remedy}"
 
 
-def _begun(written: str, names: Iterable[str]) -> str:
+def nearest_beginning(written: str, names: Iterable[str]) -> str:
     """A remedy that names what begins nearly as `written`: -Smrt for SmartHosts."""
     beginnings = {name[: len(written) + 1]: name for name in names}
     near = did_you_mean(written, beginnings)

@@ -112,16 +112,16 @@ class Changes:
             raise
         other = self._workspace.same_identity(thing)
         if other is not None:
-            return self._again(thing, other, at)
+            return self._again(thing, other, filled.marks, at)
         return [_Effect(None, thing, filled.marks), *self._consequences(None, thing, given)]
 
-    def _again(self, thing: ConfigObject, other: ConfigObject, at: int) -> list[_Effect]:
-        """The object exists. Made again just as it is, that is no error, so that a script can run twice."""
+    def _again(self, thing: ConfigObject, other: ConfigObject, given: Mapping[str, int], at: int) -> list[_Effect]:
+        """The object exists. Where it has every value that was given, that is no error, so that a script can run twice."""
         if other.kind != thing.kind:
             raise Complaint(at, f"there is another one of this identity: {other.label}", "Rename or remove one of them", about=thing.label)
-        differing = [field for change in _difference(other, thing) for field in (one.field for one in change.fields)]
+        differing = [field for change in _difference(other, thing) for field in (one.field for one in change.fields) if field in given]
         if not differing:
-            self._note(Complaint(at, "exists already, exactly like this", "Nothing was changed", about=thing.label))
+            self._note(Complaint(at, "exists already, with these settings", "Nothing was changed", about=thing.label))
             return []
         raise Complaint(
             at,

@@ -31,13 +31,15 @@ NOTES_LIMIT = 200
 @dataclass(frozen=True, slots=True)
 class Execution:
     """The result. `organization`: what would be saved. `touched`: what was made or changed, with its places, for the checks.
-    `problems`: errors and warnings by line. `is_confirmed`: every change said -Confirm:$false.
+    `problems`: errors and warnings by line. `wants_change`: some cmdlet is to change something. `is_confirmed`: all of them said
+    -Confirm:$false.
     """
 
     organization: Organization
     touched: Parsed[Organization]
     outputs: tuple[Output, ...]
     problems: tuple[Problem, ...]
+    wants_change: bool
     is_confirmed: bool
 
     @property
@@ -62,6 +64,7 @@ def execute(organization: Organization, script: Script) -> Execution:
         runner.workspace.touched(script.source),
         tuple(runner.outputs),
         tuple(problems),
+        runner.changes_count > 0,
         runner.changes_count > 0 and runner.changes_count == runner.confirmed_count,
     )
 

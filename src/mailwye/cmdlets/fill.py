@@ -48,7 +48,7 @@ def fill(kind: str, given: Mapping[str, Given], thing: ConfigObject | None, at: 
         if one.parameter.field:
             filled.put(one.parameter.field, _value(kind, one, thing, note), one)
     if kind in RECIPIENT_KINDS:
-        _fill_recipient(given, filled, domain, note)
+        _fill_recipient(kind, given, filled, domain, note)
     elif kind == "AcceptedDomain":
         _fill_domain(given, filled)
     return filled
@@ -63,7 +63,7 @@ def _fill_domain(given: Mapping[str, Given], filled: Filled) -> None:
         filled.put("Default", flag(default.value, default), default)
 
 
-def _fill_recipient(given: Mapping[str, Given], filled: Filled, domain: str, note: Report) -> None:
+def _fill_recipient(kind: str, given: Mapping[str, Given], filled: Filled, domain: str, note: Report) -> None:
     for parameter in ("UserPrincipalName", "MicrosoftOnlineServicesID"):
         if parameter in given and _PRIMARY not in given and filled.thing is None:
             filled.put(_PRIMARY, _text(given[parameter]), given[parameter])
@@ -72,16 +72,21 @@ def _fill_recipient(given: Mapping[str, Given], filled: Filled, domain: str, not
     if filled.thing is None and _PRIMARY not in filled.data:
         if alias is not None and domain:
             filled.put(_PRIMARY, f"{_text(alias)}@{domain}", alias)
-        elif name is not None and "@" in _text(name):
+        elif name is not None and "@" in str(_text(name)) and kind != "MailContact":
             is_named_by_address = True
             filled.put(_PRIMARY, _text(name), name)
         elif alias is not None:
             raise Complaint(
                 alias.at, "-Alias needs a default accepted domain", "Add -PrimarySmtpAddress, or use Set-AcceptedDomain -MakeDefault"
             )
-    if name is not None and "DisplayName" not in given and not is_named_by_address:
-        filled.put("DisplayName", _text(name), name)
     _fill_addresses(given, filled, note)
+    if name is not None and "DisplayName" not in given and not is_named_by_address and not _is_address(_text(name), filled):
+        filled.put("DisplayName", _text(name), name)
+
+
+def _is_address(name: Any, filled: Filled) -> bool:
+    """A name that is the address again says nothing: Exchange demands one."""
+    return str(name).lower() == str(filled.data.get(_PRIMARY, filled.data.get("ExternalEmailAddress", ""))).lower()
 
 
 def _fill_addresses(given: Mapping[str, Given], filled: Filled, note: Report) -> None:

@@ -231,10 +231,13 @@ class Parser(Expressions):
         while True:
             end = scan.at
             scan.skip()
+            comma = scan.at
             if not scan.take(","):
                 scan.at = end
                 return items[0] if len(items) == 1 else Many(tuple(items), at)
             scan.skip(newlines=True)
+            if not scan.peek():
+                raise Complaint(comma, "a value is missing after the comma", "Add it, or remove the comma")
             items.append(self._item())
 
     def _item(self) -> Node:

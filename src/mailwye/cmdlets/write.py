@@ -47,12 +47,17 @@ def _object(kind: str, thing: ConfigObject) -> Iterator[str]:
     name = plain.pop("Name", None)
     command = f"New-{kind}"
     if kind in RECIPIENT_KINDS:
-        pass  # Exchange wants a Name too: the address does, and is none of the values that come back
+        command += f" -Name {_value(plain['PrimarySmtpAddress'])}"  # Exchange demands one; where it is the address, it says nothing
     elif kind == "AcceptedDomain":
         command += f" -Name {_value(name or plain['DomainName'])}"
     elif name is not None:
         command += f" -Name {_value(name)}"
+    if kind == "InboundConnector":
+        plain = {"SenderDomains": ["*"], **plain}  # Exchange demands it
+    is_default = kind == "AcceptedDomain" and plain.pop("Default", False)
     yield from _with_note(kind, command, plain)
+    if is_default:
+        yield f"Set-{kind} {_value(plain['DomainName'])} -MakeDefault $true"
 
 
 def _with_note(kind: str, command: str, plain: dict[str, Any]) -> Iterator[str]:

@@ -66,7 +66,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
         click.echo(activate(installation, version), err=manner.as_json)
     elif changes and manner.what_if:
         sys.exit(DIFFERENT)
-    elif plan is not None and not changes:
+    elif execution.wants_change and not changes:
         click.echo(f"no change: version {current.version} already says this", err=manner.as_json)
 
 
@@ -104,7 +104,10 @@ def _save(store: ConfigStore, plan: Plan, manner: Manner, execution: Execution, 
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        fail("nothing was saved: there is no terminal to ask at. Add --yes, or -Confirm:$false to each cmdlet", exit_codes.USAGE)
+        fail(
+            "nothing was saved: there is no terminal to ask at. Add --yes (or, in a script, -Confirm:$false to each cmdlet)",
+            exit_codes.USAGE,
+        )
     click.echo("Save these changes?", err=True)
     answer = click.prompt('[Y] Yes  [N] No (default is "N")', default="N", show_default=False, err=True)
     if str(answer).strip().lower() not in ("y", "yes"):

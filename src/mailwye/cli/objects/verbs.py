@@ -10,7 +10,7 @@ import click
 from mailwye.cli.installation import config_option
 from mailwye.cli.objects.change import Manner, carry_out
 from mailwye.cli.objects.completion import complete_identity
-from mailwye.cmdlets.catalog import CONFIG_NOUN, Cmdlet, Parameter, Shape, catalog
+from mailwye.cmdlets.catalog import CONFIG_NOUN, Cmdlet, Parameter, Shape, catalog, nearest_beginning
 from mailwye.cmdlets.syntax import Command, Literal, Many, Named, Node, Pipeline, Script, Source, Table
 from mailwye.config.problem import did_you_mean
 
@@ -79,11 +79,12 @@ class _KindCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            known = {
-                one.lstrip("-"): one for param in self.params if not getattr(param, "hidden", False) for one in param.opts if "-" in one[:1]
-            }
-            near = did_you_mean(error.option_name.lstrip("-")[:64], known, otherwise="`--help` lists them")
-            raise click.UsageError(f"there is no option {error.option_name}. {near.replace('mean ', 'mean --')}", ctx) from error
+            shown = [param for param in self.params if not getattr(param, "hidden", False)]
+            known = [one[2:] for param in shown for one in param.opts if one.startswith("--")]
+            word = error.option_name.lstrip("-")[:64]
+            near = did_you_mean(word, known) or nearest_beginning(word, known)
+            remedy = near.replace("mean ", "mean --") or "`--help` lists them"
+            raise click.UsageError(f"there is no option {error.option_name}. {remedy}", ctx) from error
 
 
 def _command(kind: str, cmdlet: Cmdlet) -> click.Command:
