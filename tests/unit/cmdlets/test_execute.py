@@ -60,19 +60,27 @@ def test_the_scenario_is_the_organization_of_its_file() -> None:
 
 COMMANDS = """
 Get-AcceptedDomain | ft DomainName,DomainType,MatchSubDomains
-Get-OutboundConnector | fl ; Get-OutboundConnector -IsTransportRuleScoped $true ; Get-OutboundConnector -IncludeTestModeConnectors $true
+Get-OutboundConnector | fl ; Get-OutboundConnector -IsTransportRuleScoped $true ; Get-OutboundConnector `
+  -IncludeTestModeConnectors $true
 Get-InboundConnector | fl
-New-OutboundConnector "To our servers" -ConnectorType OnPremises -AllAcceptedDomains $true -UseMXRecord $false -SmartHosts mail.contoso.com -TlsSettings DomainValidation -TlsDomain mail.contoso.com
-New-OutboundConnector "Connector 3" -ConnectorType OnPremises -RecipientDomains *.contoso.com -UseMXRecord $false -SmartHosts mail.contoso.com
-New-OutboundConnector "Contoso Outbound" -RecipientDomains *.contoso.com -TlsSettings DomainValidation -TlsDomain *.contoso.com     # partner, MX
+New-OutboundConnector "To our servers" -ConnectorType OnPremises -AllAcceptedDomains $true -UseMXRecord $false `
+  -SmartHosts mail.contoso.com -TlsSettings DomainValidation -TlsDomain mail.contoso.com
+New-OutboundConnector "Connector 3" -ConnectorType OnPremises -RecipientDomains *.contoso.com -UseMXRecord $false `
+  -SmartHosts mail.contoso.com
+New-OutboundConnector "Contoso Outbound" -RecipientDomains *.contoso.com -TlsSettings DomainValidation `
+  -TlsDomain *.contoso.com     # partner, MX
 Set-OutboundConnector "Contoso Outbound" -UseMxRecord $false -SmartHosts 192.168.0.1
 Set-OutboundConnector "Connector 2" -IsValidated $true -LastValidationTimestamp (Get-Date).ToUniversalTime()   # the manual stamp
 Set-OutboundConnector "Connector 2" -Enabled $false ; Remove-OutboundConnector "Connector 2"
 Set-OutboundConnector "To our servers" -RouteAllMessagesViaOnPremises $true -RecipientDomains *
-New-InboundConnector "From our servers" -ConnectorType OnPremises -SenderDomains * -RequireTls $true -TlsSenderCertificateName *.contoso.com
-New-InboundConnector "Contoso In" -SenderDomains *.contoso.com -SenderIPAddresses 192.168.0.1/25 -RestrictDomainsToIPAddresses $true
-New-InboundConnector "Contoso Secure" -SenderDomains *.contoso.com -SenderIPAddresses 192.168.0.1/25 -RestrictDomainsToIPAddresses $true -RequireTLS $true -TlsSenderCertificateName *.contoso.com
-New-InboundConnector "Only via filter" -ConnectorType Partner -SenderDomains * -RestrictDomainsToCertificate $true -TlsSenderCertificateName *.filter.example -RequireTls $true
+New-InboundConnector "From our servers" -ConnectorType OnPremises -SenderDomains * -RequireTls $true `
+  -TlsSenderCertificateName *.contoso.com
+New-InboundConnector "Contoso In" -SenderDomains *.contoso.com -SenderIPAddresses 192.168.0.1/25 `
+  -RestrictDomainsToIPAddresses $true
+New-InboundConnector "Contoso Secure" -SenderDomains *.contoso.com -SenderIPAddresses 192.168.0.1/25 `
+  -RestrictDomainsToIPAddresses $true -RequireTLS $true -TlsSenderCertificateName *.contoso.com
+New-InboundConnector "Only via filter" -ConnectorType Partner -SenderDomains * -RestrictDomainsToCertificate $true `
+  -TlsSenderCertificateName *.filter.example -RequireTls $true
 Set-InboundConnector "Only via filter" -EFSkipLastIP $true
 Set-InboundConnector "From our IPs" -SenderIPAddresses @{Add='198.51.100.11';Remove='198.51.100.10'}
 Set-AcceptedDomain contoso.com -DomainType InternalRelay ; Set-AcceptedDomain contoso.com -MatchSubDomains $true

@@ -105,7 +105,7 @@ def _save(store: ConfigStore, plan: Plan, manner: Manner, execution: Execution, 
 def _ask() -> None:
     if not sys.stdin.isatty():
         fail(
-            "nothing was saved: there is no terminal to ask at. Add --yes (or, in a script, -Confirm:$false to each cmdlet)",
+            "nothing was saved: there is no terminal to ask at. Add --yes, or (cmdlets) -Confirm:$false",
             exit_codes.USAGE,
         )
     click.echo("Save these changes?", err=True)

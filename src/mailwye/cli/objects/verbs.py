@@ -64,7 +64,7 @@ class Verb(click.Group):
         wanted = _plain(cmd_name)
         if wanted == "organization":
             wanted = _plain(CONFIG_NOUN)
-        found = next((kind for kind in self._kinds if _plain(kind) in (wanted, wanted.removesuffix("s"))), None)
+        found = next((kind for kind in self._kinds if _plain(kind) in (wanted, wanted.removesuffix("s"), wanted.removesuffix("es"))), None)
         return _command(found, self._kinds[found]) if found is not None else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
