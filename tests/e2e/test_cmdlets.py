@@ -16,6 +16,7 @@ from tests.e2e.organizations import BOB, SUN
 
 USAGE, DATA_ERROR = 64, 65  # sysexits.h
 DIFFERENT = 2
+SCENARIO = Path(__file__).resolve().parents[1] / "scenarios" / "contoso.yaml"
 
 STORY_SCRIPT = """\
 # John on the own server, Bob here, Sun anywhere: from nothing
@@ -81,9 +82,8 @@ async def test_a_line_is_shown_asked_about_and_saved(installed: Installed) -> No
 
 async def test_nothing_is_half_applied(installed: Installed) -> None:
     script = installed.directory / "s.ps1"
-    script.write_text(
-        "New-AcceptedDomain a.example -DomainName a.example\nNew-OutboundConnector X -SmrtHosts a\nSet-AcceptedDomain b.example"
-    )
+    lines = "New-AcceptedDomain a.example -DomainName a.example", "New-OutboundConnector X -SmrtHosts a", "Set-AcceptedDomain b.example"
+    script.write_text("\n".join(lines))
     failed = await installed.run("ps", "-f", str(script), "--yes", code=DATA_ERROR)
     assert "s.ps1:2: " in failed.err
     assert "s.ps1:3: " in failed.err
@@ -135,8 +135,7 @@ async def test_verbs_are_the_same_cmdlets(installed: Installed) -> None:
 
 
 async def test_exported_cmdlets_make_the_same_organization(installed: Installed, tmp_path: Path) -> None:
-    scenario = Path(__file__).resolve().parents[1] / "scenarios" / "contoso.yaml"
-    await installed.run("apply", "-f", str(scenario))
+    await installed.run("apply", "-f", str(SCENARIO))
     script = (await installed.run("export", "--format", "cmdlets")).out
     other = tmp_path / "other"
     other.mkdir()

@@ -47,13 +47,15 @@ def organizations(draw: st.DrawFn) -> Organization:
         kind = draw(st.sampled_from(sorted(recipients)))
         one: dict[str, Any] = {"PrimarySmtpAddress": address, **draw(st.fixed_dictionaries({}, optional={"DisplayName": TEXT}))}
         one["EmailAddresses"] = draw(st.sampled_from([[], [f"alias{number}@a.example", f"second.{number}@a.example"]]))
-        if kind == "MailContact" or (kind == "MailUser" and draw(FLAGS)):
+        is_elsewhere = draw(FLAGS)
+        if kind == "MailContact" or (kind == "MailUser" and is_elsewhere):
             one["ExternalEmailAddress"] = draw(st.sampled_from([address, "else@far.example"]))
         if kind == "DistributionGroup":
             one["Members"] = draw(lists(st.sampled_from(addresses)))
         recipients[kind].append(one)
+    is_default = draw(FLAGS)
     domains = named(draw, "DomainName", DOMAINS, {"DomainType": st.sampled_from(["Authoritative", "InternalRelay"]), "Name": TEXT})
-    if domains and draw(FLAGS):
+    if domains and is_default:
         domains[0]["Default"] = True
     inbound = {
         "Enabled": FLAGS,
@@ -110,7 +112,8 @@ def test_written_and_carried_out_it_is_the_same(organization: Organization) -> N
 
 
 PIECES = "Get-AcceptedDomain New-Mailbox Set-OutboundConnector | ft ? { } ( ) $x = $_ .Name -eq 'a' \"b$x\" @{ Add= @( ; , -Name -WhatIf"
-WORDS = st.sampled_from([*PIECES.split(), *"foreach in ` $( –Enabled $true <# #> % select @' '@".split(), "\n", "\n'@", "@'\n"])
+MORE = "foreach in ` $( –Enabled $true <# #> % select @' '@"
+WORDS = st.sampled_from([*PIECES.split(), *MORE.split(), "\n", "\n'@", "@'\n"])
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=25).map(" ".join)))

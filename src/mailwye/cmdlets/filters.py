@@ -38,7 +38,6 @@ ALIASES: Mapping[str, str] = {
     "write-warning": "write-output",
     "out-string": "out-default",
     "out-host": "out-default",
-    "export-clixml": "export-clixml",
 }
 
 
