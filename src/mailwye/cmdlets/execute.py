@@ -229,9 +229,14 @@ class _Runner(Evaluator):
                 return [self.workspace.settings]
             kinds = (cmdlet.kind,) if cmdlet.kind else RECIPIENT_KINDS
             return [thing for kind in kinds for thing in self.workspace.objects(kind).values()]
-        if identity is not None and isinstance(identity.value, str) and {"*", "?"} & set(identity.value):
-            return self.workspace.matching(cmdlet.kind, identity.value)
-        return self._changes.targets(cmdlet, given, piped, at)
+        if identity is None or piped is not None:
+            return self._changes.targets(cmdlet, given, piped, at)
+        found: dict[int, ConfigObject] = {}
+        for name in identity.value if isinstance(identity.value, list) else [identity.value]:
+            is_pattern = isinstance(name, str) and bool({"*", "?"} & set(name))
+            things = self.workspace.matching(cmdlet.kind, name) if is_pattern else [self._changes.target(cmdlet.kind, name, identity.at)]
+            found |= {id(thing): thing for thing in things}
+        return list(found.values())
 
     def _members(self, group: ConfigObject) -> list[Record]:
         found = []

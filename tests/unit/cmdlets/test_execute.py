@@ -322,6 +322,12 @@ def test_properties_that_only_exchange_has_are_empty(base: Organization) -> None
     assert "Did you mean SmartHosts?" in warnings("Get-OutboundConnector | ft Name,SmartHost", base)[0]
 
 
+def test_names_with_stars(base: Organization) -> None:
+    assert names("Get-OutboundConnector Con*", base) == ["Connector 2"]
+    assert names("Get-OutboundConnector 'Site CA',*2,Con*", base) == ["Site CA", "Connector 2"]
+    assert names("Get-OutboundConnector X*", base) == []
+
+
 def test_recipients_of_all_kinds(base: Organization) -> None:
     assert set(names("Get-Recipient | select PrimarySmtpAddress", base)) == {"john@contoso.com", "bob@contoso.com", "west@contoso.com"}
     assert names("Get-Recipient robert@contoso.com", base) == ["bob@contoso.com"]

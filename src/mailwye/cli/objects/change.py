@@ -61,7 +61,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
     if manner.as_json:
         _print_as_json(execution, plan, problems, version, manner)
     if is_wrong:
-        fail("nothing was saved, see above", exit_codes.DATA_ERROR)
+        fail("see above" if manner.objects_only else "nothing was saved, see above", exit_codes.DATA_ERROR)
     if version is not None:
         click.echo(activate(installation, version), err=manner.as_json)
     elif changes and manner.what_if:
