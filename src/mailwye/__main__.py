@@ -15,6 +15,13 @@ COMMANDS = {
         "mailwye.cli.import_settings:import_settings",
         "Turn settings of Exchange or Postfix into a file for apply.",
     ),
+    "ps": ("mailwye.cli.objects.ps:ps", "Carry out PowerShell lines for Exchange."),
+    "get": ("mailwye.cli.objects.verbs:get", "Show objects of a kind."),
+    "new": ("mailwye.cli.objects.verbs:new", "Make an object."),
+    "set": ("mailwye.cli.objects.verbs:set_", "Change an object."),
+    "remove": ("mailwye.cli.objects.verbs:remove", "Remove objects."),
+    "enable": ("mailwye.cli.objects.verbs:enable", "Turn objects on."),
+    "disable": ("mailwye.cli.objects.verbs:disable", "Turn objects off."),
     "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "replay": ("mailwye.cli.replay:replay", "Say what other settings would do to recent traffic and to the queue."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
@@ -28,6 +35,7 @@ COMMANDS = {
     "dns-records": ("mailwye.cli.dns_records:dns_records", "Print the DNS records that accepted domains should publish."),
     "status": ("mailwye.cli.serve:status", "Ask the running service how it is."),
     "reload": ("mailwye.cli.serve:reload", "Read certificates and settings again."),
+    "completion": ("mailwye.cli.objects.completion:completion", "Let the shell complete commands and names."),
     "demo": ("mailwye.testing.demo:demo", "Let John, Bob and Sun exchange mail on loopback."),
 }
 

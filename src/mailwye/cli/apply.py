@@ -138,13 +138,14 @@ def _into_draft(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["yaml", "json", "exchange"]),
+    type=click.Choice(["yaml", "json", "exchange", "cmdlets"]),
     default="yaml",
     show_default=True,
-    help="exchange: JSON with every property, as Exchange's cmdlets print it; `mailwye import exchange` takes it back.",
+    help="exchange: JSON with every property, as Exchange's cmdlets print it, for `mailwye import exchange`. cmdlets: for `mailwye ps`.",
 )
 def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
     """Print the organization's settings; `mailwye apply` takes YAML and JSON back unchanged. Of passwords, "(saved)" is left."""
+    from mailwye.cmdlets.write import write as write_cmdlets
     from mailwye.config.export import to_json, to_yaml
     from mailwye.importing.exchange.write import to_exchange_json
 
@@ -154,6 +155,8 @@ def export(config: Path, number: int | None, *, as_json: bool, form: str) -> Non
         stored = store.current() if number is None else store.load(number)
     if form == "exchange" and not as_json:
         click.echo(to_exchange_json(stored.organization))
+    elif form == "cmdlets" and not as_json:
+        click.echo(write_cmdlets(stored.organization), nl=False)
     elif form == "json" or as_json:
         click.echo(to_json(stored.organization, sealed=False))
     else:

@@ -88,11 +88,19 @@ def plan_file(
 
 
 def plan_organization(
-    current: StoredVersion, organization: Organization, *, installation: Installation | None = None, vault: Vault | None = None
+    current: StoredVersion,
+    organization: Organization,
+    *,
+    installation: Installation | None = None,
+    source: Parsed[Organization] | None = None,
+    vault: Vault | None = None,
 ) -> Plan:
-    """Put `organization` as a whole in the place of the current version: an edit in the pages. `vault`: see plan_file."""
+    """Put `organization` as a whole in the place of the current version: an edit in the pages, or by cmdlets. `source`: where some of its
+    objects come from, so that findings name their lines. `vault`: see plan_file.
+    """
     organization, unsealed = _sealed(current, with_priorities(organization, priorities_of(current.organization)), vault)
-    found = (*unsealed, *check_organization(organization, installation=installation), *check_secrets(organization, vault))
+    checked = check_organization(organization, installation=installation, source=source)
+    found = (*unsealed, *checked, *check_secrets(organization, vault))
     return _plan(current, organization, found)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from mailwye.config.schema.config_object import ConfigObject, fault
 from mailwye.config.schema.values import DomainName, Flag, Text, as_list, choice, read_pattern
@@ -65,7 +65,7 @@ _MaxAge = Annotated[
 
 
 class AcceptedDomain(ConfigObject):
-    """A domain of the organization. `name` is a title only; the identity is the domain itself."""
+    """A domain of the organization. `name` is a title only, "" where it is the domain again; the identity is the domain itself."""
 
     kind: ClassVar[str] = "AcceptedDomain"
 
@@ -77,6 +77,19 @@ class AcceptedDomain(ConfigObject):
     mta_sts_mode: _MtaStsMode | None = None
     mta_sts_mx_hosts: _MxHosts = ()
     mta_sts_max_age: _MaxAge = 604_800
+
+    @model_validator(mode="before")
+    @classmethod
+    def _title_only(cls, data: Any) -> Any:
+        """Exchange names most domains after themselves; that says nothing, and no name means the same."""
+        if not isinstance(data, dict):
+            return data
+        by_lower = {str(key).lower().replace("_", ""): (key, value) for key, value in data.items()}
+        key, name = by_lower.get("name", ("", None))
+        _, domain = by_lower.get("domainname", ("", None))
+        if isinstance(name, str) and isinstance(domain, str) and name.strip().lower() == domain.strip().lower():
+            return {other: value for other, value in data.items() if other != key}
+        return data
 
     @property
     def identity(self) -> str:

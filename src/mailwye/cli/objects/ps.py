@@ -1,0 +1,66 @@
+"""`mailwye ps`: cmdlets as administrators paste them."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from pathlib import Path
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.installation import config_option
+from mailwye.cli.output import fail
+
+FILE_LIMIT = 16_777_216  # octets; the script itself may have SCRIPT_LIMIT characters
+
+
+@click.command()
+@config_option
+@click.argument("line", nargs=-1)
+@click.option("-f", "--file", "file", type=click.Path(path_type=Path, allow_dash=True), help="A script, - for standard input.")
+@click.option("-y", "--yes", is_flag=True, help="Save without asking.")
+@click.option("--what-if", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
+@click.option("--comment", default="", help="Kept with the version.")
+@click.option("--json", "as_json", is_flag=True, help="Print output, difference and findings as JSON.")
+@click.option("--cmdlets", is_flag=True, help="List what is understood, as docs/cmdlets.md has it.")
+def ps(
+    config: Path, line: tuple[str, ...], file: Path | None, *, yes: bool, what_if: bool, comment: str, as_json: bool, cmdlets: bool
+) -> None:
+    """Carry out PowerShell lines for Exchange: mailwye ps 'New-OutboundConnector "To us" …', or -f script.ps1.
+
+    All lines are carried out or none: the difference is shown, and saved when you say yes. Put the lines in single quotes, so that the
+    shell leaves $true alone.
+    """
+    if cmdlets:
+        from mailwye.cmdlets.reference import as_markdown
+
+        click.echo(as_markdown(), nl=False)
+        return
+    if bool(line) == (file is not None):
+        fail("give the cmdlets as an argument in quotes, or a script with -f", exit_codes.USAGE)
+    from mailwye.cli.objects.change import Manner, carry_out
+    from mailwye.cmdlets.parser import parse
+
+    text, name = ("\n".join(line), "") if file is None else _read(file)
+    carry_out(config, parse(text, name or "line"), Manner(asks=True, yes=yes, what_if=what_if, as_json=as_json, comment=comment))
+
+
+def _read(file: Path) -> tuple[str, str]:
+    """(text, name). UTF-8, or UTF-16 with its mark, as PowerShell's own editor saves it."""
+    try:
+        if str(file) == "-":
+            data, name = sys.stdin.buffer.read(FILE_LIMIT + 1), "standard input"
+        else:
+            with file.open("rb") as opened:
+                data, name = opened.read(FILE_LIMIT + 1), str(file)
+    except OSError as error:
+        fail(f"{file} cannot be read: {(error.strerror or str(error)).lower()}", exit_codes.NO_INPUT)
+    if len(data) > FILE_LIMIT:
+        fail(f"{name} is larger than {FILE_LIMIT} octets. Split it", exit_codes.DATA_ERROR)
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_wide else "utf-8-sig"), name
+    except UnicodeDecodeError as error:
+        place = data.count(b"\n", 0, error.start) + 1
+        fail(f"{name}:{place}: is not UTF-8 text. Save it as UTF-8", exit_codes.DATA_ERROR)
