@@ -202,7 +202,7 @@ def _checks(kinds: Kinds, kind: str) -> dict[str, str]:
     listed = kinds.trusted.with_name(f"{kind}.map")
     listed.write_text(f"{fingerprint(kinds.pairs['service'])} OK\n")
     by_list = {"smtpd_tls_fingerprint_digest": "sha256", "relay_clientcerts": f"texthash:{listed}"}
-    by_authority = {"smtpd_tls_req_ccert": "yes"}
+    by_authority = {"smtpd_tls_req_ccert": "yes", "smtpd_tls_security_level": "encrypt"}  # it counts with encrypt only
     match kind:
         case "by-fingerprint":
             condition, settings = "permit_tls_clientcerts", by_list

@@ -41,10 +41,10 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of all the messages: the servers' own words, and the sessions by sender and recipient."""
+    """What came of all the messages: the servers' own words, and the trace's rows by sender and recipient."""
 
     logs: Mapping[str, str]
-    sessions: Mapping[tuple[str, str], str]
+    rows: Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def hand_in(server: Postfix | Exim, sender: str, recipient: str, content: bytes = b"") -> None:
@@ -75,13 +75,13 @@ def sent(certificates: CertificateWorld) -> Sent:
     rows = certificates.junction.json("trace", "--recipient", f"*@{OUTSIDE}")
     return Sent(
         {name: certificates.server(name).log() for name in SENDERS},
-        {(row["sender"], row["recipient"]): row["session"] for row in rows},
+        {(row["sender"], row["recipient"]): row for row in rows},
     )
 
 
-def explained(world: CertificateWorld, sent: Sent, server: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The session's facts and its one decision."""
-    told = world.junction.json("explain", "--session", sent.sessions[SENDERS[server], f"{kind}@{OUTSIDE}"])
+def explained(world: CertificateWorld, sent: Sent, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The facts of Postfix's session and its one decision."""
+    told = world.junction.json("explain", "--session", sent.rows[SENDERS["postfix"], f"{kind}@{OUTSIDE}"]["session"])
     assert told["notes"] == []
     (one,) = told["transactions"]
     return told["facts"], one
@@ -92,7 +92,12 @@ def explained(world: CertificateWorld, sent: Sent, server: str, kind: str) -> tu
 def test_relayed(certificates: CertificateWorld, sent: Sent, server: str, kind: str) -> None:
     told = ended(server, sent.logs[server], f"{kind}@{OUTSIDE}")
     assert "status=sent" in told or "=>" in told, told
-    facts, one = explained(certificates, sent, server, kind)
+    assert sent.rows[SENDERS[server], f"{kind}@{OUTSIDE}"]["status"] == "Pending"  # taken; nobody is there to take it from us
+
+
+@pytest.mark.parametrize("kind", RELAYED)
+def test_why_it_was_relayed(certificates: CertificateWorld, sent: Sent, kind: str) -> None:
+    facts, one = explained(certificates, sent, kind)
     certificate = facts["tls"]["certificate"]
     assert certificate["names"] == [NAME]
     assert RELAYED[kind] in (certificate["trust_reason"], *(verdict["reason"] for verdict in certificate["verdicts"]))
@@ -110,7 +115,14 @@ def test_refused(certificates: CertificateWorld, sent: Sent, server: str, kind: 
     assert "550 5.7.64 TenantAttribution; Relay Access Denied" in told
     assert 'Connector "From our servers" nearly matched' in told
     assert REFUSED[kind] in told
-    facts, one = explained(certificates, sent, server, kind)
+    row = sent.rows[SENDERS[server], f"{kind}@{OUTSIDE}"]
+    assert (row["status"], row["connector"]) == ("Rejected", "")
+    assert REFUSED[kind] in row["detail"]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_why_it_was_refused(certificates: CertificateWorld, sent: Sent, kind: str) -> None:
+    facts, one = explained(certificates, sent, kind)
     assert (facts["tls"]["certificate"] is None) is (kind == "none")
     assert REFUSED[kind] in one["then"]["answer"]
     assert one["now"]["reply"] == one["then"]["answer"]
