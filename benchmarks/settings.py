@@ -214,8 +214,10 @@ def main() -> None:
         rows = [Row("make the organization and save it as the first version", saved)]
         rows += in_one_process(config) + by_commands(config) + in_force(config, options.workers)
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    crowded = os.getloadavg()[1] > (os.cpu_count() or 1) + 1
+    warning = "**Others used the machine**: do not quote the clock, only the CPU.  \n" if crowded else ""
     size = f"{options.domains:,} accepted domains, {options.connectors:,} connectors each way"
-    head = f"{size}. Medians of {ROUNDS}. Load averages at the end: {load}.  \n"
+    head = f"{size}. Medians of {ROUNDS}. Load averages at the end: {load}.  \n{warning}"
     words = ["python", "-m", "benchmarks.settings", *sys.argv[1:]]
     text = f"{head}`{shlex.join(words)}`\n\n| what | clock | CPU |\n|---|--:|--:|\n" + "".join(f"{row}\n" for row in rows)
     print(text)
