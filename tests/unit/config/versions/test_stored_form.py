@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from mailwye.config.parse import read_organization
-from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings, ReceiveConnector, SendConnector
 from mailwye.config.versions import stored_form
 from mailwye.config.versions.stored_form import from_stored, model_of, stored_text
 
 ROOT = Path(__file__).resolve().parents[4]
-FILES = [ROOT / "tests" / "scenarios" / "contoso.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+FILES = [*sorted((ROOT / "tests" / "scenarios").glob("*.yaml")), *sorted((ROOT / "examples").glob("*.yaml"))]
+
+FEW = {SendConnector.kind, ReceiveConnector.kind}
+"""An own server has a handful of them, with sizes and times that validation may as well read."""
 
 
 def objects() -> list[ConfigObject]:
@@ -40,8 +43,8 @@ def test_every_kind_is_read_without_validation(monkeypatch: pytest.MonkeyPatch) 
     things = objects()
     texts = [(thing.kind, stored_text(thing)) for thing in things]
     assert {kind for kind, _ in texts} == {OrganizationSettings.kind, *KINDS}
-    slow = [kind for kind, text in texts if stored_form._reader(kind).trusted(json.loads(text)) is None]
-    assert slow == []
+    slow = {kind for kind, text in texts if stored_form._reader(kind).trusted(json.loads(text)) is None}
+    assert slow <= FEW
 
 
 @pytest.mark.parametrize(
