@@ -158,7 +158,7 @@ def export(config: Path, number: int | None, *, as_json: bool, form: str) -> Non
     elif form == "cmdlets" and not as_json:
         click.echo(write_cmdlets(stored.organization), nl=False)
     elif form == "json" or as_json:
-        click.echo(to_json(stored.organization, sealed=False))
+        click.echo(to_json(stored.organization))
     else:
         click.echo(to_yaml(stored.organization), nl=False)
 

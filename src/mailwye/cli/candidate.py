@@ -94,7 +94,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
         outcome = compare(Job(installation, base, other, since, examples))
     except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
-    return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization, sealed=False)), since)
+    return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)
 
 
 def unwrap_of(installation: Installation) -> Unwrap:
