@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 QUEUE_LOOKED_AT = 100_000  # deliveries: what `apply` looks through before it saves; --dry-run and `replay` look through all
 HOPS_PER_REQUEST = 5_000
 REQUIREMENTS = ("no", "clean", "acknowledged")
+GATE_OPTIONS = ("require_replay", "since", "acknowledge", "pin_queued")
+"""What `gate_options` adds, as `Gate.of` takes it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from mailwye.cli.candidate import GATE_OPTIONS, gate_options
 from mailwye.cli.installation import config_option
 from mailwye.cli.objects.change import Manner, carry_out
 from mailwye.cli.objects.completion import complete_identity
+from mailwye.cli.settings.saving import author_option
 from mailwye.cmdlets.catalog import CONFIG_NOUN, Cmdlet, Parameter, Shape, catalog, nearest_beginning
 from mailwye.cmdlets.syntax import Command, Literal, Many, Named, Node, Pipeline, Script, Source, Table
 from mailwye.config.problem import did_you_mean
@@ -96,7 +98,7 @@ def _command(kind: str, cmdlet: Cmdlet) -> click.Command:
     command = _KindCommand(kind, callback=run, help=f"{_HELP[cmdlet.verb]} As the cmdlet {cmdlet.name}.")
     command.params += [*_arguments(cmdlet), *(click_option for key, one in options.items() for click_option in _options(key, one, cmdlet))]
     command.params += _own_options(cmdlet)
-    return config_option(command)
+    return config_option(gate_options(command) if cmdlet.is_change else command)
 
 
 def _offered(cmdlet: Cmdlet) -> list[Parameter]:
@@ -144,12 +146,16 @@ def _choices(one: Parameter) -> Any:
 def _own_options(cmdlet: Cmdlet) -> list[click.Parameter]:
     found: list[click.Parameter] = []
     if cmdlet.is_change:
-        found.append(click.Option(["--what-if"], is_flag=True, help="Print the difference, save nothing; exits 2 where there is one."))
-        found.append(click.Option(["--version-comment"], default="", help="Kept with the version."))
+        words = "Print the difference, save nothing; exits 2 where there is one."
+        found.append(click.Option(["--what-if", "--dry-run", "what_if"], is_flag=True, help=words))
+        found.append(author_option())
+        found.append(click.Option(["--version-comment"], default="", help="Why; kept with the version."))
         if cmdlet.verb == "Remove":
             found.append(click.Option(["-y", "--yes"], is_flag=True, help="Remove without asking."))
     else:
         found.append(click.Option(["--fields"], default="", metavar="A,B", help="What is shown; * stands for any letters."))
+    words = "Read and save this draft; mail keeps the current settings." if cmdlet.is_change else "What this draft would make of them."
+    found.append(click.Option(["--draft"], default="", metavar="NAME", help=words))
     found.append(click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."))
     return found
 
@@ -173,7 +179,10 @@ def _run(cmdlet: Cmdlet, options: dict[str, Parameter], given: dict[str, Any]) -
         what_if=given.get("what_if", False),
         as_json=given["as_json"],
         objects_only=not cmdlet.is_change,
+        author=given.get("author", ""),
         comment=given.get("version_comment", ""),
+        draft=given["draft"],
+        gating={name: given[name] for name in GATE_OPTIONS} if cmdlet.is_change else {},
     )
     carry_out(given["config"], Script(Source(""), (Pipeline(tuple(stages)),)), manner)
 
