@@ -48,6 +48,12 @@ def _truth(_ctx: click.Context, _param: click.Parameter, value: str | None) -> b
     return word in ("true", "1", "yes")
 
 
+def _no_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """What stands on a command line is in the shell's history and in the list of processes."""
+    if value is not None:
+        raise click.UsageError("a password does not belong on a command line: `mailwye secrets set CONNECTOR --user-name …` asks for it.")
+
+
 class Verb(click.Group):
     """The kinds that have a cmdlet of this verb."""
 
@@ -129,6 +135,8 @@ def _options(key: str, one: Parameter, cmdlet: Cmdlet) -> list[click.Option]:
     hidden = one.foreign is not None
     if one.shape is Shape.FLAG:
         return [click.Option([f"--{name}", key], callback=_truth, is_flag=False, flag_value="true", hidden=hidden, metavar="[true|false]")]
+    if one.shape is Shape.CREDENTIAL:
+        return [click.Option([f"--{name}", key], hidden=True, callback=_no_password)]
     metavar = "|".join(one.choices) or None
     if one.shape is not Shape.LIST:
         return [click.Option([f"--{name}", key], hidden=hidden, metavar=metavar or one.shape.name, shell_complete=_choices(one))]

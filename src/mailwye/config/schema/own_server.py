@@ -130,8 +130,15 @@ def _read_fqdn(value: object) -> str:
 
 
 def _split(value: object) -> object:
-    """`AnonymousUsers, ExchangeServers` in one text, as Exchange prints it, is a list."""
-    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else as_list(value)
+    """`AnonymousUsers, ExchangeServers` in one text, as Exchange prints it, is a list; within a list too, as PowerShell takes it."""
+    listed = as_list(value)
+    if not isinstance(listed, list | tuple):
+        return listed
+    return [part for one in listed for part in (_words_of(one) if isinstance(one, str) and "," in one else (one,))]
+
+
+def _words_of(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _without_none(value: object) -> object:
