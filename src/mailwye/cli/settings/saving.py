@@ -151,7 +151,7 @@ def put_in_force(
         kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
         fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
     if gate.pin_queued:
-        what = "delivery stays on its way" if pinned == 1 else "deliveries stay on their ways"
+        what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
     click.echo(activate(installation, version), err=quiet)
     return version
