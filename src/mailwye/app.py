@@ -82,7 +82,7 @@ def unusable_passwords(snapshot: Snapshot, vault: Vault) -> list[str]:
             try:
                 vault.open(connector.login.sealed_password, connector.login.owner)
             except SecretError as error:
-                found.append(f'the password of outbound connector "{connector.name}" cannot be used, so its mail waits: {error}')
+                found.append(f'the password of connector "{connector.name}" cannot be used, so its mail waits: {error}')
     return found
 
 

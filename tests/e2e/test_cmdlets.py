@@ -134,6 +134,47 @@ async def test_verbs_are_the_same_cmdlets(installed: Installed) -> None:
     assert isinstance(removed["version"], int)
 
 
+async def test_drafts_and_what_stands_before_an_activation_count_for_cmdlets_too(installed: Installed) -> None:
+    await installed.run("draft", "new", "d")
+    await installed.run("ps", "--draft", "d", "New-AcceptedDomain contoso.com -DomainName contoso.com", "--yes", "--author", "ann")
+    set_domain = "set", "accepted-domain", "contoso.com", "--draft", "d", "--domain-type", "InternalRelay"
+    assert (await installed.run(*set_domain, "--dry-run", code=DIFFERENT)).out.startswith("~ AcceptedDomain")
+    assert "save 2" in (await installed.run(*set_domain, "--version-comment", "why")).out
+    assert "the draft d already says this" in (await installed.run(*set_domain)).out
+    (row,) = await installed.json("get", "accepted-domain", "--draft", "d")
+    assert row["DomainType"] == "InternalRelay"
+    assert await installed.json("get", "accepted-domain") == []
+    shown = await installed.json("draft", "show", "d")
+    assert (shown["saves"][0]["author"], shown["saves"][0]["comment"]) == ("ann", "")
+    assert shown["saves"][1]["comment"] == "why"
+    refused = await installed.run(*set_domain, "--pin-queued", code=USAGE)
+    assert "give --pin-queued to `mailwye draft activate d`" in refused.err
+    asked = await installed.json("remove", "accepted-domain", "contoso.com", "--draft", "d", "--yes")
+    assert (asked["draft"], asked["revision"], asked["version"]) == ("d", 3, None)
+    guarded = "ps", "New-AcceptedDomain b.example -DomainName b.example", "--yes", "--require-replay", "clean", "--pin-queued"
+    saved = await installed.run(*guarded)
+    assert "0 queued deliveries stay with their connectors (pinned)" in saved.out
+    assert "no mail was recorded since then" in saved.err
+
+
+async def test_no_draft_keeps_a_password_that_is_not_encrypted(installed: Installed) -> None:
+    await installed.run("draft", "new", "d")
+    login = "-SmartHostAuthMechanism BasicAuthRequireTLS -AuthenticationCredential @{UserName='u'; Password='%s'}"
+    way = "-AddressSpaces * -DNSRoutingEnabled $false -SmartHosts relay.example -RequireTLS $true -TlsAuthLevel CertificateValidation"
+    refused = await installed.run("ps", "--draft", "d", f"New-SendConnector R {way} {login % '(saved)'}", "--yes", code=DATA_ERROR)
+    assert "none is saved for it" in refused.err
+    await installed.run("ps", "--draft", "d", f"New-SendConnector R {way} {login % 'hunter2'}", "--yes")
+    renamed = await installed.run("set", "send-connector", "R", "--draft", "d", "--name", "S", code=DATA_ERROR)
+    assert "Write the password itself, once" in renamed.err
+    await installed.run("set", "send-connector", "R", "--draft", "d", "--comment", "kept")
+    await installed.run("draft", "activate", "d")
+    assert [row["problem"] for row in await installed.json("secrets", "list")] == [""]
+    for file in installed.directory.rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes(), file
+    argued = await installed.run("set", "send-connector", "R", "--authentication-credential", "hunter2", code=USAGE)
+    assert "`mailwye secrets set CONNECTOR" in argued.err
+
+
 async def test_exported_cmdlets_make_the_same_organization(installed: Installed, tmp_path: Path) -> None:
     await installed.run("apply", "-f", str(SCENARIO))
     script = (await installed.run("export", "--format", "cmdlets")).out

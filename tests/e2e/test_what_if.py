@@ -142,7 +142,7 @@ async def test_pinned_mail_stays_and_may_be_let_go(tmp_path: Path, site: tuple[P
         refused = await installed.run("apply", "-f", gone, "--prune", "--pin-queued", code=DATA_ERROR)
         assert 'queued mail cannot stay pinned to connector "Old site", which is removed by this change' in refused.err
         told = await installed.run("apply", "-f", both, "--pin-queued")
-        assert "1 queued delivery stays on its way (pinned)" in told.out
+        assert "1 queued delivery stays with its connector (pinned)" in told.out
         await installed.send(SUN, MARY, "After the change")
         assert await arrived(peer, "After the change") == (MARY,)
         (row,) = await installed.json("queue", "list")

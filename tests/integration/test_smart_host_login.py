@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.counterpart("postfix"), pytest.mark.counterpart("dovec
 USER = "relay@contoso.com"
 PASSWORD = "never-in-any-file, ünd never printed"
 BOB = "bob@contoso.com"
-MECHANISMS = {"scram.example": "SCRAM-SHA-256", "plain.example": "PLAIN", "login.example": "LOGIN"}
+MECHANISMS = {"scram.example": "SCRAM-SHA-256", "plain.example": "PLAIN", "login.example": "LOGIN", "own.example": "SCRAM-SHA-256"}
+OWN = "own.example"  # served by a SendConnector, the others by OutboundConnectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +61,24 @@ class Relayed:
 
 
 def organization(address: str, ports: dict[str, int], password: str = PASSWORD) -> str:
-    connectors = "".join(
-        f"""  - Name: To {domain}
-    RecipientDomains: [{domain}]
-    UseMXRecord: false
-    SmartHosts: ["[{address}]:{port}"]
-    TlsSettings: DomainValidation
+    def connector(domain: str, way: str) -> str:
+        return f"""  - Name: To {domain}
+    {way}
+    SmartHosts: ["[{address}]:{ports[domain]}"]
     TlsDomain: mail.example.net
     SmartHostAuthMechanism: BasicAuthRequireTLS
     AuthenticationCredential: {{UserName: {USER}, Password: "{password}"}}
 """
-        for domain, port in ports.items()
+
+    outbound = "".join(
+        connector(domain, f"RecipientDomains: [{domain}]\n    UseMXRecord: false\n    TlsSettings: DomainValidation")
+        for domain in ports
+        if domain != OWN
     )
+    send = f"AddressSpaces: [{OWN}]\n    DNSRoutingEnabled: false\n    RequireTLS: true\n    TlsAuthLevel: DomainValidation"
     return (
         "AcceptedDomain: {DomainName: contoso.com, Default: true}\nMailbox: {PrimarySmtpAddress: bob@contoso.com}\n"
-        f"OutboundConnector:\n{connectors}"
+        f"OutboundConnector:\n{outbound}SendConnector:\n{connector(OWN, send)}"
     )
 
 
@@ -103,7 +107,7 @@ def relayed(place: Place) -> Iterator[Relayed]:
                     "smtpd_sasl_auth_enable": "yes",
                     "smtpd_sasl_type": "dovecot",
                     "smtpd_sasl_path": f"inet:{there}:{dovecot.port}",
-                    "smtpd_sasl_mechanism_filter": "!external,static:rest" if domain == "scram.example" else mechanism.lower(),
+                    "smtpd_sasl_mechanism_filter": "!external,static:rest" if mechanism == "SCRAM-SHA-256" else mechanism.lower(),
                     "smtpd_tls_auth_only": "yes",
                     "smtpd_relay_restrictions": "permit_sasl_authenticated,reject",
                     "smtpd_recipient_restrictions": "permit_sasl_authenticated,reject",
@@ -161,7 +165,7 @@ def test_a_lost_key_lets_only_that_mail_wait_and_is_told_at_the_start(relayed: R
     assert junction.stop() == 0
     relayed.key.rename(aside)
     junction.start()
-    assert 'the password of outbound connector \\"To plain.example\\" cannot be used, so its mail waits: the key file' in junction.log()
+    assert 'the password of connector \\"To plain.example\\" cannot be used, so its mail waits: the key file' in junction.log()
     checked = junction.run("check")
     assert f"the saved password of {USER} cannot be opened, so its mail waits: the key file {relayed.key} does not exist" in checked
     recipient, message_id = relayed.send("plain.example")

@@ -51,6 +51,56 @@ _PREDICATES = {
     "HeaderContainsMessageHeader": st.sampled_from(["", "X-Site", "Subject"]),
     "HeaderContainsWords": _WORDS,
 }
+_LOGIN = {
+    "SmartHostAuthMechanism": st.sampled_from(["None", "basicauthrequiretls"]),
+    "AuthenticationCredential": st.fixed_dictionaries({"UserName": st.sampled_from(["u", "a: b", "ü@x"]), "Password": st.just("(saved)")}),
+}
+_SIZE = st.one_of(st.sampled_from(["64KB", "35MB", "1gb", "25 MB (26,214,400 bytes)"]), st.integers(65_536, 2_147_483_647))
+_TIME = st.sampled_from(["00:10:00", "1.00:00:00", 600, "90"])
+_COUNT = st.one_of(st.just("unlimited"), st.integers(1, 9_999))
+_TLS_NAME = st.sampled_from(["", "<I>CN=Contoso CA, O=Contoso<S>CN=mail.contoso.com", "<I>i<S>s"])
+_OWN_SERVER = {
+    "SendConnector": _objects(
+        {"Name": _NAME.map("S {}".format), "AddressSpaces": st.lists(_PATTERN, min_size=1, max_size=3, unique_by=str.lower)},
+        {
+            "Enabled": _FLAG,
+            "Comment": _TEXT,
+            "DNSRoutingEnabled": _FLAG,
+            "SmartHosts": _some(_HOST),
+            "Port": st.integers(1, 65_535),
+            "RequireTLS": _FLAG,
+            "TlsAuthLevel": st.sampled_from([None, "EncryptionOnly", "domainvalidation"]),
+            "TlsDomain": _CERTIFICATE_NAME,
+            "TlsCertificateName": _TLS_NAME,
+            "Fqdn": DOMAIN,
+            "CloudServicesMailEnabled": _FLAG,
+            "MaxMessageSize": st.one_of(st.just("unlimited"), _SIZE),
+            **_LOGIN,
+        },
+    ),
+    "ReceiveConnector": _objects(
+        {"Name": _NAME, "Bindings": st.lists(st.sampled_from(["0.0.0.0:25", ":::25", "[::1]:587", "192.0.2.1:2525"]), min_size=1)},
+        {
+            "Enabled": _FLAG,
+            "Comment": _TEXT,
+            "RemoteIPRanges": st.lists(_NETWORK, min_size=1, max_size=3),
+            "Fqdn": DOMAIN,
+            "TlsCertificateName": _TLS_NAME,
+            "TlsDomainCapabilities": _some(_CERTIFICATE_NAME.map("{}:acceptcloudservicesmail".format)),
+            "PermissionGroups": st.sampled_from([[], "None", "AnonymousUsers, exchangeservers", ["Partners"]]),
+            "AuthMechanism": st.sampled_from([[], "None", "tls, BasicAuth", ["BasicAuthRequireTLS"]]),
+            "RequireTLS": _FLAG,
+            "MaxHopCount": st.integers(1, 500),
+            "MaxMessageSize": _SIZE,
+            "MaxRecipientsPerMessage": st.integers(1, 512_000),
+            "MaxProtocolErrors": _COUNT,
+            "MaxInboundConnection": _COUNT,
+            "MaxInboundConnectionPerSource": _COUNT,
+            "ConnectionTimeout": _TIME,
+            "ConnectionInactivityTimeout": _TIME,
+        },
+    ),
+}
 ORGANIZATIONS = st.fixed_dictionaries(
     {"Organization": st.fixed_dictionaries({"Name": _NAME}, optional={"SenderRewritingEnabled": _FLAG})},
     optional={
@@ -105,8 +155,10 @@ ORGANIZATIONS = st.fixed_dictionaries(
                 "TestMode": _FLAG,
                 "ValidationRecipients": _some(ADDRESS),
                 "ClientCertificate": _TEXT,
+                **_LOGIN,
             },
         ),
+        **_OWN_SERVER,
         "TransportRule": _objects(
             {"Name": _NAME, "RouteMessageOutboundConnector": _NAME},
             {

@@ -26,6 +26,10 @@ HOSTS = st.one_of(
 )
 NETWORKS = st.sampled_from(["192.0.2.1", "198.51.100.0/24", "2001:db8::/64"])
 FLAGS = st.booleans()
+LOGIN = {
+    "SmartHostAuthMechanism": st.sampled_from(["None", "BasicAuthRequireTLS"]),
+    "AuthenticationCredential": st.builds(lambda name: {"UserName": name, "Password": "(saved)"}, TEXT),
+}
 SCOPES = st.sampled_from([None, "InOrganization", "NotInOrganization"])
 
 
@@ -75,7 +79,29 @@ def organizations(draw: st.DrawFn) -> Organization:
         "UseMXRecord": FLAGS,
         "SmartHosts": lists(HOSTS),
         "TlsSettings": st.sampled_from([None, "EncryptionOnly", "CertificateValidation", "DomainValidation"]),
+        **LOGIN,
         "ValidationRecipients": lists(st.sampled_from(["a@b.example", "o'c@b.example"])),
+    }
+    send = {
+        "Comment": TEXT,
+        "AddressSpaces": st.lists(PATTERNS.map("smtp:{};5".format), min_size=1, max_size=3, unique=True),
+        "DNSRoutingEnabled": FLAGS,
+        "SmartHosts": lists(HOSTS),
+        "RequireTLS": FLAGS,
+        "TlsAuthLevel": st.sampled_from([None, "EncryptionOnly", "DomainValidation"]),
+        "TlsCertificateName": st.just("<I>CN='a', O=$b<S>CN=\"c\""),
+        "MaxMessageSize": st.sampled_from(["unlimited", "35MB", 65_537]),
+        **LOGIN,
+    }
+    receive = {
+        "Bindings": st.sampled_from([["0.0.0.0:25"], ["[::]:25", "192.0.2.1:587"]]),
+        "RemoteIPRanges": st.lists(NETWORKS, min_size=1, max_size=2),
+        "TlsDomainCapabilities": lists(DOMAINS.map("{}:AcceptCloudServicesMail".format)),
+        "PermissionGroups": st.sampled_from(["None", "AnonymousUsers, ExchangeServers"]),
+        "AuthMechanism": st.sampled_from([[], ["Tls", "BasicAuth"]]),
+        "MaxInboundConnection": st.sampled_from(["unlimited", 7]),
+        "ConnectionTimeout": st.sampled_from(["00:20:00", "1.00:00:00"]),
+        "Fqdn": DOMAINS,
     }
     rule = {
         "Mode": st.sampled_from(["Enforce", "Audit"]),
@@ -96,6 +122,8 @@ def organizations(draw: st.DrawFn) -> Organization:
             **recipients,
             "InboundConnector": named(draw, "Name", TEXT, inbound),
             "OutboundConnector": named(draw, "Name", TEXT, outbound),
+            "SendConnector": [{"AddressSpaces": "*", **one} for one in named(draw, "Name", TEXT.map("S {}".format), send)],
+            "ReceiveConnector": [{"Bindings": "[::1]:25", **one} for one in named(draw, "Name", TEXT, receive)],
             "TransportRule": [{**one, "Priority": 3 * number} for one, number in zip(rules, order, strict=True)],
         }
     )

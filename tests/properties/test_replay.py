@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import decide_recipient, decide_sender
 from mailwye.connectors.model import InboundConnector, OutboundConnector
+from mailwye.connectors.own_server import EVERYWHERE, Binding, PermissionGroup, ReceiveConnector
+from mailwye.connectors.receive_table import ReceiveTable
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.facts import SessionFacts
 from mailwye.message.headers import scan
@@ -37,19 +39,39 @@ RECIPIENTS = st.sampled_from(
 HEADERS = st.sampled_from(["", "Subject: Lunch\r\n", "Subject: a\r\nSubject: b\r\n", "X-Other: lunch\r\n"])
 
 
+LISTENERS = st.sampled_from(["192.0.2.250:25", "[2001:db8::25]:25", "192.0.2.250:587"])
+RECEIVERS = st.lists(
+    st.builds(
+        ReceiveConnector,
+        st.sampled_from(["R", "S", "T"]),
+        enabled=st.booleans(),
+        bindings=st.sampled_from(["0.0.0.0:25", "192.0.2.250:25", "[::]:25"]).map(lambda text: (Binding.of(text),)),
+        remote_ip_ranges=st.sampled_from([EVERYWHERE, ("192.0.2.0/24",), ("10.0.0.0/8", "2001:db8::/32")]),
+        permission_groups=st.sets(st.sampled_from(PermissionGroup)).map(tuple),
+        require_tls=st.booleans(),
+        cloud_services_domains=st.sampled_from([(), ("mail.contoso.com",)]),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda one: one.name,
+)
+
+
 @st.composite
 def snapshots(draw: st.DrawFn, version: int = 1) -> Snapshot:
     inbound: list[InboundConnector] = draw(connectors())
     outbound: list[OutboundConnector] = draw(tables())
     found: list[TransportRule] = draw(rules())
-    return Snapshot(version, "contoso", CONTOSO, ConnectorTable(inbound, outbound), RuleTable(CONTOSO, found))
+    receive = ReceiveTable(draw(RECEIVERS)) if draw(st.booleans()) else None
+    return Snapshot(version, "contoso", CONTOSO, ConnectorTable(inbound, outbound, receive=receive), RuleTable(CONTOSO, found))
 
 
 @st.composite
 def sessions(draw: st.DrawFn) -> SessionFacts:
     names = draw(st.sampled_from([(), (), ("a.example",), ("mail.contoso.com",)]))
     auth, listener = draw(st.sampled_from([("", "mx"), ("", "mx"), ("bob@contoso.com", "submission"), ("", "submission")]))
-    return session(*names, ip=draw(ADDRESSES), trusted=draw(st.booleans()), tls=draw(st.booleans()), auth=auth, listener=listener)
+    facts = session(*names, ip=draw(ADDRESSES), trusted=draw(st.booleans()), tls=draw(st.booleans()), auth=auth, listener=listener)
+    return replace(facts, local=draw(LISTENERS))
 
 
 Mail = tuple[SessionFacts, "Address | None", Address, str]

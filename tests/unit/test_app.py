@@ -102,7 +102,7 @@ async def test_a_worker_says_at_its_start_whose_password_cannot_be_opened(tmp_pa
         await worker.start()
         await worker.stop(0.0)
         assert [alert.partition(":")[0] for alert in alerts] == (
-            ['the password of outbound connector "Relay" cannot be used, so its mail waits'] if lost else []
+            ['the password of connector "Relay" cannot be used, so its mail waits'] if lost else []
         )
 
 

@@ -15,10 +15,11 @@ from mailwye.cli.output import fail
 from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
     author_of,
-    now,
     print_changes,
     print_problems,
     refuse_conflict,
+    refuse_gate_with_draft,
+    save_into_draft,
     save_plan,
     saving_options,
 )
@@ -68,6 +69,7 @@ def apply(
 
     if draft and base is not None:
         raise click.UsageError("--draft has its own base: leave out --base.")
+    refuse_gate_with_draft(draft, gating)
     installation = read(config)
     gate = Gate.of(installation, **gating)
     parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
@@ -120,15 +122,9 @@ def _into_draft(
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
     print_changes(plan.changes, as_json=as_json)
-    if not plan.changes:
-        click.echo(f"no change: the draft {name} already says this", err=as_json)
-        return
-    if dry_run:
+    save_into_draft(store, stored, plan, author=author, comment=comment, dry_run=dry_run, quiet=as_json)
+    if dry_run and plan.changes:
         sys.exit(exit_codes.DIFFERENCE)
-    changes = stored.changes.then(plan.change_set)
-    info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
-    errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
-    click.echo(f"saved into draft {name} (save {info.revision}); `mailwye draft activate {name}` puts it in force{errors}", err=as_json)
 
 
 @click.command()
@@ -158,7 +154,7 @@ def export(config: Path, number: int | None, *, as_json: bool, form: str) -> Non
     elif form == "cmdlets" and not as_json:
         click.echo(write_cmdlets(stored.organization), nl=False)
     elif form == "json" or as_json:
-        click.echo(to_json(stored.organization, sealed=False))
+        click.echo(to_json(stored.organization))
     else:
         click.echo(to_yaml(stored.organization), nl=False)
 

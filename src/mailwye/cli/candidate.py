@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 QUEUE_LOOKED_AT = 100_000  # deliveries: what `apply` looks through before it saves; --dry-run and `replay` look through all
 HOPS_PER_REQUEST = 5_000
 REQUIREMENTS = ("no", "clean", "acknowledged")
+GATE_OPTIONS = ("require_replay", "since", "acknowledge", "pin_queued")
+"""What `gate_options` adds, as `Gate.of` takes it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -94,7 +96,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
         outcome = compare(Job(installation, base, other, since, examples))
     except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
-    return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization, sealed=False)), since)
+    return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)
 
 
 def unwrap_of(installation: Installation) -> Unwrap:
@@ -126,7 +128,7 @@ def queue_preview(installation: Installation, candidate: Candidate, *, limit: in
 def gate_options(command: F) -> F:
     """The options of commands that put settings in force, for `Gate`."""
     for option in (
-        click.option("--pin-queued", is_flag=True, help="What waits in the queue stays on the way that it has."),
+        click.option("--pin-queued", is_flag=True, help="What waits in the queue stays with the connector that it has."),
         click.option("--acknowledge", default="", metavar="DIGEST", help="Accept the difference of this name, as a replay showed it."),
         click.option("--since", default="24h", show_default=True, help="Replay what came since: 24h, 7d, or a date."),
         click.option(
@@ -201,6 +203,8 @@ class Gate:
 
     def _check_replay(self, candidate: Candidate, *, quiet: bool) -> None:
         report = replay_report(self.installation, candidate, since=self.since, examples=1)
+        if not report.outcome.total:
+            click.echo("warning: no mail was recorded since then, so the replay says nothing", err=True)
         if report.outcome.is_clean or (self.require == "acknowledged" and report.digest == self.acknowledge):
             return
         for line in report.lines():

@@ -46,7 +46,7 @@ def import_settings() -> None:
 @_options
 def exchange(files: tuple[Path, ...], *, output: Path | None, report: str) -> None:
     """Read what `Get-InboundConnector | ConvertTo-Json -Depth 5` and its siblings print (AcceptedDomain, OutboundConnector, TransportRule,
-    Mailbox, MailUser, MailContact, DistributionGroup); - for standard input.
+    Mailbox, MailUser, MailContact, DistributionGroup; SendConnector and ReceiveConnector of Exchange Server); - for standard input.
     """
     from mailwye.importing.exchange.json_files import import_exchange
 

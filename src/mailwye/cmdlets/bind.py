@@ -18,6 +18,7 @@ _EXAMPLES = {
     Shape.FLAG: "Write $true or $false after it",
     Shape.NUMBER: "Write a number after it",
     Shape.TEXT: "Write it after the name, in quotes where it holds spaces",
+    Shape.CREDENTIAL: "Write @{UserName='…'; Password='…'} after it, or leave it out and use `mailwye secrets set`",
     Shape.LIST: "Write values with commas between them, @{Add='…'; Remove='…'}, or $null for none",
 }
 

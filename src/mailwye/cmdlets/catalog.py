@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from mailwye.cmdlets.exchange import EVERYWHERE, PARAMETERS, READING, ForeignParameter
 from mailwye.config.problem import did_you_mean
 from mailwye.config.schema import KINDS, ConfigObject, DistributionGroup, OrganizationSettings
+from mailwye.config.schema.credential import AuthenticationCredential
 
 CONFIG_NOUN = "OrganizationConfig"
 """Exchange's noun for the organization's own settings."""
@@ -33,6 +34,7 @@ class Shape(Enum):
     TEXT = "text"
     LIST = "list"
     SWITCH = "switch"
+    CREDENTIAL = "`@{UserName='…'; Password='…'}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _cmdlet(verb: str, noun: str, kind: str) -> Cmdlet:
     parameters = {one.name.lower(): one for one in _foreign(verb, kind)}
     parameters |= {one.name.lower(): one for one in _special(verb, noun, kind)}
     if kind and noun != MEMBER_NOUN and verb in ("New", "Set", "Get"):
-        parameters |= {one.name.lower(): one for one in _settings(kind)}
+        parameters |= {one.name.lower(): one for one in _settings(kind) if verb != "Get" or _is_asked_for(one)}
     ordered = sorted(parameters.values(), key=lambda one: one.foreign is not None)
     return Cmdlet(verb, noun, kind, {one.name.lower(): one for one in ordered}, _positional(verb, noun))
 
@@ -170,6 +172,11 @@ def _settings(kind: str) -> Iterator[Parameter]:
         yield Parameter(field, shape, field, choices)
 
 
+def _is_asked_for(one: Parameter) -> bool:
+    """False for what no Get- could find: it shows no password."""
+    return one.shape is not Shape.CREDENTIAL
+
+
 def _shape(info: FieldInfo) -> tuple[Shape, tuple[str, ...]]:
     annotation = info.annotation
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
@@ -182,6 +189,8 @@ def _shape(info: FieldInfo) -> tuple[Shape, tuple[str, ...]]:
         return Shape.FLAG, ()
     if annotation is int:
         return Shape.NUMBER, ()
+    if annotation is AuthenticationCredential:
+        return Shape.CREDENTIAL, ()
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return Shape.TEXT, tuple(str(one.value) for one in annotation if one.value is not None)
     return Shape.TEXT, ()

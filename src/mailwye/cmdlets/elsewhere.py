@@ -66,8 +66,10 @@ USE_INSTEAD: Mapping[str, str] = {
     "Get-Content": "Write the values themselves",
     "Get-Date": "Write the date itself",
     "Read-Host": "Write the value itself",
-    "ConvertTo-SecureString": "Passwords are set by `mailwye mailbox password ADDRESS`",
-    "Get-Credential": "No session has to be opened here; remove it",
+    "ConvertTo-SecureString": "Passwords are set by `mailwye mailbox password ADDRESS`, those of connectors by `mailwye secrets set`",
+    "Get-Credential": "Leave -AuthenticationCredential out and use `mailwye secrets set CONNECTOR`, which asks for the password, or write "
+    "@{UserName='…'; Password='…'}; for a session, remove it: none has to be opened",
+    "New-Object": "Leave -AuthenticationCredential out and use `mailwye secrets set CONNECTOR`, which asks for the password",
     "Out-GridView": "Use Format-Table",
     "Invoke-Expression": "Write the cmdlets themselves",
     "Invoke-Command": "Write the cmdlets themselves",

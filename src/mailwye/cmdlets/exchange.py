@@ -34,6 +34,7 @@ def _each(treatment: Treatment, names: str, text: str, *, is_switch: bool = Fals
 _RESULT = "It is a result of Exchange, not a setting"
 _NO_DIRECTORY = "There is no Active Directory here"
 _CLIENTS = "Mailwye keeps mail, clients are served by its IMAP server"
+_USAGE = "Exchange takes it for a set of defaults; give -PermissionGroups, -AuthMechanism and -RemoteIPRanges themselves"
 _OTHER_RULE = "Mail flow rules choose the way only, so far: their actions and conditions are listed in docs/connectors.md"
 
 EVERYWHERE: Mapping[str, ForeignParameter] = {
@@ -155,15 +156,46 @@ PARAMETERS: Mapping[str, Mapping[str, ForeignParameter]] = {
     "OrganizationConfig": {},
     "SendConnector": {
         **_each(
-            Treatment.IGNORED, "SourceTransportServers HomeMTA Port ProtocolLoggingLevel", "Each installation of Mailwye sends by itself"
+            Treatment.IGNORED,
+            "SourceTransportServers HomeMTA HomeMtaServerId ProtocolLoggingLevel FrontendProxyEnabled IsScopedConnector "
+            "IsCoexistenceConnector ErrorPolicies ForceHELO ConnectorType",
+            "Each installation of Mailwye sends by itself, and traces every session",
         ),
         **_each(Treatment.IGNORED, "UseExternalDNSServersEnabled", "Name servers are set in mailwye.toml, [dns]"),
-        **_each(Treatment.IGNORED, "Usage", "Exchange takes it for a set of defaults", is_switch=False),
-        **_each(Treatment.IGNORED, "Internet Internal Custom Partner", "Exchange takes it for a set of defaults", is_switch=True),
+        **_each(
+            Treatment.IGNORED,
+            "SourceIPAddress SmtpMaxMessagesPerConnection ConnectionInactivityTimeOut",
+            "Set it in mailwye.toml, [delivery]",
+        ),
+        **_each(Treatment.IGNORED, "Usage", _USAGE, is_switch=False),
+        **_each(Treatment.IGNORED, "Internet Internal Custom Partner", _USAGE, is_switch=True),
+        **_each(Treatment.REFUSED, "IgnoreSTARTTLS", "TLS is used wherever it is offered; leave it out"),
+        **_each(Treatment.REFUSED, "DomainSecureEnabled", "Use -RequireTLS $true -TlsAuthLevel DomainValidation with -TlsDomain"),
+        **_each(Treatment.REFUSED, "LinkedReceiveConnector", "Use -AddressSpaces; leave it out"),
     },
     "ReceiveConnector": {
-        **_each(Treatment.IGNORED, "Server TransportRole ProtocolLoggingLevel Usage", "Each installation of Mailwye receives by itself"),
-        **_each(Treatment.IGNORED, "Internet Internal Custom Partner Client", "Exchange takes it for a set of defaults", is_switch=True),
+        **_each(
+            Treatment.IGNORED,
+            "Server TransportRole ProtocolLoggingLevel ServiceDiscoveryFqdn AdvertiseClientSettings",
+            "Each installation of Mailwye receives by itself, and traces every session",
+        ),
+        **_each(
+            Treatment.IGNORED,
+            "Banner MaxLocalHopCount MaxInboundConnectionPercentagePerSource MessageRateLimit MessageRateSource TarpitInterval "
+            "AuthTarpitInterval ExtendedProtectionPolicy ExtendedProtectionTlsTerminatedTransport",
+            "Mailwye decides it, the same for every connector",
+        ),
+        **_each(Treatment.IGNORED, "MaxHeaderSize MaxLogonFailures", "Set it in mailwye.toml, [limits]"),
+        **_each(
+            Treatment.IGNORED,
+            "SizeEnabled ChunkingEnabled BinaryMimeEnabled PipeliningEnabled DeliveryStatusNotificationEnabled EightBitMimeEnabled "
+            "EnhancedStatusCodesEnabled SmtpUtf8Enabled",
+            "The extension is always offered",
+        ),
+        **_each(Treatment.IGNORED, "Usage", _USAGE),
+        **_each(Treatment.IGNORED, "Internet Internal Custom Partner Client", _USAGE, is_switch=True),
+        **_each(Treatment.REFUSED, "DomainSecureEnabled", "Add a Partner InboundConnector with RestrictDomainsToCertificate instead"),
+        **_each(Treatment.REFUSED, "SuppressXAnonymousTls EnableAuthGSSAPI", "There is no Kerberos here; leave it out"),
     },
 }
 

@@ -117,6 +117,8 @@ def _value(kind: str, given: Given, thing: ConfigObject | None, note: Report) ->
             return _number(given)
         case Shape.LIST:
             return _list(kind, given, thing, note)
+        case Shape.CREDENTIAL:
+            return _credential(given)
         case _:
             return _text(given) if given.value is not None else None
 
@@ -150,6 +152,14 @@ def _text(given: Given) -> Any:
     return _plain(value)
 
 
+def _credential(given: Given) -> Any:
+    """No message repeats what stands there: it could be a password."""
+    if given.value is not None and not isinstance(given.value, dict):
+        remedy = "Write @{UserName='…'; Password='…'}, or leave it out and use `mailwye secrets set`"
+        raise Complaint(given.at, "must be a table of UserName and Password", remedy, field=given.parameter.name)
+    return given.value
+
+
 def _list(kind: str, given: Given, thing: ConfigObject | None, note: Report) -> Any:
     value = given.value
     if isinstance(value, dict) and {key.lower() for key in value} <= {_ADD, _REMOVE}:
@@ -181,7 +191,8 @@ def _merged(kind: str, parameter: Parameter, table: Mapping[str, Any], thing: Co
     added, removed = by_key.get(_ADD, []), by_key.get(_REMOVE, [])
     reader = adapter(kind, parameter.field)
     try:
-        extra, gone = reader.validate_python(added), reader.validate_python(removed)
+        # Nothing is no value of a list that must not be empty, but nothing may well be added or removed.
+        extra, gone = (reader.validate_python(values) if values else () for values in (added, removed))
     except ValidationError:
         return [*added, *removed]
     present = tuple(getattr(thing, _attribute(kind, parameter.field))) if thing is not None else ()

@@ -74,6 +74,8 @@ class Workspace:
             found = self._by_alias().get(identity)
             if found is not None and found.kind in kinds:
                 return found
+        if kind == "ReceiveConnector" and "\\" in text:
+            return self.find(kind, text.partition("\\")[2])  # Exchange Server says EX1\\Default Frontend EX1
         titled = [thing for one in kinds for thing in self.objects(one).values() if text.lower() in _titles(thing)]
         return titled[0] if len(titled) == 1 else None
 

@@ -17,7 +17,9 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*").fullmatch
 OURS: dict[str, frozenset[str]] = {
     "AcceptedDomain": frozenset({"MtaStsMode", "MtaStsMXHosts", "MtaStsMaxAge"}),
     "InboundConnector": frozenset({"TrustedAuthorities", "TlsSenderCertificatePins"}),
-    "OutboundConnector": frozenset({"ClientCertificate", "RemoveInternalReceivedHeaders"}),
+    "OutboundConnector": frozenset(
+        {"ClientCertificate", "RemoveInternalReceivedHeaders", "SmartHostAuthMechanism", "AuthenticationCredential"}
+    ),
     CONFIG_NOUN: frozenset({"Name", "SenderRewritingEnabled", "RemoveInternalReceivedHeaders"}),
 }
 """Fields of which Exchange knows nothing."""
@@ -66,6 +68,8 @@ def _with_note(kind: str, command: str, plain: dict[str, Any]) -> Iterator[str]:
         ours.append("ports, priorities and weights of SmartHosts")
     if ours:
         yield f"# Exchange does not know: {', '.join(ours)}"
+    if "AuthenticationCredential" in plain and "AuthenticationCredential" not in ours:
+        yield "# Exchange takes -AuthenticationCredential (Get-Credential) and asks for the password"
     yield " ".join((command, *(f"-{name} {_value(value)}" for name, value in plain.items())))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailwye.config import schema
+from mailwye.config.secrets import compiled_credential
 from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
 from mailwye.connectors.own_certificates import by_fqdn
 from mailwye.connectors.own_server import ReceiveConnector, SendConnector
@@ -25,6 +26,8 @@ def send_connector(written: schema.SendConnector) -> SendConnector:
         tls_domain=written.tls_domain,
         cloud_services_mail_enabled=written.cloud_services_mail_enabled,
         client_certificate=certificate_choice(written),
+        smart_host_auth_mechanism=written.smart_host_auth_mechanism,
+        authentication_credential=compiled_credential(written),
         comment=written.comment,
         address_spaces=written.address_spaces,
         fqdn=written.fqdn,

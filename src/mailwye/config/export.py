@@ -1,7 +1,7 @@
 """Organization → plain values, YAML and JSON: fixed order and spelling, defaults left out. Reading them back gives an equal organization.
 
 Passwords of mailboxes are not part of an organization. Those with which connectors log in are written as a placeholder; only the store gets
-them, sealed.
+them, sealed (versions/stored_form.py).
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ from mailwye.config.schema import KINDS, ConfigObject, Organization, Organizatio
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def to_plain(thing: ConfigObject, *, sealed: bool = False) -> dict[str, Any]:
-    """One object with Exchange's keys in the schema's order, without what is default: only str, int, bool, list and dict.
-
-    `sealed`: for the store, with sealed passwords in it. :raises ValueError: one is not sealed (with `sealed` only).
-    """
-    return thing.model_dump(mode="json", by_alias=True, exclude_defaults=True, context={"sealed": sealed})
+def to_plain(thing: ConfigObject) -> dict[str, Any]:
+    """One object with Exchange's keys in the schema's order, without what is default: only str, int, bool, list and dict."""
+    return thing.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def in_order(organization: Organization) -> Organization:
@@ -36,15 +33,13 @@ def in_order(organization: Organization) -> Organization:
     return organization.model_copy(update=ordered)
 
 
-def organization_to_plain(organization: Organization, *, sealed: bool = False) -> dict[str, Any]:
-    """The whole organization: kinds in the schema's order, objects in the order of their identity, empty kinds left out. `sealed`: see
-    to_plain.
-    """
+def organization_to_plain(organization: Organization) -> dict[str, Any]:
+    """The whole organization: kinds in the schema's order, objects in the order of their identity, empty kinds left out."""
     ordered = in_order(organization)
     plain: dict[str, Any] = {"Organization": {"Name": organization.name, **to_plain(organization.organization)}}
     for kind in KINDS:
         if objects := ordered.objects(kind):
-            plain[kind] = [to_plain(thing, sealed=sealed) for thing in objects]
+            plain[kind] = [to_plain(thing) for thing in objects]
     return plain
 
 
@@ -70,9 +65,9 @@ def _yaml(plain: dict[str, Any]) -> str:
     return text
 
 
-def to_json(organization: Organization, *, sealed: bool = True) -> str:
-    """The canonical text that the store keeps: equal organizations have equal texts. `sealed` False: for others to read, see to_plain."""
-    return json.dumps(organization_to_plain(organization, sealed=sealed), ensure_ascii=False, separators=(",", ":"))
+def to_json(organization: Organization) -> str:
+    """The canonical text: organizations that differ in no more than a saved password have equal texts."""
+    return json.dumps(organization_to_plain(organization), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str) -> Organization:

@@ -43,7 +43,8 @@ class Way(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`caller`: "anonymous" | "mailbox" | 'connector "NAME"'; `reply`: code and status of the last reply, 250 where he was taken.
 
-    `open`: mail flow rules whose answer depends on a header that is not known; where there are any, `ways` may be wrong.
+    `open`: what cannot be answered: mail flow rules whose answer depends on a header that is not known, so that `ways` may be wrong; or
+    WITHOUT_LISTENER, and then nothing is known.
     """
 
     caller: str
@@ -55,6 +56,15 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def is_taken(self) -> bool:
         """Nobody refused it."""
         return self.reply.startswith("2")
+
+    @property
+    def is_undecided(self) -> bool:
+        """It may be wrong. A refusal does not depend on rules."""
+        return bool(self.open) and (self.is_taken or self == WITHOUT_LISTENER)
+
+
+WITHOUT_LISTENER = Answer("", "", open=("which ReceiveConnector takes it: its listener was not recorded",))
+"""Where ReceiveConnectors decide, and an older Mailwye did not record what they decide by."""
 
 
 Ways = dict[tuple[object, ...], Way]
@@ -137,6 +147,12 @@ def _also(route: Route) -> tuple[str, ...]:
     told = []
     if route.client_certificate:
         told.append(f"presents certificate {route.client_certificate}")
+    if route.credential is not None:
+        told.append(f"logs in as {route.credential.user_name}")
+    if route.hello_name:
+        told.append(f"says EHLO {route.hello_name}")
+    if route.max_message_size:
+        told.append(f"up to {route.max_message_size} octets")
     if route.cloud_services_mail_enabled:
         told.append("the organization's headers cross")
     if route.remove_internal_received_headers:

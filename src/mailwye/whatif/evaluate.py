@@ -8,7 +8,7 @@ from mailwye.message.facts import SessionFacts
 from mailwye.policy.rules.decide import decide_rules, may_route
 from mailwye.policy.rules.matching import KnownHeader, MessageFacts, message_facts
 from mailwye.smtp.address import Address
-from mailwye.whatif.answers import Answer, Ways, answer_to
+from mailwye.whatif.answers import WITHOUT_LISTENER, Answer, Ways, answer_to
 from mailwye.whatif.traffic import Envelope, Peer
 
 
@@ -23,6 +23,8 @@ class Evaluation:
     def answer(self, peer: Peer, envelope: Envelope) -> Answer:
         """What the peer would hear, and which way each copy would take."""
         snapshot, facts, sender, recipient = self.snapshot, peer.facts(), envelope.from_address, envelope.to_address
+        if not peer.local and snapshot.connectors.receive is not None:
+            return WITHOUT_LISTENER
         at_mail = decide_sender(snapshot.directory, snapshot.connectors, facts, sender)
         if recipient is None or not at_mail.reply.is_success:
             return answer_to(snapshot, at_mail, sender, None, None, None)

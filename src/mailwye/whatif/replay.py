@@ -153,6 +153,8 @@ class Comparison:
         if then.version == self._base.snapshot.version:
             return then.answer
         before = self._base.answer(peer, envelope)
+        if before.is_undecided:
+            return then.answer
         if before != then.answer:
             self._outcome.drifted += then.times
         return before
@@ -161,8 +163,9 @@ class Comparison:
         if before == after and not after.open:
             self._outcome.unchanged += then.times
             return
-        if after.is_taken and after.open:
-            undecided = (Aspect("depends on the header", "", ", ".join(after.open)),)
+        if after.is_undecided:
+            what = "depends on the header" if after.is_taken else "depends on"
+            undecided = (Aspect(what, "", ", ".join(after.open)),)
             self._add(self._unknown, "cannot be decided", undecided, Example(peer, envelope, then.times, then.at, then.trace_id))
         elif aspects := aspects_of(before, after):
             title = title_of(before, after, aspects)
@@ -212,7 +215,7 @@ TITLES = {
     "sent otherwise": "would be sent with another protection or other changes",
     "taken for somebody else": "would come from another caller",
     "other rules": "would match other mail flow rules",
-    "cannot be decided": "cannot be decided without the content",
+    "cannot be decided": "cannot be decided by what was recorded",
 }
 
 

@@ -23,7 +23,9 @@ NAMES_KEPT = 100  # of a certificate: as many as decisions look at (connectors/t
 
 
 class Peer(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a session proved, as far as decisions look at it: neither its port, nor the name in EHLO, nor the cipher. `tls`: version."""
+    """What a session proved, as far as decisions look at it: neither its port, nor the name in EHLO, nor the cipher. `tls`: version.
+    `local`: where its listener listens, by which ReceiveConnectors take it; "" where that was not recorded.
+    """
 
     listener: str
     listener_kind: str
@@ -31,6 +33,7 @@ class Peer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     tls: str = ""
     authenticated: str = ""
     certificate: PeerCertificate | None = None
+    local: str = ""
 
     @classmethod
     def of(cls, facts: SessionFacts) -> Peer:
@@ -38,12 +41,14 @@ class Peer(msgspec.Struct, array_like=True, frozen=True, gc=False):
         tls = facts.tls
         certificate = _kept(tls.certificate) if tls is not None and tls.certificate is not None else None
         version = tls.version if tls is not None else ""
-        return cls(facts.listener, facts.listener_kind, facts.peer_address, version, facts.authenticated, certificate)
+        return cls(facts.listener, facts.listener_kind, facts.peer_address, version, facts.authenticated, certificate, facts.local)
 
     def facts(self) -> SessionFacts:
         """As deciding functions take them."""
         tls = TlsFacts(self.tls, "", 0, self.certificate) if self.tls else None
-        return SessionFacts("replay", self.listener, self.listener_kind, self.address, tls=tls, authenticated=self.authenticated)
+        return SessionFacts(
+            "replay", self.listener, self.listener_kind, self.address, tls=tls, authenticated=self.authenticated, local=self.local
+        )
 
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True, gc=False):

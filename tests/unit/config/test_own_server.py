@@ -14,9 +14,11 @@ from mailwye.config.merge import merge
 from mailwye.config.parse import read_organization
 from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization, ReceiveConnector, SendConnector, field_names
+from mailwye.config.secrets import seal_secrets
 from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
 from mailwye.connectors.own_server import UNLIMITED, PermissionGroup
 from mailwye.connectors.own_server import SendConnector as Compiled
+from tests.unit.config.test_secrets import Caesar
 
 DOMAINS = "AcceptedDomain: [{DomainName: contoso.com}]\n"
 PAGE = """
@@ -99,6 +101,44 @@ def test_exchange_server_s_spelling_goes_out_and_comes_back() -> None:
     assert "MaxMessageSize" not in written
     assert {"RequireTLS", "DNSRoutingEnabled", "AddressSpaces"} <= set(field_names(SendConnector))
     assert {"RemoteIPRanges", "RequireTLS", "MaxHopCount"} <= set(field_names(ReceiveConnector))
+
+
+RELAY = "AddressSpaces: '*', DNSRoutingEnabled: false, SmartHosts: relay.example:587"
+LOGIN = "SmartHostAuthMechanism: BasicAuthRequireTLS"
+CREDENTIAL = "AuthenticationCredential: {UserName: apikey, Password: secret}"
+VALIDATED = "RequireTLS: true, TlsAuthLevel: DomainValidation, TlsDomain: relay.example"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (f"{RELAY}, {VALIDATED}, {LOGIN}, {CREDENTIAL}", []),
+        (f"{RELAY}, {VALIDATED}, {CREDENTIAL}", [("AuthenticationCredential", "is not used")]),
+        (f"{RELAY}, {VALIDATED}, {LOGIN}", [("AuthenticationCredential", "is missing")]),
+        (f"{LOGIN}, {CREDENTIAL}", [("SmartHostAuthMechanism", "needs SmartHosts: with DNSRoutingEnabled the password")]),
+        (f"{RELAY}, {LOGIN}, {CREDENTIAL}", [("TlsAuthLevel", "does not ask for a certificate")]),
+        (f"{RELAY}, RequireTLS: true, {LOGIN}, {CREDENTIAL}", [("TlsAuthLevel", "does not ask for a certificate")]),
+        (f"{RELAY}, {VALIDATED}, SmartHostAuthMechanism: BasicAuth", [("SmartHostAuthMechanism", "would send the password over plain")]),
+    ],
+)
+def test_a_send_connector_that_logs_in(fields: str, expected: list[tuple[str, str]]) -> None:
+    found = problems(one("SendConnector", fields))
+    assert [(problem.field, words in problem.message) for problem, (_, words) in zip(found, expected, strict=True)] == [
+        (field, True) for field, _ in expected
+    ]
+    assert "secret" not in "".join(map(str, found))
+
+
+def test_the_credential_of_a_send_connector_is_bound_to_it() -> None:
+    parsed = read_organization(one("SendConnector", f"{RELAY}, {VALIDATED}, {LOGIN}, {CREDENTIAL}"), "f.yaml")
+    sealed, problems_of_it = seal_secrets(Organization(), parsed, Caesar())
+    assert problems_of_it == []
+    assert sealed.value is not None
+    (send,) = compile_snapshot(sealed.value, 1).connectors.outbound
+    assert send.login is not None
+    assert (send.login.user_name, send.login.owner) == ("apikey", "SendConnector:x")
+    assert Caesar().open(send.login.sealed_password, send.login.owner) == "secret"
+    assert "secret" not in to_yaml(sealed.value)
 
 
 def test_no_receive_connector_is_no_table() -> None:

@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mailwye.cmdlets.write import write as write_cmdlets
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.diff import as_dicts, as_text, diff
-from mailwye.config.export import from_json, organization_to_plain, to_json, to_yaml
+from mailwye.config.export import organization_to_plain, to_json, to_yaml
 from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.parse import Parsed, read_organization
 from mailwye.config.plan import Plan, plan_file, plan_organization
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import SecretError, check_secrets
 from mailwye.config.store import ConfigStore
+from mailwye.config.versions.stored_form import from_stored, stored_text
+from mailwye.importing.exchange.write import to_exchange_json
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 
 SECRET = "correct horse battery staple"
@@ -72,7 +75,9 @@ def test_a_password_is_in_no_output(store: ConfigStore) -> None:
         as_text(plan.changes),
         str(as_dicts(plan.changes)),
         to_yaml(saved),
-        to_json(saved, sealed=False),
+        to_json(saved),
+        to_exchange_json(saved),
+        write_cmdlets(saved),
         str(organization_to_plain(saved)),
         repr(compile_snapshot(saved, 1).connectors.outbound),
     ):
@@ -148,9 +153,10 @@ def test_without_a_key_nothing_is_saved() -> None:
 
     plan = plan_file(MemoryConfigStore().current(), file(), vault=Broken())
     assert str(plan.problems[0]).endswith("Password cannot be encrypted: the key file k cannot be made: no space.")
-    assert file().value is not None
+    organization = file().value
+    assert organization is not None
     with pytest.raises(ValueError, match="not sealed"):
-        to_json(file().value)  # type: ignore[arg-type]  # it is not None
+        stored_text(organization.outbound_connectors[0])
 
 
 def test_a_password_that_cannot_be_opened_is_a_warning_and_can_be_written_anew() -> None:
@@ -173,10 +179,11 @@ def test_a_password_that_cannot_be_opened_is_a_warning_and_can_be_written_anew()
 
 def test_the_store_gets_it_sealed_and_gives_it_back() -> None:
     plan = plan_file(MemoryConfigStore().current(), file(), vault=Caesar())
-    text = to_json(plan.organization)
+    (connector,) = plan.organization.outbound_connectors
+    text = stored_text(connector)
     assert SECRET not in text
-    assert json.loads(text)["OutboundConnector"][0]["AuthenticationCredential"]["Password"].keys() == {"Sealed"}
-    assert from_json(text) == plan.organization
+    assert json.loads(text)["AuthenticationCredential"]["Password"].keys() == {"Sealed"}
+    assert from_stored("OutboundConnector", text) == connector
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,110 @@ def test_files_that_are_no_export(text: str) -> None:
 
 def test_null_is_an_export_of_nothing() -> None:
     assert imported(None).entries == ()
+
+
+SEND = {
+    "Name": "To Office 365",
+    "AddressSpaces": ["SMTP:*;1", "SMTP:contoso.com;5"],
+    "DNSRoutingEnabled": False,
+    "SmartHosts": ["contoso-com.mail.protection.outlook.com"],
+    "SmartHostsString": "contoso-com.mail.protection.outlook.com",
+    "SmartHostAuthMechanism": "None",
+    "AuthenticationCredential": None,
+    "Port": 25,
+    "RequireTLS": True,
+    "TlsAuthLevel": "CertificateValidation",
+    "TlsCertificateName": None,
+    "TlsDomain": None,
+    "Fqdn": "mail.contoso.com",
+    "MaxMessageSize": "35 MB (36,700,160 bytes)",
+    "SourceIPAddress": "0.0.0.0",
+    "SourceTransportServers": ["EX1"],
+    "ProtocolLoggingLevel": "None",
+    "ConnectionInactivityTimeOut": "00:10:00",
+    "IsScopedConnector": False,
+    "Enabled": True,
+}
+RECEIVE = {
+    "Name": "Default Frontend EX1",
+    "Identity": "EX1\\Default Frontend EX1",
+    "Bindings": ["0.0.0.0:25", "[::]:25"],
+    "RemoteIPRanges": ["0.0.0.0-255.255.255.255", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+    "PermissionGroups": "AnonymousUsers, ExchangeServers, ExchangeLegacyServers",
+    "AuthMechanism": "Tls, Integrated, BasicAuth, BasicAuthRequireTLS, ExchangeServer",
+    "TlsDomainCapabilities": ["mail.protection.outlook.com:AcceptCloudServicesMail"],
+    "TlsCertificateName": "<I>CN=Contoso CA<S>CN=mail.contoso.com",
+    "MaxInboundConnection": "5000",
+    "MaxInboundConnectionPerSource": "Unlimited",
+    "MaxMessageSize": "36 MB (37,748,736 bytes)",
+    "ConnectionTimeout": "00:10:00",
+    "MessageRateLimit": "Unlimited",
+    "Banner": None,
+    "Server": "EX1",
+    "TransportRole": "FrontendTransport",
+}
+RECEIVED = {
+    "Name": "Default Frontend EX1",
+    "Bindings": ["0.0.0.0:25", "[::]:25"],
+    "TlsCertificateName": "<I>CN=Contoso CA<S>CN=mail.contoso.com",
+    "TlsDomainCapabilities": ["mail.protection.outlook.com:AcceptCloudServicesMail"],
+    "PermissionGroups": ["AnonymousUsers", "ExchangeServers", "ExchangeLegacyServers"],
+    "AuthMechanism": ["Tls", "Integrated", "BasicAuth", "BasicAuthRequireTLS", "ExchangeServer"],
+    "MaxInboundConnectionPerSource": "unlimited",
+}
+# The same values as Exchange's own shell prints them, with their parts.
+IN_PARTS = {
+    "Bindings": [
+        {"Address": {"Address": 0, "AddressFamily": 2, "IPAddressToString": "0.0.0.0"}, "AddressFamily": 2, "Port": 25},
+        {"Address": {"AddressFamily": 23, "IPAddressToString": "::"}, "AddressFamily": 23, "Port": 25},
+    ],
+    "TlsDomainCapabilities": [{"Domain": {"Domain": "mail.protection.outlook.com"}, "Capabilities": "AcceptCloudServicesMail"}],
+    "TlsCertificateName": {"CertificateIssuer": "CN=Contoso CA", "CertificateSubject": "CN=mail.contoso.com"},
+    "MaxInboundConnection": {"IsUnlimited": False, "Value": 5000},
+    "MaxInboundConnectionPerSource": {"IsUnlimited": True, "Value": None},
+    "ConnectionTimeout": {"Ticks": 6_000_000_000, "Days": 0, "TotalSeconds": 600},
+}
+
+
+@pytest.mark.parametrize("shape", [{}, IN_PARTS])
+def test_connectors_of_exchange_server(shape: dict[str, Any]) -> None:
+    result = imported([SEND, RECEIVE | shape])
+    assert only(result, "ReceiveConnector") == RECEIVED
+    assert only(result, "SendConnector") == {
+        "Name": "To Office 365",
+        "AddressSpaces": ["*", "contoso.com;5"],
+        "DNSRoutingEnabled": False,
+        "SmartHosts": ["contoso-com.mail.protection.outlook.com"],
+        "RequireTLS": True,
+        "TlsAuthLevel": "CertificateValidation",
+        "Fqdn": "mail.contoso.com",
+    }
+    assert said(result) == []
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"AddressSpaces": ["X400:c=US;1"]}, "only SMTP is known"),
+        ({"LinkedReceiveConnector": "EX1\\R"}, "LinkedReceiveConnector: it only takes mail"),
+        ({"IgnoreSTARTTLS": True}, "TLS is used wherever it is offered"),
+        ({"SourceIPAddress": "192.0.2.1"}, "source_address in [delivery]"),
+        ({"TlsAuthLevel": 2}, "the number 2 stands for a word"),
+        ({"SmartHostAuthMechanism": "ExternalAuthoritative"}, "which cannot be checked"),
+        ({"SmartHostAuthMechanism": "BasicAuth"}, "would send the password over plain text too"),
+        ({"AddressSpaces": [{"Type": "SMTP", "Address": "*", "Cost": 3}], "DomainSecureEnabled": True}, "mutual TLS"),
+    ],
+)
+def test_what_send_connectors_have_that_is_not_here(properties: dict[str, Any], words: str) -> None:
+    (entry,) = said(imported(SEND | properties))
+    assert words in entry
+
+
+@pytest.mark.parametrize("password", [{"Length": 7}, "hunter2", None])
+def test_a_password_is_never_carried_over(password: Any) -> None:
+    login = {"SmartHostAuthMechanism": "BasicAuthRequireTLS", "AuthenticationCredential": {"UserName": "u", "Password": password}}
+    result = imported(SEND | login)
+    assert only(result, "SendConnector")["AuthenticationCredential"] == {"UserName": "u", "Password": "(saved)"}
+    (entry,) = said(result)
+    assert "passwords are not carried over. Write it into the file in the place of (saved), once" in entry
+    assert "hunter2" not in repr(result)

@@ -202,3 +202,38 @@ def test_parts_of_a_replay_add_up() -> None:
 def test_equal_answers_have_no_aspects() -> None:
     answer = Answer("anonymous", "250 2.1.5", (Way("", "mailbox"),))
     assert aspects_of(answer, answer) == ()
+
+
+RECEIVE = "ReceiveConnector: [{Name: Service, Bindings: 0.0.0.0:25, PermissionGroups: %s, RemoteIPRanges: 192.0.2.0/24}]\n"
+
+
+def test_replays_ask_the_receive_connector_of_the_recorded_listener() -> None:
+    mx, other = (Peer("mx", "mx", "192.0.2.7", local=local) for local in ("203.0.113.1:25", "203.0.113.1:2525"))
+    found = replayed(BASE, BASE + RECEIVE % "ExchangeServers", (mx, SUN, BOB), (other, SUN, BOB))
+    (group,) = found.groups
+    assert (group.title, [str(one) for one in group.aspects], group.messages) == ("refused", ["reply: 250 2.1.5 → 530 5.7.1"], 1)
+    assert found.unchanged == 1
+    assert found.undecidable == []
+
+
+def test_what_was_recorded_without_its_listener_cannot_be_decided_by_receive_connectors() -> None:
+    with_receive = BASE + RECEIVE % "AnonymousUsers"
+    found = replayed(BASE, with_receive, (STRANGER, SUN, BOB))
+    assert not found.is_clean
+    (group,) = found.undecidable
+    assert [str(one) for one in group.aspects] == ["depends on: which ReceiveConnector takes it: its listener was not recorded"]
+
+    # The other way round there is an answer: what was answered then stands for the version in force.
+    base, one = settings(with_receive), recorded(settings(BASE, 7), STRANGER, SUN, BOB)
+    found = Comparison(Evaluation(base), Evaluation(settings(BASE, 2))).add_all([one])
+    assert (found.unchanged, found.drifted, found.is_clean) == (1, 0, True)
+
+
+def test_a_login_and_the_name_in_ehlo_are_differences() -> None:
+    way = "Name: Out, AddressSpaces: '*', DNSRoutingEnabled: false, SmartHosts: relay.example"
+    login = "SmartHostAuthMechanism: BasicAuthRequireTLS, AuthenticationCredential: {UserName: apikey, Password: p}"
+    before, after = (f"{BASE}SendConnector: {{{way}{more}}}\n" for more in ("", f", Fqdn: mail.contoso.com, {login}"))
+    (group,) = replayed(before, after, (OWN, BOB, OUTSIDE)).groups
+    assert group.title == "sent otherwise"
+    (aspect,) = group.aspects
+    assert "logs in as apikey, says EHLO mail.contoso.com" in str(aspect)

@@ -3,71 +3,91 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import activate, config_store, read, work_as_owner
+from mailwye.cli.candidate import Gate
+from mailwye.cli.installation import config_store, read, work_as_owner
 from mailwye.cli.objects.show import as_plain, print_problems, problem_as_plain, show
 from mailwye.cli.output import fail, print_json
+from mailwye.cli.settings.saving import author_of, print_changes, put_in_force, refuse_gate_with_draft, save_into_draft
 from mailwye.cmdlets.execute import Execution, execute
 
 if TYPE_CHECKING:
     from mailwye.cmdlets.syntax import Script
     from mailwye.config.installation import Installation
     from mailwye.config.plan import Plan
-    from mailwye.config.store import ConfigStore, StoredVersion
+    from mailwye.config.store import StoredVersion
 
-DIFFERENT = 2  # as `apply --dry-run`: there is a difference, and it was not saved
 DECLINED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a change is made. `asks`: whether somebody has to say yes; `yes`: he did already. `objects_only`: JSON is the objects alone."""
+    """How a change is made. `asks`: whether somebody has to say yes; `yes`: he did already. `objects_only`: JSON is the objects alone.
+    `draft`: the draft that is read and saved into, "" for the settings in force. `gating`: the options of `gate_options`.
+    """
 
     asks: bool
     yes: bool = False
     what_if: bool = False
     as_json: bool = False
     objects_only: bool = False
+    author: str = ""
     comment: str = ""
+    draft: str = ""
+    gating: Mapping[str, Any] = field(default_factory=dict)
 
 
 def carry_out(config: Path, script: Script, manner: Manner) -> None:
     """The whole way. Ends the command: 0 saved or nothing to change, 2 for a difference with --what-if, 1 declined, 65 errors."""
-    from mailwye.runtime.privileges import current_user
+    from mailwye.config.plan import draft_version
 
+    refuse_gate_with_draft(manner.draft, manner.gating)
     installation = read(config)
-    author = current_user()
+    gate = Gate.of(installation, **manner.gating) if manner.gating else None
+    author = author_of(manner.author)
     work_as_owner(installation)
     with config_store(installation) as store:
-        current = store.current()
+        stored = store.draft(manner.draft) if manner.draft else None
+        current = store.current() if stored is None else draft_version(store, stored)
         execution = execute(current.organization, script)
         plan = _plan(current, execution, installation)
         problems = (*execution.problems, *(plan.problems if plan is not None else ()))
         print_problems(problems)
-        is_wrong = execution.has_errors or (plan is not None and plan.has_errors)
+        is_wrong = execution.has_errors or (plan is not None and plan.has_errors and stored is None)
         if not is_wrong and not manner.as_json:
             show(execution.outputs)
-        changes = plan is not None and bool(plan.changes)
-        version = None
-        if not is_wrong and plan is not None and changes:
-            _show_difference(plan, manner)
-            version = _save(store, plan, manner, execution, author)
+        saved = None
+        if not is_wrong and plan is not None and plan.changes:
+            if not manner.as_json:
+                print_changes(plan.changes, as_json=False)
+
+            def confirm() -> None:
+                if manner.asks and not manner.yes and not execution.is_confirmed:
+                    _ask()
+
+            how: dict[str, Any] = {"author": author, "comment": manner.comment, "dry_run": manner.what_if, "quiet": manner.as_json}
+            if stored is not None:
+                saved = save_into_draft(store, stored, plan, confirm=confirm, **how)
+            else:
+                assert gate is not None, "commands that change something have its options"
+                saved = put_in_force(installation, store, plan, gate=gate, confirm=confirm, **how)
     if manner.as_json:
-        _print_as_json(execution, plan, problems, version, manner)
+        _print_as_json(execution, plan, problems, saved, manner)
     if is_wrong:
         fail("see above" if manner.objects_only else "nothing was saved, see above", exit_codes.DATA_ERROR)
-    if version is not None:
-        click.echo(activate(installation, version), err=manner.as_json)
-    elif changes and manner.what_if:
-        sys.exit(DIFFERENT)
-    elif execution.wants_change and not changes:
-        click.echo(f"no change: version {current.version} already says this", err=manner.as_json)
+    if plan is not None and plan.changes:
+        if manner.what_if:
+            sys.exit(exit_codes.DIFFERENCE)
+    elif execution.wants_change:
+        what = f"the draft {manner.draft}" if manner.draft else f"version {current.version}"
+        click.echo(f"no change: {what} already says this", err=manner.as_json)
 
 
 def _plan(current: StoredVersion, execution: Execution, installation: Installation) -> Plan | None:
@@ -79,29 +99,6 @@ def _plan(current: StoredVersion, execution: Execution, installation: Installati
 
     vault = open_vault(installation)
     return plan_organization(current, execution.organization, installation=installation, source=execution.touched, vault=vault)
-
-
-def _show_difference(plan: Plan, manner: Manner) -> None:
-    from mailwye.config.diff import as_text
-    from mailwye.runtime.printable import escaped
-
-    if not manner.as_json:
-        click.echo("\n".join(escaped(line) for line in as_text(plan.changes).splitlines()))
-
-
-def _save(store: ConfigStore, plan: Plan, manner: Manner, execution: Execution, author: str) -> int | None:
-    """The new version; None where it was only asked what would be. Ends the command where nobody agrees."""
-    from mailwye.config.store import VersionConflict
-    from mailwye.runtime.clock import SystemClock
-
-    if manner.what_if:
-        return None
-    if manner.asks and not manner.yes and not execution.is_confirmed:
-        _ask()
-    try:
-        return plan.save(store, author=author, at=SystemClock().now(), comment=manner.comment)
-    except VersionConflict as error:
-        fail(f"{error}; nothing was saved", exit_codes.TEMPORARY_FAILURE)
 
 
 def _ask() -> None:
@@ -117,7 +114,7 @@ def _ask() -> None:
         sys.exit(DECLINED)
 
 
-def _print_as_json(execution: Execution, plan: Plan | None, problems: tuple[Any, ...], version: int | None, manner: Manner) -> None:
+def _print_as_json(execution: Execution, plan: Plan | None, problems: tuple[Any, ...], saved: int | None, manner: Manner) -> None:
     from mailwye.config.diff import as_dicts
 
     if manner.objects_only:
@@ -128,6 +125,7 @@ def _print_as_json(execution: Execution, plan: Plan | None, problems: tuple[Any,
             "output": [as_plain(output) for output in execution.outputs],
             "changes": as_dicts(plan.changes) if plan is not None else [],
             "problems": [problem_as_plain(problem) for problem in problems],
-            "version": version,
+            "version": None if manner.draft else saved,
+            **({"draft": manner.draft, "revision": saved} if manner.draft else {}),
         }
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.candidate import gate_options
 from mailwye.cli.installation import config_option
 from mailwye.cli.output import fail
+from mailwye.cli.settings.saving import saving_options
 
 FILE_LIMIT = 16_777_216  # octets; the script itself may have SCRIPT_LIMIT characters
 
@@ -20,12 +23,25 @@ FILE_LIMIT = 16_777_216  # octets; the script itself may have SCRIPT_LIMIT chara
 @click.argument("line", nargs=-1)
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path, allow_dash=True), help="A script, - for standard input.")
 @click.option("-y", "--yes", is_flag=True, help="Save without asking.")
-@click.option("--what-if", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
-@click.option("--comment", default="", help="Kept with the version.")
+@click.option("--what-if", "--dry-run", "what_if", is_flag=True, help="Print the difference, save nothing; exits 2 where there is one.")
+@click.option("--draft", default="", metavar="NAME", help="Read and save this draft; mail keeps the current settings.")
+@saving_options
+@gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print output, difference and findings as JSON.")
 @click.option("--cmdlets", is_flag=True, help="List what is understood, as docs/cmdlets.md has it.")
 def ps(
-    config: Path, line: tuple[str, ...], file: Path | None, *, yes: bool, what_if: bool, comment: str, as_json: bool, cmdlets: bool
+    config: Path,
+    line: tuple[str, ...],
+    file: Path | None,
+    *,
+    yes: bool,
+    what_if: bool,
+    draft: str,
+    author: str,
+    comment: str,
+    as_json: bool,
+    cmdlets: bool,
+    **gating: Any,
 ) -> None:
     """Carry out PowerShell lines for Exchange: mailwye ps 'New-OutboundConnector "To us" …', or -f script.ps1.
 
@@ -43,7 +59,8 @@ def ps(
     from mailwye.cmdlets.parser import parse
 
     text, name = ("\n".join(line), "") if file is None else _read(file)
-    carry_out(config, parse(text, name or "line"), Manner(asks=True, yes=yes, what_if=what_if, as_json=as_json, comment=comment))
+    manner = Manner(asks=True, yes=yes, what_if=what_if, as_json=as_json, author=author, comment=comment, draft=draft, gating=gating)
+    carry_out(config, parse(text, name or "line"), manner)
 
 
 def _read(file: Path) -> tuple[str, str]:

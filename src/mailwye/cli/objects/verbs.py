@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from mailwye.cli.candidate import GATE_OPTIONS, gate_options
 from mailwye.cli.installation import config_option
 from mailwye.cli.objects.change import Manner, carry_out
 from mailwye.cli.objects.completion import complete_identity
+from mailwye.cli.settings.saving import author_option
 from mailwye.cmdlets.catalog import CONFIG_NOUN, Cmdlet, Parameter, Shape, catalog, nearest_beginning
 from mailwye.cmdlets.syntax import Command, Literal, Many, Named, Node, Pipeline, Script, Source, Table
 from mailwye.config.problem import did_you_mean
@@ -44,6 +46,12 @@ def _truth(_ctx: click.Context, _param: click.Parameter, value: str | None) -> b
     if word not in ("true", "false", "1", "0", "yes", "no"):
         raise click.BadParameter(f'must be true or false, not "{value}"')
     return word in ("true", "1", "yes")
+
+
+def _no_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """What stands on a command line is in the shell's history and in the list of processes."""
+    if value is not None:
+        raise click.UsageError("a password does not belong on a command line: `mailwye secrets set CONNECTOR --user-name …` asks for it.")
 
 
 class Verb(click.Group):
@@ -96,7 +104,7 @@ def _command(kind: str, cmdlet: Cmdlet) -> click.Command:
     command = _KindCommand(kind, callback=run, help=f"{_HELP[cmdlet.verb]} As the cmdlet {cmdlet.name}.")
     command.params += [*_arguments(cmdlet), *(click_option for key, one in options.items() for click_option in _options(key, one, cmdlet))]
     command.params += _own_options(cmdlet)
-    return config_option(command)
+    return config_option(gate_options(command) if cmdlet.is_change else command)
 
 
 def _offered(cmdlet: Cmdlet) -> list[Parameter]:
@@ -127,6 +135,8 @@ def _options(key: str, one: Parameter, cmdlet: Cmdlet) -> list[click.Option]:
     hidden = one.foreign is not None
     if one.shape is Shape.FLAG:
         return [click.Option([f"--{name}", key], callback=_truth, is_flag=False, flag_value="true", hidden=hidden, metavar="[true|false]")]
+    if one.shape is Shape.CREDENTIAL:
+        return [click.Option([f"--{name}", key], hidden=True, callback=_no_password)]
     metavar = "|".join(one.choices) or None
     if one.shape is not Shape.LIST:
         return [click.Option([f"--{name}", key], hidden=hidden, metavar=metavar or one.shape.name, shell_complete=_choices(one))]
@@ -144,12 +154,16 @@ def _choices(one: Parameter) -> Any:
 def _own_options(cmdlet: Cmdlet) -> list[click.Parameter]:
     found: list[click.Parameter] = []
     if cmdlet.is_change:
-        found.append(click.Option(["--what-if"], is_flag=True, help="Print the difference, save nothing; exits 2 where there is one."))
-        found.append(click.Option(["--version-comment"], default="", help="Kept with the version."))
+        words = "Print the difference, save nothing; exits 2 where there is one."
+        found.append(click.Option(["--what-if", "--dry-run", "what_if"], is_flag=True, help=words))
+        found.append(author_option())
+        found.append(click.Option(["--version-comment"], default="", help="Why; kept with the version."))
         if cmdlet.verb == "Remove":
             found.append(click.Option(["-y", "--yes"], is_flag=True, help="Remove without asking."))
     else:
         found.append(click.Option(["--fields"], default="", metavar="A,B", help="What is shown; * stands for any letters."))
+    words = "Read and save this draft; mail keeps the current settings." if cmdlet.is_change else "What this draft would make of them."
+    found.append(click.Option(["--draft"], default="", metavar="NAME", help=words))
     found.append(click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."))
     return found
 
@@ -173,7 +187,10 @@ def _run(cmdlet: Cmdlet, options: dict[str, Parameter], given: dict[str, Any]) -
         what_if=given.get("what_if", False),
         as_json=given["as_json"],
         objects_only=not cmdlet.is_change,
+        author=given.get("author", ""),
         comment=given.get("version_comment", ""),
+        draft=given["draft"],
+        gating={name: given[name] for name in GATE_OPTIONS} if cmdlet.is_change else {},
     )
     carry_out(given["config"], Script(Source(""), (Pipeline(tuple(stages)),)), manner)
 

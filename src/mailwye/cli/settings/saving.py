@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailwye.config.problem import Problem
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
+    from mailwye.config.versions.drafts import StoredDraft
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,6 +74,89 @@ def refuse_conflict(conflict: Conflict, *, as_json: bool) -> NoReturn:
     )
 
 
+def author_option() -> click.Option:
+    """For commands whose --comment is something else."""
+    return click.Option(["--author"], default="", help="Who changes it; default: the user who runs this.")
+
+
+def refuse_gate_with_draft(draft: str, gating: Mapping[str, Any]) -> None:
+    """A draft puts nothing in force: what guards that is asked for when it is activated."""
+    given = [f"--{name.replace('_', '-')}" for name in ("pin_queued", "acknowledge", "require_replay") if gating.get(name)]
+    if draft and given:
+        raise click.UsageError(f"--draft puts nothing in force: give {', '.join(given)} to `mailwye draft activate {draft}`.")
+
+
+def save_into_draft(
+    store: ConfigStore,
+    stored: StoredDraft,
+    plan: Plan,
+    *,
+    author: str,
+    comment: str,
+    dry_run: bool = False,
+    quiet: bool = False,
+    confirm: Callable[[], None] | None = None,
+) -> int | None:
+    """Save a plan that was made from the draft and shown; the number of the save, None with `dry_run` and where nothing changes. What
+    the checks found keeps the draft from being activated, not from being saved.
+    """
+    from mailwye.config.secrets import credentials
+
+    name = stored.info.name
+    if not all(credential.password.sealed for _, _, _, credential in credentials(plan.organization)):
+        fail("nothing was saved, see above: a draft keeps no password that is not encrypted", exit_codes.DATA_ERROR)
+    if not plan.changes:
+        click.echo(f"no change: the draft {name} already says this", err=quiet)
+        return None
+    if dry_run:
+        return None
+    if confirm is not None:
+        confirm()
+    changes = stored.changes.then(plan.change_set)
+    info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
+    errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
+    activating = f"`mailwye draft activate {name}` puts it in force"
+    click.echo(f"saved into draft {name} (save {info.revision}); {activating}{errors}", err=quiet)
+    return info.revision
+
+
+def put_in_force(
+    installation: Installation,
+    store: ConfigStore,
+    plan: Plan,
+    *,
+    author: str,
+    comment: str,
+    gate: Gate,
+    dry_run: bool = False,
+    quiet: bool = False,
+    confirm: Callable[[], None] | None = None,
+) -> int | None:
+    """Save a plan that has changes and was shown, and let the running service take it; the version, None with `dry_run`. `gate`: what
+    stands before; `confirm`: asks somebody, and ends the command where he does not agree; `quiet`: words go to standard error.
+    """
+    from mailwye.config.diff import as_text, changes_of
+    from mailwye.config.store import VersionConflict
+
+    queued = gate.check(Candidate(store.load(plan.base), plan.organization), dry_run=dry_run, quiet=quiet)
+    if dry_run:
+        return None
+    if confirm is not None:
+        confirm()
+    pinned = gate.pin(queued)
+    try:
+        version = plan.save(store, author=author, at=now(), comment=comment)
+    except VersionConflict as error:
+        theirs = as_text(changes_of(store.changes(error.expected, error.current)))
+        kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
+        fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
+    if gate.pin_queued:
+        what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
+        click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
+    click.echo(activate(installation, version), err=quiet)
+    return version
+
+
 def save_plan(
     installation: Installation,
     store: ConfigStore,
@@ -88,9 +172,6 @@ def save_plan(
     """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing;
     `gate`: what stands before the activation.
     """
-    from mailwye.config.diff import changes_of
-    from mailwye.config.store import VersionConflict
-
     print_problems(plan.problems)
     if plan.has_errors:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
@@ -98,22 +179,9 @@ def save_plan(
     if not plan.changes:
         click.echo(unchanged, err=as_json)
         return
-    queued = gate.check(Candidate(store.load(plan.base), plan.organization), dry_run=dry_run, quiet=as_json)
+    put_in_force(installation, store, plan, author=author, comment=comment, gate=gate, dry_run=dry_run, quiet=as_json)
     if dry_run:
         sys.exit(exit_codes.DIFFERENCE)
-    pinned = gate.pin(queued)
-    try:
-        version = plan.save(store, author=author, at=now(), comment=comment)
-    except VersionConflict as error:
-        from mailwye.config.diff import as_text
-
-        theirs = as_text(changes_of(store.changes(error.expected, error.current)))
-        kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
-        fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
-    if gate.pin_queued:
-        what = "delivery stays on its way" if pinned == 1 else "deliveries stay on their ways"
-        click.echo(f"{pinned} queued {what} (pinned)", err=as_json)
-    click.echo(activate(installation, version), err=as_json)
 
 
 def saved_line(author: str, at: float, comment: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailwye.config.checks.authentication import check_authentication
 from mailwye.config.checks.findings import Findings
 from mailwye.config.schema import Organization, SendConnector
 from mailwye.connectors.model import TlsSettings
@@ -14,6 +15,7 @@ def check_send(organization: Organization, directory: Directory, findings: Findi
     for connector in organization.send_connectors:
         _check_way(connector, directory, accepted, findings)
         _check_tls(connector, findings)
+        check_authentication(connector, findings)
         if connector.cloud_services_mail_enabled:
             _check_cloud_services(connector, findings)
 

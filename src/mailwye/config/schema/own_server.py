@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSe
 
 from mailwye.config.problem import did_you_mean, shown
 from mailwye.config.schema.config_object import ConfigObject, exchange_name, fault
+from mailwye.config.schema.credential import Credential, Mechanism
 from mailwye.config.schema.quantities import TimeSpan, count, size
 from mailwye.config.schema.smart_host import SmartHosts
 from mailwye.config.schema.values import (
@@ -26,7 +27,7 @@ from mailwye.config.schema.values import (
     read_pattern,
     read_text,
 )
-from mailwye.connectors.model import TlsSettings
+from mailwye.connectors.model import SmartHostAuthMechanism, TlsSettings
 from mailwye.connectors.own_certificates import read_issuer_and_subject
 from mailwye.connectors.own_server import EVERYWHERE, MEGABYTE, AddressSpace, AuthMechanism, Binding, PermissionGroup
 
@@ -129,8 +130,15 @@ def _read_fqdn(value: object) -> str:
 
 
 def _split(value: object) -> object:
-    """`AnonymousUsers, ExchangeServers` in one text, as Exchange prints it, is a list."""
-    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else as_list(value)
+    """`AnonymousUsers, ExchangeServers` in one text, as Exchange prints it, is a list; within a list too, as PowerShell takes it."""
+    listed = as_list(value)
+    if not isinstance(listed, list | tuple):
+        return listed
+    return [part for one in listed for part in (_words_of(one) if isinstance(one, str) and "," in one else (one,))]
+
+
+def _words_of(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _without_none(value: object) -> object:
@@ -243,6 +251,8 @@ class SendConnector(_OwnServerConnector):
     fqdn: _Fqdn = ""
     cloud_services_mail_enabled: Flag = False
     max_message_size: size(1, unlimited=True) = 35 * MEGABYTE  # type: ignore[valid-type]
+    smart_host_auth_mechanism: Mechanism = SmartHostAuthMechanism.NONE
+    authentication_credential: Credential | None = None
 
 
 class ReceiveConnector(_OwnServerConnector):

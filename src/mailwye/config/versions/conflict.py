@@ -110,11 +110,14 @@ def _fields(mine: ObjectChange, theirs: ObjectChange) -> Iterator[FieldConflict]
         yield FieldConflict(thing.label, "", _short(mine.before), _short(theirs.after), _short(mine.after))
         return
     base, other, own = _plain(mine.before), _plain(theirs.after), _plain(mine.after)
-    for info in type(thing).model_fields.values():
+    for field, info in type(thing).model_fields.items():
         name = info.alias or ""
         values = [side.get(name) if side is not None else GONE for side in (base, other, own)]
         if values[1] != values[2]:
             yield FieldConflict(thing.label, name, *values)
+        elif getattr(theirs.after, field) != getattr(mine.after, field) and isinstance(values[1], dict) and "Password" in values[1]:
+            changed = {**values[1], "Password": "(changed)"}  # all that is written of a password
+            yield FieldConflict(thing.label, name, values[0], changed, changed)
 
 
 def _plain(thing: ConfigObject | None) -> dict[str, Any] | None:

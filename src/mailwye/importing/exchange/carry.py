@@ -8,15 +8,20 @@ from typing import Any
 
 from mailwye.config.problem import shown
 from mailwye.config.schema import KINDS, field_names
+from mailwye.config.schema.credential import SAVED
 from mailwye.importing.collect import Collector, Note, Place
-from mailwye.importing.exchange.properties import CONSEQUENCES, FACTS_OF, FACTS_OF_OTHERS, NO_KIND
+from mailwye.importing.exchange.properties import CONSEQUENCES, FACTS_OF, FACTS_OF_OTHERS, NO_KIND, NOTHING_SAID
 from mailwye.importing.exchange.recipients import read_recipient
 from mailwye.importing.exchange.rules import read_rule
 from mailwye.importing.exchange.values import UnreadableValue, is_empty, plain
 from mailwye.importing.report import Outcome
 
 _RECIPIENTS = ("Mailbox", "MailUser", "MailContact", "DistributionGroup")
-_CHOICES = ("connectortype", "tlssettings", "domaintype", "mode", "fromscope", "senttoscope", "mtastsmode", "smtpdanemode")
+_CHOICES = (
+    *("connectortype", "tlssettings", "domaintype", "mode", "fromscope", "senttoscope", "mtastsmode", "smtpdanemode"),
+    *("tlsauthlevel", "smarthostauthmechanism", "permissiongroups", "authmechanism"),
+)
+_CREDENTIAL = "AuthenticationCredential"
 
 
 @dataclass(slots=True)
@@ -88,7 +93,8 @@ def _read(found: Found, collector: Collector) -> tuple[dict[str, Any], list[Note
     else:
         data = _fields(found, values, notes)
     for key, consequence in CONSEQUENCES.get(found.kind, {}).items():
-        if not is_empty(values.get(key)):
+        value = values.get(key)
+        if not (is_empty(value) or (isinstance(value, str) and value.lower() == NOTHING_SAID.get(key))):
             if consequence.whole:
                 raise Refused(consequence.reason, consequence.remedy, key)
             name, line = found.names.get(key, key), found.lines.get(key, 0)
@@ -127,6 +133,8 @@ def _fields(found: Found, values: Mapping[str, Any], notes: list[Note]) -> dict[
     else:
         data.setdefault("Name", found.name)
         _connector(found, data, notes)
+        if _CREDENTIAL in data:
+            data[_CREDENTIAL] = _credential(data[_CREDENTIAL], found, notes)
     return data
 
 
@@ -136,6 +144,17 @@ def _choice(key: str, value: Any) -> Any:
         remedy = "Export with `ConvertTo-Json -EnumsAsStrings` (PowerShell 7), so that words are printed instead of numbers"
         raise Refused(f"the number {value} stands for a word, and nobody says for which", remedy, key)
     return value
+
+
+def _credential(value: Any, found: Found, notes: list[Note]) -> dict[str, Any]:
+    """Without the password, also where somebody wrote one: what is printed goes into files. The placeholder makes `apply` ask for it."""
+    if not isinstance(value, dict):
+        raise Refused("it holds no UserName and Password", "Export with ConvertTo-Json -Depth 5, or correct the value", _CREDENTIAL.lower())
+    if value["password"] != SAVED:
+        remedy = f"Write it into the file in the place of {SAVED}, once; it is encrypted when the file is applied"
+        line = found.lines.get(_CREDENTIAL.lower(), 0)
+        notes.append(Note(f"{_CREDENTIAL}: Password", "passwords are not carried over", remedy, line, Outcome.LEFT_OUT))
+    return {"UserName": value["username"], "Password": SAVED}
 
 
 def _domain(data: dict[str, Any], values: Mapping[str, Any], found: Found, notes: list[Note]) -> None:

@@ -48,7 +48,32 @@ _RULE_FACTS = _words(
     """
 )
 
-FACTS_OF = {"AcceptedDomain": FACTS | LOGIN | _DOMAIN_FACTS, "TransportRule": FACTS | LOGIN | _RULE_FACTS}
+# Of Exchange Server's connectors: which server they are on, and what Mailwye decides once for all of them.
+_SEND_FACTS = _words(
+    """
+    sourcetransportservers homemta homemtaserverid sourceroutinggroup smarthostsstring issmtpconnector connecteddomains
+    protocollogginglevel errorpolicies frontendproxyenabled iscoexistenceconnector forcehelo connectortype usage
+    connectioninactivitytimeout smtpmaxmessagesperconnection
+    """
+)
+_RECEIVE_FACTS = _words(
+    """
+    server transportrole protocollogginglevel usage banner sizeenabled chunkingenabled binarymimeenabled pipeliningenabled
+    deliverystatusnotificationenabled eightbitmimeenabled enhancedstatuscodesenabled smtputf8enabled orarenabled longaddressesenabled
+    maxheadersize maxlocalhopcount maxlogonfailures maxinboundconnectionpercentagepersource tarpitinterval authtarpitinterval
+    maxacknowledgementdelay messageratesource extendedprotectionpolicy enableauthgssapi suppressxanonymoustls livecredentialenabled
+    advertiseclientsettings servicediscoveryfqdn proxyenabled permissiongroupsstring barelinefeedrejectionenabled
+    rejectreservedtoplevelrecipientdomains rejectreservedsecondlevelrecipientdomains rejectsinglelabelrecipientdomains
+    acceptconsumermail
+    """
+)
+
+FACTS_OF = {
+    "SendConnector": FACTS | LOGIN | _SEND_FACTS,
+    "ReceiveConnector": FACTS | LOGIN | _RECEIVE_FACTS,
+    "AcceptedDomain": FACTS | LOGIN | _DOMAIN_FACTS,
+    "TransportRule": FACTS | LOGIN | _RULE_FACTS,
+}
 FACTS_OF_OTHERS = FACTS | LOGIN
 
 
@@ -126,7 +151,30 @@ _MAILBOX = {
     "moderationenabled": _left("messages are not held for a moderator", "Moderate where the mailbox is, or leave the recipient out"),
 }
 
+_MUTUAL = _left(
+    "DomainSecureEnabled (mutual TLS with the domains of the transport settings) does not exist here",
+    "Where a partner must prove itself, add an InboundConnector of type Partner with RestrictDomainsToCertificate, and TlsAuthLevel "
+    "DomainValidation with TlsDomain on the way out",
+)
+_SEND = {
+    "ignorestarttls": _changed("TLS is used wherever it is offered", "Check that the other side's TLS works"),
+    "isscopedconnector": _changed("there is one site: it serves all mail of this installation", "Leave it out where it should not"),
+    "linkedreceiveconnector": _whole("it only takes mail of its LinkedReceiveConnector", "Use AddressSpaces, or a mail flow rule"),
+    "useexternaldnsserversenabled": _left("name servers are the same for all", "Set nameservers in [dns] of mailwye.toml"),
+    "sourceipaddress": _left("the own address is the same for all", "Set source_address in [delivery] of mailwye.toml"),
+    "domainsecureenabled": _MUTUAL,
+}
+_RECEIVE = {
+    "domainsecureenabled": _MUTUAL,
+    "messageratelimit": _left("messages are not counted per minute", "Set MaxInboundConnectionPerSource"),
+    "defaultdomain": _left("addresses without a domain are refused", "Let the senders write whole addresses"),
+}
+NOTHING_SAID = {"sourceipaddress": "0.0.0.0", "messageratelimit": "unlimited"}
+"""Values in lower case that stand for nothing set."""
+
 CONSEQUENCES: dict[str, dict[str, Consequence]] = {
+    "SendConnector": _SEND,
+    "ReceiveConnector": _RECEIVE,
     "InboundConnector": _INBOUND,
     "AcceptedDomain": _DOMAIN,
     "Mailbox": _MAILBOX,
@@ -146,14 +194,6 @@ NO_KIND = {
     "object": (
         "none of its properties tells what it is",
         "Name the kind: `@{InboundConnector = @(Get-InboundConnector)} | ConvertTo-Json -Depth 5`",
-    ),
-    "SendConnector": (
-        "Send connectors of Exchange Server are not carried over",
-        "Write an OutboundConnector with the AddressSpaces as RecipientDomains and the same SmartHosts",
-    ),
-    "ReceiveConnector": (
-        "Receive connectors of Exchange Server are not carried over",
-        "Write listeners in mailwye.toml for Bindings, and an InboundConnector for RemoteIPRanges that may relay",
     ),
     "RemoteDomain": ("remote domains are about formats and automatic replies, which Mailwye does not touch", "Nothing is to be done"),
     "DynamicDistributionGroup": ("its members are found by a query", "Write a DistributionGroup with Members"),

@@ -48,13 +48,18 @@ def plain(value: Any, depth: int = 0) -> Any:
 def _plain_object(value: dict[str, Any], depth: int) -> Any:
     if not value:
         return None
+    lower = {key.lower(): part for key, part in value.items()}
+    if "isunlimited" in lower:
+        return "unlimited" if lower["isunlimited"] is True else plain(lower.get("value"), depth + 1)
     if isinstance(value.get("Value"), str):
         return value["Value"]
-    lower = {key.lower(): part for key, part in value.items()}
     if "host" in lower and lower.keys() <= _SMART_HOST:
         return dict(value)
     if lower.keys() <= {"value", "count", "length"} and isinstance(lower.get("value"), list):
         return plain(lower["value"], depth + 1)
+    composed = _composed(lower, depth)
+    if composed is not None:
+        return composed
     if isinstance(lower.get("local"), str) and isinstance(lower.get("domain"), str):
         return f"{lower['local']}@{lower['domain']}"
     if "lowerbound" in lower and "upperbound" in lower and not isinstance(lower.get("expression"), str):
@@ -65,6 +70,31 @@ def _plain_object(value: dict[str, Any], depth: int) -> Any:
             if isinstance(text, str):
                 return text
     raise UnreadableValue(f"is an object with {', '.join(sorted(value)[:5])}, of which no text can be made")
+
+
+def _composed(lower: dict[str, Any], depth: int) -> Any:
+    """Values of Exchange Server's connectors, of which no single part is the text; None for others."""
+
+    def part(key: str) -> Any:
+        return plain(lower[key], depth + 1)
+
+    if {"address", "type", "cost"} <= lower.keys():  # an address space
+        return f"{part('type')}:{part('address')};{part('cost')}"
+    if {"address", "port", "addressfamily"} <= lower.keys():  # a binding
+        address = str(part("address"))
+        return f"[{address}]:{part('port')}" if ":" in address else f"{address}:{part('port')}"
+    if {"certificateissuer", "certificatesubject"} <= lower.keys():
+        return f"<I>{part('certificateissuer')}<S>{part('certificatesubject')}"
+    if {"domain", "capabilities"} <= lower.keys():
+        capabilities = part("capabilities")
+        if not isinstance(capabilities, str):
+            raise UnreadableValue("has Capabilities as a number, and nobody says what it stands for")
+        return f"{part('domain')}:{capabilities}"
+    if "totalseconds" in lower and "ticks" in lower:
+        return lower["totalseconds"]
+    if "username" in lower and "password" in lower:
+        return dict(lower)
+    return None
 
 
 def is_empty(value: Any) -> bool:

@@ -22,7 +22,7 @@ def _properties(kind: str, thing: ConfigObject) -> dict[str, Any]:
     data = thing.model_dump(mode="json", by_alias=True)
     if kind == "TransportRule":
         data["State"] = "Enabled" if data.pop("Enabled") else "Disabled"
-    elif kind in ("InboundConnector", "OutboundConnector"):
+    elif kind in ("InboundConnector", "OutboundConnector", "SendConnector", "ReceiveConnector"):
         data["Identity"] = data["Name"]
     elif kind == "AcceptedDomain":
         data["Identity"] = data["DomainName"]

@@ -121,3 +121,21 @@ def test_a_change_is_put_in_place_whatever_is_there() -> None:
     changes = ChangeSet.of([ObjectChange("OutboundConnector", "out", None, connector)])
     assert changes.applied_to(Organization()).outbound_connectors == (connector,)
     assert changes.applied_to(BASE).outbound_connectors == (connector,)
+
+
+def test_two_who_both_change_a_password_are_told_without_it() -> None:
+    def relay(sealed: str, comment: str = "") -> Organization:
+        credential = {"UserName": "u", "Password": {"Sealed": sealed}}
+        return Organization.model_validate(
+            {"OutboundConnector": [{"Name": "R", "Comment": comment, "AuthenticationCredential": credential}]}
+        )
+
+    base, theirs, mine = relay("v1.a"), relay("v1.b"), relay("v1.c")
+    changes, conflicts = reconcile(base, theirs, ChangeSet.between(base, mine))
+    (conflict,) = conflicts
+    assert conflict.field == "AuthenticationCredential"
+    assert "and this change wants {UserName: u, Password: (changed)}" in str(conflict)
+    assert "v1." not in str(conflict)
+    assert len(changes) == 0
+    _, conflicts = reconcile(base, theirs, ChangeSet.between(base, theirs))
+    assert conflicts == ()
