@@ -111,18 +111,18 @@ def unwrap_of(installation: Installation) -> Unwrap:
 
 
 def queue_preview(installation: Installation, candidate: Candidate, *, limit: int = 0) -> QueuePreview:
-    """What the candidate would do to what waits in all queues, the service running or not. `limit`: deliveries to look at, 0 for all."""
-    from mailwye.stores import STORE_ERRORS, queued_rows
+    """What the candidate would do to what waits in all queues, the service running or not. `limit`: deliveries to look at, 0 for all.
+
+    :raises STORE_ERRORS, OSError: a queue file cannot be read.
+    """
+    from mailwye.stores import queued_rows
     from mailwye.whatif.queued import QueuePreview, preview
 
-    try:
-        rows = queued_rows(installation)
-        first = next(rows, None)
-        if first is None:
-            return QueuePreview([], 0)
-        return preview(islice(chain((first,), rows), limit or None), *candidate.snapshots)
-    except (*STORE_ERRORS, OSError) as error:
-        fail(str(error), exit_codes.IO_ERROR)
+    rows = queued_rows(installation)
+    first = next(rows, None)
+    if first is None:
+        return QueuePreview([], 0)
+    return preview(islice(chain((first,), rows), limit or None), *candidate.snapshots)
 
 
 def gate_options(command: F) -> F:
@@ -177,9 +177,17 @@ class Gate:
 
     def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
         """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""
-        from mailwye.whatif.queued import words_of
+        from mailwye.stores import STORE_ERRORS
+        from mailwye.whatif.queued import QueuePreview, words_of
 
-        found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
+        try:
+            found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
+        except (*STORE_ERRORS, OSError) as error:
+            if self.pin_queued:
+                fail(f"what waits in the queue cannot be pinned, so nothing was saved: {error}", exit_codes.IO_ERROR)
+            # A broken queue file must not keep anybody from changing the settings: that may be what helps.
+            click.echo(escaped(f"what waits in the queue could not be looked at: {error}"), err=True)
+            found = QueuePreview([], 0)
         for line in words_of(found):
             click.echo(escaped(line), err=quiet)
         if self.pin_queued:

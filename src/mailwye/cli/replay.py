@@ -11,7 +11,7 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.candidate import candidate_of, queue_preview, replay_report
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
-from mailwye.cli.output import point_in_time, print_json
+from mailwye.cli.output import fail, point_in_time, print_json
 from mailwye.runtime.printable import escaped
 
 
@@ -33,6 +33,7 @@ def replay(
     differently, grouped by difference. Nothing is changed. Exits 0 where nothing would differ, 2 where something would.
     """
     from mailwye.runtime.clock import SystemClock
+    from mailwye.stores import STORE_ERRORS
     from mailwye.whatif.queued import words_of
 
     if [file is not None, version is not None, bool(draft)].count(True) != 1:
@@ -43,7 +44,10 @@ def replay(
     with config_store(installation) as store:
         candidate = candidate_of(store, installation, file=file, prune=prune, version=version, draft=draft)
     report = replay_report(installation, candidate, since=start, examples=examples)
-    queued = queue_preview(installation, candidate)
+    try:
+        queued = queue_preview(installation, candidate)
+    except (*STORE_ERRORS, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
     if as_json:
         groups = [
             {
