@@ -89,8 +89,8 @@ class Cmdlet:
 
 
 def nearest_beginning(written: str, names: Iterable[str]) -> str:
-    """A remedy that names what begins nearly as `written`: -Smrt for SmartHosts."""
-    beginnings = {name[: len(written) + 1]: name for name in names}
+    """A remedy that names what begins nearly as `written`: -Smrt for SmartHosts, the shortest of several."""
+    beginnings = {name[: len(written) + 1]: name for name in sorted(names, key=len, reverse=True)}
     near = did_you_mean(written, beginnings)
     return f"Did you mean {beginnings[near[13:-1]]}?" if near else ""
 

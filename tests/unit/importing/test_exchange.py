@@ -88,8 +88,6 @@ def test_values_of_exchanges_own_shell() -> None:
         (INBOUND | {"TrustedOrganizations": ["x"]}, "TrustedOrganizations: with TrustedOrganizations Exchange ignores"),
         ({"DomainName": "a.com", "DomainType": "Authoritative", "OutboundOnly": True}, "OutboundOnly: with OutboundOnly it takes no mail"),
         ({"DomainName": "*.a.com", "DomainType": "Authoritative"}, "an Authoritative domain cannot have subdomains without names"),
-        ({"Name": "S", "AddressSpaces": ["SMTP:*;1"]}, "Send connectors of Exchange Server are not carried over"),
-        ({"Name": "R", "RemoteIPRanges": ["0.0.0.0-255.255.255.255"]}, "Receive connectors of Exchange Server are not carried over"),
         ({"Name": "?", "Colour": "red"}, "none of its properties tells what it is"),
         ({"Name": "d", "RecipientTypeDetails": "DiscoveryMailbox"}, "this kind of object does not exist here"),
         (RULE | {"SubjectContainsWords": ["x"], "ExceptIfFrom": ["a@b.c"]}, "its SubjectContainsWords, ExceptIfFrom do not exist here"),

@@ -19,8 +19,10 @@ from pydantic import PlainSerializer, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+from mailwye.config.schema.own_server import read_address_space, read_binding
 from mailwye.config.schema.smart_host import read_smart_host
 from mailwye.connectors.model import SmartHost
+from mailwye.connectors.own_server import AddressSpace, Binding
 from mailwye.smtp.address import Address, parse_address
 
 STORED: Mapping[str, Any] = {"sealed": True}
@@ -125,6 +127,10 @@ def _converter(annotation: Any) -> _Convert | None:
         return parse_address
     if annotation is SmartHost:
         return read_smart_host
+    if annotation is AddressSpace:
+        return read_address_space
+    if annotation is Binding:
+        return read_binding
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return {member.value: member for member in annotation}.__getitem__
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:

@@ -16,10 +16,21 @@ FILES = [*sorted((ROOT / "tests" / "scenarios").glob("*.yaml")), *sorted((ROOT /
 FEW = {SendConnector.kind, ReceiveConnector.kind}
 """An own server has a handful of them, with sizes and times that validation may as well read."""
 
+OWN_SERVER = """
+SendConnector:
+  - {Name: To Office 365, AddressSpaces: ["*", contoso.com;5], DNSRoutingEnabled: false, SmartHosts: "relay.example:587", RequireTLS: true,
+     TlsAuthLevel: DomainValidation, TlsDomain: relay.example, TlsCertificateName: "<I>CN=ca<S>CN=x", Fqdn: mail.contoso.com}
+ReceiveConnector:
+  - {Name: Default Frontend, Bindings: ["0.0.0.0:25", "[::]:25"], RemoteIPRanges: [192.0.2.0/24, 10.0.0.1-10.0.0.9],
+     TlsDomainCapabilities: "mail.protection.outlook.com:AcceptCloudServicesMail", PermissionGroups: [AnonymousUsers, Partners],
+     AuthMechanism: [], RequireTLS: true}
+"""
+
 
 def objects() -> list[ConfigObject]:
     found: list[ConfigObject] = []
-    for file in FILES:
+    sources: list[Path | str] = [*FILES, OWN_SERVER]
+    for file in sources:
         organization = read_organization(file).value
         assert organization is not None
         found.append(organization.organization)
