@@ -184,7 +184,9 @@ _changing("hold", "held", "Hold queued deliveries until they are released.")
 _changing("release", "released", "Release held deliveries: they are due at once.")
 _changing("pin", "pinned", "Keep queued deliveries on the way that they have, whatever the settings say from now on.")
 _changing(
-    "follow", "follow the settings", "Let queued deliveries take the way of the settings: pins and connectors of rules are forgotten."
+    "follow",
+    "set to follow the settings",
+    "Let queued deliveries take the way of the settings: pins and connectors of rules are forgotten.",
 )
 _changing("delete", "deleted", "Delete queued or held deliveries. Nobody is notified; the trace keeps their story.")
 
