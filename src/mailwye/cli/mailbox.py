@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore
 
-PASSWORD_LENGTH_MINIMUM = 8  # characters
-PASSWORD_OCTETS_MAXIMUM = 512  # a line of AUTH has room for it
-
 
 @click.group()
 def mailbox() -> None:
@@ -125,7 +122,9 @@ def _canonical(address: str) -> str:
 
 
 def _exists(organization: Organization, address: str) -> bool:
-    return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
+    from mailwye.config.mailbox_passwords import mailbox_exists
+
+    return mailbox_exists(organization, address)
 
 
 def _quoted(text: str) -> str:
@@ -136,21 +135,19 @@ def _quoted(text: str) -> str:
 
 
 def _password(address: str, *, from_stdin: bool) -> str:
+    from mailwye.config.mailbox_passwords import OCTETS_MAXIMUM, PasswordRefused, check_mailbox_password
+
     if from_stdin:
         try:
-            value = sys.stdin.buffer.readline(PASSWORD_OCTETS_MAXIMUM + 2).decode().rstrip("\r\n")
+            value = sys.stdin.buffer.readline(OCTETS_MAXIMUM + 2).decode().rstrip("\r\n")
         except UnicodeDecodeError:
             fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)
     else:
         value = click.prompt(f"Password for {address}", hide_input=True, confirmation_prompt=True)
-    if len(value) < PASSWORD_LENGTH_MINIMUM:
-        fail(f"the password has fewer than {PASSWORD_LENGTH_MINIMUM} characters; nothing was changed", exit_codes.DATA_ERROR)
-    if len(value.encode("utf-8", "surrogateescape")) > PASSWORD_OCTETS_MAXIMUM or not value.isprintable():
-        fail(
-            f"the password has more than {PASSWORD_OCTETS_MAXIMUM} octets or a control character, which mail programs cannot send; "
-            "nothing was changed",
-            exit_codes.DATA_ERROR,
-        )
+    try:
+        check_mailbox_password(str(value))
+    except PasswordRefused as error:
+        fail(str(error), exit_codes.DATA_ERROR)
     return str(value)
 
 

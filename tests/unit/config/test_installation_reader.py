@@ -239,7 +239,7 @@ def test_halves_of_pairs_and_certificates_without_a_default(tmp_path: Path) -> N
     more = '[[tls.certificates]]\ncertificate = "c.pem"\nprivate_key = "c.key"\n'
     assert problems(tmp_path, MINIMUM + 'certificate = "a.pem"\n' + admin + more) == [
         'mailwye.toml:3: listener "mx": private_key: has no private_key. Give both, certificate and private_key, or neither.',
-        'mailwye.toml:9: listener "admin": certificate: kind admin speaks plain HTTP. Remove certificate and private_key.',
+        'mailwye.toml:9: listener "admin": certificate: kind http speaks plain HTTP. Remove certificate and private_key.',
         (
             "mailwye.toml:16: [tls]: certificates: [[tls.certificates]] needs a default. "
             "Give certificate and private_key in [tls]: they are for clients that ask for no name, or for another one."
