@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
+from mailwye.runtime.privileges import current_user
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
@@ -43,6 +45,7 @@ def add(config: Path, address: str, *, password_stdin: bool) -> None:
         else:
             message = "the mailbox exists already"
         _set_password(store, address, password)
+    record(installation, current_user(), "mailbox.password", address, "set")
     click.echo(f"{address}: password set; {message}")
 
 
@@ -59,6 +62,7 @@ def password(config: Path, address: str, *, password_stdin: bool) -> None:
         if not _exists(store.current().organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox add {address}` makes it", exit_codes.NO_INPUT)
         _set_password(store, address, _password(address, from_stdin=password_stdin))
+    record(installation, current_user(), "mailbox.password", address, "set")
     click.echo(f"{address}: password set")
 
 
@@ -69,7 +73,6 @@ def remove(config: Path, address: str) -> None:
     """Remove a mailbox from the settings, with its password. Its stored mail stays where it is."""
     from mailwye.config.plan import plan_organization
     from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
 
     installation = read(config)
     address = _canonical(address)
@@ -83,6 +86,7 @@ def remove(config: Path, address: str) -> None:
         if plan.has_errors:
             fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
         version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
+    record(installation, current_user(), "settings.save", f"mailbox remove {address}", f"version {version}")
     click.echo(activate(installation, version))
 
 
@@ -160,10 +164,10 @@ def _set_password(store: ConfigStore, address: str, value: str) -> None:
 def _save(installation: Installation, store: ConfigStore, parsed: object, comment: str) -> str:
     from mailwye.config.plan import plan_file
     from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
 
     plan = plan_file(store.current(), parsed, installation=installation)  # type: ignore[arg-type]  # read_organization's result
     if plan.has_errors:
         fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
     version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
+    record(installation, current_user(), "settings.save", comment, f"version {version}")
     return activate(installation, version)

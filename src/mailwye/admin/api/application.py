@@ -92,7 +92,8 @@ def _errors(app: FastAPI, services: Services) -> None:
     for conflict in (VersionConflict, DraftConflict, DraftExists):
         handle(conflict, 409)
     handle(NotAllowedYet, 422)
-    for broken in (ConfigStoreError, AccountError, AuditError, ChannelError, *services.errors):
+    unusable: tuple[type[Exception], ...] = (ConfigStoreError, AccountError, AuditError, ChannelError, *services.errors)
+    for broken in unusable:
         handle(broken, 503)
 
     @app.exception_handler(ApiError)

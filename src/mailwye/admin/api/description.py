@@ -23,8 +23,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(title="Mailwye", version=__version__, openapi_version="3.1.0", routes=app.routes)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (ProblemDocument, Finding):
-        _add(schemas, model.__name__, model.model_json_schema(ref_template=_REFERENCE))
+    for document_model in (ProblemDocument, Finding):
+        _add(schemas, document_model.__name__, document_model.model_json_schema(ref_template=_REFERENCE))
     kinds: dict[str, type[ConfigObject]] = {OrganizationSettings.kind: OrganizationSettings}
     kinds |= {kind: entry.model for kind, entry in KINDS.items()}
     for kind, model in kinds.items():

@@ -75,7 +75,8 @@ async def _change(context: Context, operation: str, selection: Selection) -> dic
     wanted = selection.model_dump(exclude={"all"})
     if not selection.all and not any(wanted.values()):
         raise ApiError(422, f"say which: message_id, sender, recipient, next_hop; or all to {operation} everything")
-    count, after = 0, []
+    count = 0
+    after: list[Any] = []
     for _ in range(ROUNDS):
         more = {"after": after} if after else {}
         answer = await context.services.control(f"queue.{operation}", {**wanted, "limit": ALL, **more})

@@ -63,22 +63,14 @@ def list_(config: Path, *, as_json: bool) -> None:
     installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
-        rows = [
-            {
-                "id": one.id,
-                "user": one.user,
-                "comment": one.comment,
-                "scopes": sorted(scope.value for scope in one.scopes),
-                "created": one.created,
-                "expires": one.expires,
-            }
-            for one in store.tokens()
-        ]
+        tokens = store.tokens()
+    scopes = {one.id: sorted(scope.value for scope in one.scopes) for one in tokens}
     if as_json:
-        print_json(rows)
+        rows = [(one, {"id": one.id, "user": one.user, "comment": one.comment, "scopes": scopes[one.id]}) for one in tokens]
+        print_json([{**row, "created": one.created, "expires": one.expires} for one, row in rows])
         return
     columns = ("Token", "User", "Comment", "Scopes", "Expires")
-    print_table(columns, [(row["id"], row["user"], row["comment"], ", ".join(row["scopes"]), local_time(row["expires"])) for row in rows])
+    print_table(columns, [(one.id, one.user, one.comment, ", ".join(scopes[one.id]), local_time(one.expires)) for one in tokens])
 
 
 @token.command()

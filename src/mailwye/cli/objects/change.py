@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.installation import activate, config_store, read, work_as_owner
 from mailwye.cli.objects.show import as_plain, print_problems, problem_as_plain, show
 from mailwye.cli.output import fail, print_json
@@ -63,6 +64,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
     if is_wrong:
         fail("see above" if manner.objects_only else "nothing was saved, see above", exit_codes.DATA_ERROR)
     if version is not None:
+        record(installation, author, "settings.save", "cmdlets", f"version {version}")
         click.echo(activate(installation, version), err=manner.as_json)
     elif changes and manner.what_if:
         sys.exit(DIFFERENT)
