@@ -126,9 +126,7 @@ def _canonical(address: str) -> str:
 
 
 def _exists(organization: Organization, address: str) -> bool:
-    from mailwye.config.mailbox_passwords import mailbox_exists
-
-    return mailbox_exists(organization, address)
+    return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
 
 
 def _quoted(text: str) -> str:
@@ -139,7 +137,7 @@ def _quoted(text: str) -> str:
 
 
 def _password(address: str, *, from_stdin: bool) -> str:
-    from mailwye.config.mailbox_passwords import OCTETS_MAXIMUM, PasswordRefused, check_mailbox_password
+    from mailwye.access.mailbox_passwords import OCTETS_MAXIMUM, PasswordRefused, check_mailbox_password
 
     if from_stdin:
         try:

@@ -74,7 +74,12 @@ def drafts() -> APIRouter:
         content, revision = await services.with_settings(work)
         return JSONResponse(content, headers={"ETag": etag(revision, draft=True)})
 
-    @api.delete("/drafts/{name}", summary="Forget a draft")
+    _ending(api)
+    return api
+
+
+def _ending(api: APIRouter) -> None:
+    @api.delete("/drafts/{name}", summary="Forget a draft", status_code=204)
     async def discard(context: Ctx, name: Name) -> Response:
         services = context.services
 
@@ -99,5 +104,3 @@ def drafts() -> APIRouter:
             return found, stored.changes
 
         return await save(context, plan, Wish(dry_run, comment, acknowledge))
-
-    return api

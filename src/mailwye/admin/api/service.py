@@ -11,11 +11,12 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from mailwye.access.mailbox_passwords import PasswordRefused, check_mailbox_password
 from mailwye.admin.api.event_feed import EventFeed, FeedEvent
 from mailwye.admin.api.guarded import Context, Ctx, router
+from mailwye.admin.api.objects import find
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT
-from mailwye.config.mailbox_passwords import PasswordRefused, check_mailbox_password, mailbox_exists
 from mailwye.smtp.address import AddressError, parse_address
 
 Address = Annotated[str, Path(max_length=320)]
@@ -98,7 +99,7 @@ async def _mailbox(context: Context, address: str) -> str:
     except AddressError as error:
         raise ApiError(400, str(error)) from error
     current = await context.services.with_settings(context.services.store.current)
-    if not mailbox_exists(current.organization, canonical):
+    if find(current.organization, "Mailbox", canonical) is None:
         raise not_found(f"mailbox {canonical}")
     return canonical
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from mailwye.config.schema import Organization
-
 LENGTH_MINIMUM = 8  # characters
 OCTETS_MAXIMUM = 512  # a line of AUTH has room for it
 
@@ -21,8 +19,3 @@ def check_mailbox_password(value: str) -> None:
             f"the password has more than {OCTETS_MAXIMUM} octets or a control character, which mail programs cannot send; "
             "nothing was changed"
         )
-
-
-def mailbox_exists(organization: Organization, address: str) -> bool:
-    """Whether `address`, in any case, is the primary address of a mailbox hosted here."""
-    return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
