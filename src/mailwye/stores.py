@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mailwye.queue.audit import QueueAudit
     from mailwye.queue.item import QueueRow
     from mailwye.storage.secrets.vault import FileVault
+    from mailwye.storage.sqlite.access.accounts import SqliteAccounts
+    from mailwye.storage.sqlite.access.audit import SqliteAuditLog
     from mailwye.storage.sqlite.queue_engine import SqliteQueueEngine
     from mailwye.storage.sqlite.trace_store import SqliteTraceRecorder
     from mailwye.storage.sqlite.traffic.store import SqliteTraffic
@@ -210,6 +212,22 @@ def acme_pair(installation: Installation, name: str) -> tuple[Path, Path]:
     """Where the certificate for `name` (canonical) and its key are kept that were got by ACME."""
     folder = installation.data_directory / "acme"
     return folder / f"{name}.pem", folder / f"{name}.key"
+
+
+def open_accounts(installation: Installation) -> SqliteAccounts:
+    """Users of the API and their tokens. :raises AccountError: the file cannot be used; says what to do."""
+    from mailwye.storage.sqlite.access.accounts import SqliteAccounts
+
+    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return SqliteAccounts(installation.data_directory / "accounts.sqlite")
+
+
+def open_audit_log(installation: Installation) -> SqliteAuditLog:
+    """Who changed what, who read whose mail. :raises AuditError: the file cannot be used; says what to do."""
+    from mailwye.storage.sqlite.access.audit import SqliteAuditLog
+
+    installation.data_directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return SqliteAuditLog(installation.data_directory / "audit.sqlite")
 
 
 def audit_queues(installation: Installation, *, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from mailwye.config.installation import Installation
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller, CallerKind, keeps_headers
 from mailwye.connectors.changes import changes
@@ -39,6 +40,18 @@ class Resolved:
     def words(self) -> tuple[str, ...]:
         """The hosts, or why there are none."""
         return self.hosts or ((self.failure,) if self.failure else ())
+
+
+def listener_of(installation: Installation, kind: str, name: str) -> tuple[str, str]:
+    """Kind and address of the listener of a question: the named one, else the first of the kind; no address where there is none.
+
+    :raises ValueError: none of that name takes mail.
+    """
+    known = {one.name: one for one in installation.listeners if one.kind in ("mx", "submission", "submissions")}
+    if name and name not in known:
+        raise ValueError(f"there is no listener {name!r} that takes mail; there are: {', '.join(known) or 'none'}")
+    found = known[name] if name else next((one for one in known.values() if one.kind == kind), None)
+    return (found.kind, str(found.binding)) if found is not None else (kind, "")
 
 
 HostResolver = Callable[[Route], Resolved]

@@ -55,6 +55,7 @@ class Supervisor:
         self._refused = -1  # the version in force when an activation failed: said once, tried on
         self.restarts = 0
         self.version = -1
+        self.on_activated: Callable[[int], None] = lambda _version: None
 
     @property
     def is_ready(self) -> bool:
@@ -126,6 +127,7 @@ class Supervisor:
             await self._all("commit", version=version)
             if version != self.version:
                 self._log.info("configuration activated", version=version)
+                self.on_activated(version)
             self.version = version
             return version
 

@@ -71,7 +71,7 @@ def explain(
     for option, value in (("--from", sender), ("--to", recipient)):
         if not value:
             raise click.UsageError(f"Missing option '{option}' (or ask with --session ID).")
-    from mailwye.admin.explain import Question
+    from mailwye.admin.explain import Question, listener_of
     from mailwye.admin.explain import explain as answer
     from mailwye.admin.explain_text import render
     from mailwye.smtp.address import AddressError
@@ -80,7 +80,10 @@ def explain(
     work_as_owner(installation)
     with config_store(installation) as store:
         snapshot = _snapshot(store, version, draft, as_json=as_json)
-    kind, local = _listener(installation, "submission" if auth else "mx", listener)
+    try:
+        kind, local = listener_of(installation, "submission" if auth else "mx", listener)
+    except ValueError as error:
+        fail(str(error), exit_codes.DATA_ERROR)
     question = Question(sender, recipient, ip, certificate_name, auth, helo, kind, tls or bool(auth), header=header, local=local)
     try:
         asked = (lambda route: _resolve(installation, route)) if resolve else None
@@ -92,15 +95,6 @@ def explain(
     else:
         for line in render(explanation).splitlines():
             click.echo(escaped(line))
-
-
-def _listener(installation: Installation, kind: str, name: str) -> tuple[str, str]:
-    """Kind and address of the listener of the question: the named one, else the first of the kind; no address where there is none."""
-    known = {one.name: one for one in installation.listeners if one.kind in ("mx", "submission", "submissions")}
-    if name and name not in known:
-        fail(f"there is no listener {name!r} that takes mail; there are: {', '.join(known) or 'none'}", exit_codes.DATA_ERROR)
-    found = known[name] if name else next((one for one in known.values() if one.kind == kind), None)
-    return (found.kind, str(found.binding)) if found is not None else (kind, "")
 
 
 def _unwrap(installation: Installation) -> Unwrap:

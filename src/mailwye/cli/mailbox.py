@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
+from mailwye.runtime.privileges import current_user
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
     from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore
-
-PASSWORD_LENGTH_MINIMUM = 8  # characters
-PASSWORD_OCTETS_MAXIMUM = 512  # a line of AUTH has room for it
 
 
 @click.group()
@@ -46,6 +45,7 @@ def add(config: Path, address: str, *, password_stdin: bool) -> None:
         else:
             message = "the mailbox exists already"
         _set_password(store, address, password)
+    record(installation, current_user(), "mailbox.password", address, "set")
     click.echo(f"{address}: password set; {message}")
 
 
@@ -62,6 +62,7 @@ def password(config: Path, address: str, *, password_stdin: bool) -> None:
         if not _exists(store.current().organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox add {address}` makes it", exit_codes.NO_INPUT)
         _set_password(store, address, _password(address, from_stdin=password_stdin))
+    record(installation, current_user(), "mailbox.password", address, "set")
     click.echo(f"{address}: password set")
 
 
@@ -72,7 +73,6 @@ def remove(config: Path, address: str) -> None:
     """Remove a mailbox from the settings, with its password. Its stored mail stays where it is."""
     from mailwye.config.plan import plan_organization
     from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
 
     installation = read(config)
     address = _canonical(address)
@@ -86,6 +86,7 @@ def remove(config: Path, address: str) -> None:
         if plan.has_errors:
             fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
         version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
+    record(installation, current_user(), "settings.save", f"mailbox remove {address}", f"version {version}")
     click.echo(activate(installation, version))
 
 
@@ -136,21 +137,19 @@ def _quoted(text: str) -> str:
 
 
 def _password(address: str, *, from_stdin: bool) -> str:
+    from mailwye.access.mailbox_passwords import OCTETS_MAXIMUM, PasswordRefused, check_mailbox_password
+
     if from_stdin:
         try:
-            value = sys.stdin.buffer.readline(PASSWORD_OCTETS_MAXIMUM + 2).decode().rstrip("\r\n")
+            value = sys.stdin.buffer.readline(OCTETS_MAXIMUM + 2).decode().rstrip("\r\n")
         except UnicodeDecodeError:
             fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)
     else:
         value = click.prompt(f"Password for {address}", hide_input=True, confirmation_prompt=True)
-    if len(value) < PASSWORD_LENGTH_MINIMUM:
-        fail(f"the password has fewer than {PASSWORD_LENGTH_MINIMUM} characters; nothing was changed", exit_codes.DATA_ERROR)
-    if len(value.encode("utf-8", "surrogateescape")) > PASSWORD_OCTETS_MAXIMUM or not value.isprintable():
-        fail(
-            f"the password has more than {PASSWORD_OCTETS_MAXIMUM} octets or a control character, which mail programs cannot send; "
-            "nothing was changed",
-            exit_codes.DATA_ERROR,
-        )
+    try:
+        check_mailbox_password(str(value))
+    except PasswordRefused as error:
+        fail(str(error), exit_codes.DATA_ERROR)
     return str(value)
 
 
@@ -163,10 +162,10 @@ def _set_password(store: ConfigStore, address: str, value: str) -> None:
 def _save(installation: Installation, store: ConfigStore, parsed: object, comment: str) -> str:
     from mailwye.config.plan import plan_file
     from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
 
     plan = plan_file(store.current(), parsed, installation=installation)  # type: ignore[arg-type]  # read_organization's result
     if plan.has_errors:
         fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
     version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
+    record(installation, current_user(), "settings.save", comment, f"version {version}")
     return activate(installation, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from mailwye.cli.candidate import candidate_of, queue_preview, replay_report
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, point_in_time, print_json
 from mailwye.runtime.printable import escaped
+
+if TYPE_CHECKING:
+    from mailwye.whatif.queued import QueuePreview
+    from mailwye.whatif.replay import Report
 
 
 @click.command()
@@ -49,17 +54,7 @@ def replay(
     except (*STORE_ERRORS, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if as_json:
-        groups = [
-            {
-                "aspects": [aspect._asdict() for aspect in group.aspects],
-                "deliveries": group.count,
-                "waits": group.waits,
-                "fails": group.fails,
-                "examples": [dataclasses.asdict(one) for one in group.examples],
-            }
-            for group in queued.groups
-        ]
-        print_json({**report.to_dict(), "queue": {"changed": queued.changed, "unchanged": queued.unchanged, "groups": groups}})
+        print_json(as_plain(report, queued))
     else:
         for line in (*report.lines(), *words_of(queued)):
             click.echo(escaped(line))
@@ -67,3 +62,18 @@ def replay(
             click.echo("no traffic is recorded: set retention_days in [replay]", err=True)
     if not report.outcome.is_clean or queued.changed:
         sys.exit(exit_codes.DIFFERENCE)
+
+
+def as_plain(report: Report, queued: QueuePreview) -> dict[str, Any]:
+    """Both for JSON."""
+    groups = [
+        {
+            "aspects": [aspect._asdict() for aspect in group.aspects],
+            "deliveries": group.count,
+            "waits": group.waits,
+            "fails": group.fails,
+            "examples": [dataclasses.asdict(one) for one in group.examples],
+        }
+        for group in queued.groups
+    ]
+    return {**report.to_dict(), "queue": {"changed": queued.changed, "unchanged": queued.unchanged, "groups": groups}}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
 
@@ -161,7 +162,10 @@ def _save(installation: Installation, store: ConfigStore, organization: Organiza
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
     if not plan.changes:
         return f"no change: version {plan.base} already says this"
-    return activate(installation, plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment))
+    author = current_user()
+    version = plan.save(store, author=author, at=SystemClock().now(), comment=comment)
+    record(installation, author, "settings.save", comment, f"version {version}")
+    return activate(installation, version)
 
 
 def _password(connector: str, *, from_stdin: bool) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailwye.admin.certificate_keeper import CertificateKeeper
     from mailwye.admin.certificate_watch import CertificateWatch
     from mailwye.admin.supervisor import Supervisor, WorkerHandle
+    from mailwye.cli.access.listeners import AdminListeners
     from mailwye.config.installation import Installation
 
 
@@ -64,6 +65,7 @@ class _Service:
         self._stop = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._keeper: CertificateKeeper  # once the workers serve
+        self._admin: AdminListeners | None = None  # where there is an admin listener
 
     async def run(self) -> int:
         """Serve; the exit code."""
@@ -109,7 +111,7 @@ class _Service:
         return CertificateWatch(
             watched_files(self._installation),
             check=lambda: check_tls(self._installation),
-            reload=lambda: supervisor.handle("reload_tls", {}),
+            reload=lambda: self._handle(supervisor, "reload_tls", {}),
             log=self._log,
         )
 
@@ -119,7 +121,7 @@ class _Service:
         from mailwye.stores import certificate_register
 
         return CertificateKeeper(
-            certificate_register(self._installation, lambda text: self._log.error("alert", text=text)),
+            certificate_register(self._installation, self._alert),
             clock=SystemClock(),
             log=self._log,
         )
@@ -128,7 +130,10 @@ class _Service:
         """An operation of the control socket."""
         if operation == "certificates":
             return {"rows": await self._keeper.rows()}
-        return await supervisor.handle(operation, arguments)
+        answer = await supervisor.handle(operation, arguments)
+        if operation in ("reload", "reload_tls") and self._admin is not None:
+            self._admin.reload_tls()
+        return answer
 
     async def _metrics(self, supervisor: Supervisor) -> str:
         """What /metrics says."""
@@ -143,6 +148,8 @@ class _Service:
         """Take no more connections, anywhere; finish what is in flight."""
         for server in self._servers:
             server.close()
+        if self._admin is not None:
+            await self._admin.close()
         with suppress(OSError):  # a disk that turned read-only keeps it: the next start removes it
             control_path(self._installation).unlink()
         if self._installation.workers:  # our copies of their sockets: while one is open the kernel takes connections for nobody
@@ -183,7 +190,6 @@ class _Service:
     # --- control
 
     async def _open_control(self, supervisor: Supervisor) -> None:
-        from mailwye.admin.health import HealthServer
         from mailwye.runtime import channel
 
         path = control_path(self._installation)
@@ -199,10 +205,32 @@ class _Service:
             self._servers.append(await asyncio.start_unix_server(answer, socket_name(path), limit=channel.REQUEST_LIMIT))
         finally:
             os.umask(before)
-        health = HealthServer(lambda: supervisor.is_ready, lambda: self._metrics(supervisor))
-        for listener in self._installation.listeners:
-            if listener.kind == "admin":
-                self._servers.append(await asyncio.start_server(health.serve, sock=self._sockets[listener.name]))
+        if any(listener.kind == "admin" for listener in self._installation.listeners):
+            await self._open_admin(supervisor)
+
+    async def _open_admin(self, supervisor: Supervisor) -> None:
+        """Imported here: FastAPI takes its time, and not everybody has an admin listener."""
+        from mailwye.cli.access.listeners import AdminListeners
+
+        self._admin = AdminListeners(
+            self._installation,
+            self._sockets,
+            partial(self._handle, supervisor),
+            is_ready=lambda: supervisor.is_ready,
+            metrics=lambda: self._metrics(supervisor),
+            log=self._log,
+        )
+        supervisor.on_activated = lambda version: self._tell("version", {"version": version})
+        await self._admin.start()
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Whoever listens to events."""
+        if self._admin is not None:
+            self._admin.feed.publish(kind, data)
+
+    def _alert(self, text: str) -> None:
+        self._log.error("alert", text=text)
+        self._tell("alert", {"text": text})
 
     async def _announce(self, supervisor: Supervisor) -> None:
         from mailwye.config.installation import KINDS_WITHOUT_TLS
@@ -211,8 +239,10 @@ class _Service:
         for listener in self._installation.listeners:
             where = f"[{listener.address}]:{listener.port}" if ":" in listener.address else f"{listener.address}:{listener.port}"
             offered = "offered"
-            if listener.kind in KINDS_WITHOUT_TLS:
-                offered = f"none: it only {'tells health and numbers' if listener.kind == 'admin' else 'answers a certificate authority'}"
+            if listener.kind == "admin":
+                offered = "required" if listener.certificate else "none: the API only where the address is a loopback one"
+            elif listener.kind in KINDS_WITHOUT_TLS:
+                offered = "none: it only answers a certificate authority"
             elif (listener.certificate or self._installation.tls.certificate) is None:
                 offered = "none: set [tls] certificate and private_key to offer it"
             self._log.info("listening", listener=listener.name, kind=listener.kind, address=where, tls=offered)
@@ -260,7 +290,7 @@ class _Service:
 
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(SystemClock().monotonic() * 1_000_000)}")
         try:
-            answer = await supervisor.handle("reload", {})
+            answer = await self._handle(supervisor, "reload", {})
             self._log.info("reloaded", version=answer["version"])
         except (ChannelError, *STORE_ERRORS) as error:
             self._log.error("not reloaded, the old settings stay in force", error=str(error))

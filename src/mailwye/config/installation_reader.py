@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 
 from mailwye.config.installation import (
     KINDS_OF_IMPLICIT_TLS,
-    KINDS_WITHOUT_TLS,
     DeliverySettings,
     DnsSettings,
     InboundLimits,
@@ -137,9 +137,13 @@ class InstallationReader:
             if own != (listener.private_key is not None):
                 missing = "private_key" if own else "certificate"
                 self._add(("listener", index), f"has no {missing}", "Give both, certificate and private_key, or neither", label, missing)
-            elif own and listener.kind in KINDS_WITHOUT_TLS:
+            elif own and listener.kind == "http":
                 remedy = "Remove certificate and private_key"
                 self._add(("listener", index), f"kind {listener.kind} speaks plain HTTP", remedy, label, "certificate")
+            elif not own and listener.kind == "admin" and not ipaddress.ip_address(listener.address).is_loopback:
+                remedy = "Give it certificate and private_key, or an address such as 127.0.0.1, to serve the API there"
+                message = "tells health and numbers only: without TLS the API is for loopback addresses"
+                self._add(("listener", index), message, remedy, label, "certificate", severity=Severity.WARNING)
             elif not own and listener.kind in KINDS_OF_IMPLICIT_TLS and installation.tls.certificate is None:
                 remedy = "Give certificate and private_key in [tls]"
                 article = "an" if listener.kind == "https" else "a"

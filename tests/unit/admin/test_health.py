@@ -1,67 +1,102 @@
+"""The open pages of the admin listener, over real sockets: HTTP, TLS, and addresses where the API stays closed."""
+
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from mailwye.admin.health import HealthServer
+from mailwye.admin.api.application import application
+from mailwye.admin.http_server import AdminServer
 from mailwye.admin.metrics import render
+from mailwye.config.installation import ListenerSettings
 from mailwye.runtime.channel import ChannelError
+from tests.unit.admin.api.office import Office
 
 
-async def ask(request: bytes, *, ready: bool = True, broken: bool = False) -> tuple[str, str]:
-    """The status line and the body of the answer."""
+@pytest.fixture
+def office(tmp_path: Path) -> Any:
+    opened = Office(tmp_path)
+    yield opened
+    opened.close()
 
+
+def client(office: Office, *, ready: bool = True, broken: bool = False) -> TestClient:
     async def metrics() -> str:
         if broken:
             raise ChannelError("worker 1 is gone")
         return "mailwye_ready 1\n"
 
-    health = HealthServer(lambda: ready, metrics)
-    server = await asyncio.start_server(health.serve, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    writer.write(request)
-    answer = (await reader.read()).decode()
-    writer.close()
-    await writer.wait_closed()
-    server.close()
-    await server.wait_closed()
-    head, _, body = answer.partition("\r\n\r\n")
-    if head:
-        assert f"Content-Length: {len(body.encode())}" in head
-        assert "Connection: close" in head
-    return head.partition("\r\n")[0], body
+    return TestClient(application(office.services, is_ready=lambda: ready, metrics=metrics))
 
 
 @pytest.mark.parametrize(
     ("path", "ready", "status"),
     [
-        ("/healthz", True, "200 OK"),
-        ("/healthz", False, "200 OK"),
-        ("/readyz", True, "200 OK"),
-        ("/readyz", False, "503 Service Unavailable"),
-        ("/metrics", True, "200 OK"),
-        ("/", True, "404 Not Found"),
-        ("/../etc/passwd", True, "404 Not Found"),
+        ("/healthz", True, 200),
+        ("/healthz", False, 200),
+        ("/readyz", True, 200),
+        ("/readyz", False, 503),
+        ("/metrics", True, 200),
+        ("/", True, 404),
+        ("/../etc/passwd", True, 404),
+        ("/docs", True, 404),
+        ("/healthz/", True, 404),
     ],
 )
-async def test_pages(path: str, ready: bool, status: str) -> None:
-    assert (await ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), ready=ready))[0] == f"HTTP/1.1 {status}"
+def test_pages(office: Office, path: str, ready: bool, status: int) -> None:
+    assert client(office, ready=ready).get(path).status_code == status
 
 
-async def test_metrics_wait_for_a_worker_that_is_started_again() -> None:
-    status, body = await ask(b"GET /metrics HTTP/1.1\r\n\r\n", broken=True)
-    assert status.endswith("503 Service Unavailable")
-    assert "worker 1 is gone" in body
+def test_metrics_wait_for_a_worker_that_is_started_again(office: Office) -> None:
+    answer = client(office, broken=True).get("/metrics")
+    assert (answer.status_code, answer.text) == (503, "worker 1 is gone\n")
 
 
-@pytest.mark.parametrize("request_", [b"POST /healthz HTTP/1.1\r\n\r\n", b"hello\r\n\r\n", b"\r\n\r\n"])
-async def test_only_get_is_understood(request_: bytes) -> None:
-    assert (await ask(request_))[0] == "HTTP/1.1 405 Method Not Allowed"
+def test_only_get_is_understood(office: Office) -> None:
+    assert client(office).post("/healthz").status_code == 405
 
 
-async def test_a_request_without_end_is_dropped() -> None:
-    assert await ask(b"x" * 100_000) == ("", "")
+@asynccontextmanager
+async def served(office: Office, address: str) -> AsyncIterator[int]:
+    """A listener with that address in its settings; the socket itself is on loopback."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = AdminServer(office.app, ListenerSettings("admin", "admin", address, 0), listening, None)
+    await server.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        await server.close()
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize(("address", "status"), [("127.0.0.1", b"401"), ("::1", b"401"), ("0.0.0.0", b"403"), ("192.0.2.1", b"403")])
+async def test_without_tls_the_api_is_for_loopback_addresses(office: Office, address: str, status: bytes) -> None:
+    async with served(office, address) as port:
+        head = b"HTTP/1.1\r\nHost: anybody.example\r\nConnection: close\r\n\r\n"
+        assert (await ask(port, b"GET /api/v1/me " + head)).startswith(b"HTTP/1.1 " + status)
+        assert (await ask(port, b"GET /healthz " + head)).startswith(b"HTTP/1.1 200")
+
+
+async def test_nonsense_is_refused_and_the_next_is_answered(office: Office) -> None:
+    async with served(office, "127.0.0.1") as port:
+        assert (await ask(port, b"hello\r\n\r\n")).startswith(b"HTTP/1.1 400")
+        assert (await ask(port, b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 4")
+        assert b"alive" in await ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
 def test_metrics_have_few_labels_and_all_states() -> None:

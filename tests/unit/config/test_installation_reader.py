@@ -235,11 +235,11 @@ def test_certificates_of_listeners_and_by_name(tmp_path: Path) -> None:
 
 
 def test_halves_of_pairs_and_certificates_without_a_default(tmp_path: Path) -> None:
-    admin = '[[listener]]\nname = "admin"\nkind = "admin"\naddress = "127.0.0.1"\nport = 8443\ncertificate = "x"\nprivate_key = "y"\n'
+    admin = '[[listener]]\nname = "admin"\nkind = "http"\naddress = "127.0.0.1"\nport = 8443\ncertificate = "x"\nprivate_key = "y"\n'
     more = '[[tls.certificates]]\ncertificate = "c.pem"\nprivate_key = "c.key"\n'
     assert problems(tmp_path, MINIMUM + 'certificate = "a.pem"\n' + admin + more) == [
         'mailwye.toml:3: listener "mx": private_key: has no private_key. Give both, certificate and private_key, or neither.',
-        'mailwye.toml:9: listener "admin": certificate: kind admin speaks plain HTTP. Remove certificate and private_key.',
+        'mailwye.toml:9: listener "admin": certificate: kind http speaks plain HTTP. Remove certificate and private_key.',
         (
             "mailwye.toml:16: [tls]: certificates: [[tls.certificates]] needs a default. "
             "Give certificate and private_key in [tls]: they are for clients that ask for no name, or for another one."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.candidate import Candidate, Gate
 from mailwye.cli.installation import activate
 from mailwye.cli.output import fail, local_time, print_json
@@ -150,6 +151,7 @@ def put_in_force(
         theirs = as_text(changes_of(store.changes(error.expected, error.current)))
         kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
         fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
+    record(installation, author, "settings.save", comment or "command line", f"version {version}")
     if gate.pin_queued:
         what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)

@@ -1,0 +1,125 @@
+"""Users and API tokens as values, and the port of their store. Passwords are kept as argon2id hashes, tokens as SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailwye.access.roles import Permission, Role, permissions_of
+
+PASSWORD_MINIMUM = 12  # characters
+PASSWORD_OCTETS = 512
+NAME_LIMIT = 64  # characters
+TOKEN_PREFIX = "mwt_"  # noqa: S105 - by which a token is known when it turns up somewhere
+TOKEN_DAYS = 366  # that a token may be good for, at most
+TOKENS_PER_USER = 100
+
+
+class AccountError(Exception):
+    """An account cannot be read, made or changed; the text says why and what to do. Nothing was changed."""
+
+
+class NoSuchAccount(AccountError):
+    """There is no such user or token."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`name` in lower case. `created`: Unix seconds."""
+
+    name: str
+    roles: tuple[Role, ...]
+    created: float
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What the roles permit."""
+        return permissions_of(self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`id`: names it, opens nothing. `scopes`: what of its user's permissions it carries. Times in Unix seconds."""
+
+    id: str
+    user: str
+    comment: str
+    scopes: frozenset[Permission]
+    created: float
+    expires: float
+
+
+def token_digest(secret: str) -> str:
+    """What the store keeps of a token. It has 256 bits of chance, so that a fast hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def user_name(text: str) -> str:
+    """The canonical name. :raises AccountError: no name of a user."""
+    name = text.strip().lower()
+    if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or any(sign in name for sign in ':/\\ "'):
+        raise AccountError(f"a user's name has 1 to {NAME_LIMIT} printable characters, none of them a space or one of : / \\ \"")
+    return name
+
+
+def check_password(password: str) -> str:
+    """The password itself. :raises AccountError: too short, too long, or not printable."""
+    if len(password) < PASSWORD_MINIMUM:
+        raise AccountError(f"the password has fewer than {PASSWORD_MINIMUM} characters; nothing was changed")
+    if len(password.encode("utf-8", "surrogateescape")) > PASSWORD_OCTETS or not password.isprintable():
+        raise AccountError(f"the password has more than {PASSWORD_OCTETS} octets or a control character; nothing was changed")
+    return password
+
+
+class AccountStore(Protocol):
+    """Users and tokens. Calls are short and synchronous; a change is durable when they return. :raises AccountError: everywhere."""
+
+    def users(self) -> Sequence[User]:
+        """All of them, by name."""
+        ...
+
+    def user(self, name: str) -> User | None:
+        """One user."""
+        ...
+
+    def password_hash(self, name: str) -> str | None:
+        """The user's hash."""
+        ...
+
+    def add_user(self, user: User, password_hash: str) -> None:
+        """:raises AccountError: there is one of this name."""
+        ...
+
+    def set_roles(self, name: str, roles: Sequence[Role]) -> None:
+        """:raises NoSuchAccount:"""
+        ...
+
+    def set_password(self, name: str, password_hash: str) -> None:
+        """:raises NoSuchAccount:"""
+        ...
+
+    def remove_user(self, name: str) -> None:
+        """With his tokens. :raises NoSuchAccount:"""
+        ...
+
+    def tokens(self, user: str = "") -> Sequence[Token]:
+        """All tokens, or those of one user; expired ones too."""
+        ...
+
+    def token(self, digest: str) -> Token | None:
+        """The token of which this is `token_digest`."""
+        ...
+
+    def add_token(self, token: Token, digest: str) -> None:
+        """:raises AccountError: there are too many. :raises NoSuchAccount: no such user."""
+        ...
+
+    def remove_token(self, token_id: str) -> None:
+        """:raises NoSuchAccount:"""
+        ...
+
+    def close(self) -> None:
+        """Give back the file."""
+        ...

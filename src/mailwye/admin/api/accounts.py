@@ -1,0 +1,174 @@
+"""/users, /tokens, /me. Nobody can give away more than he has himself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, check_password, user_name
+from mailwye.access.new_token import make_token
+from mailwye.access.roles import Permission, Role, permissions_of
+from mailwye.admin.api.guarded import Context, Ctx, router
+from mailwye.admin.api.problems import ApiError
+
+Name = Annotated[str, Path(min_length=1, max_length=64)]
+_Password = Annotated[str, Field(max_length=1024, json_schema_extra={"writeOnly": True})]
+_Roles = Annotated[list[Role], Field(max_length=len(Role))]
+
+
+class NewUser(BaseModel):
+    """A user with his roles; none: he may do nothing."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    password: _Password
+    roles: _Roles = []
+
+
+class Roles(BaseModel):
+    """What a user is from now on."""
+
+    roles: _Roles
+
+
+class Password(BaseModel):
+    """Written, never read back."""
+
+    password: _Password
+
+
+class NewToken(BaseModel):
+    """`scopes`: none given means all that the caller may. `user`: oneself where left out."""
+
+    comment: Annotated[str, Field(max_length=256)] = ""
+    scopes: Annotated[list[Permission], Field(max_length=len(Permission))] = []
+    days: Annotated[int, Field(ge=1, le=TOKEN_DAYS)] = 90
+    user: Annotated[str, Field(max_length=64)] = ""
+
+
+def accounts() -> APIRouter:
+    """The routes."""
+    api = router("accounts")
+
+    @api.get("/me", summary="Who the caller is, and what he may")
+    async def me(context: Ctx) -> Response:
+        caller = context.caller
+        return JSONResponse({"name": caller.name, "token": caller.token, "permissions": sorted(one.value for one in caller.permissions)})
+
+    _users(api)
+    _tokens(api)
+    return api
+
+
+def _users(api: APIRouter) -> None:
+    @api.get("/users", summary="List users")
+    async def list_users(context: Ctx) -> Response:
+        return JSONResponse({"items": [_user(user) for user in context.services.accounts.users()], "next": None})
+
+    @api.post("/users", summary="Add a user", status_code=201)
+    async def add(context: Ctx, new: NewUser) -> Response:
+        services = context.services
+        _grant(context, new.roles)
+        name = _checked(user_name, new.name)
+        hashed = await asyncio.to_thread(services.hash_password, _checked(check_password, new.password))
+        user = User(name, tuple(dict.fromkeys(new.roles)), services.clock.now())
+        try:
+            services.accounts.add_user(user, hashed)
+        except AccountError as error:
+            raise ApiError(409, str(error)) from error
+        context.audit("user.add", name, ", ".join(role.value for role in user.roles) or "no role")
+        return JSONResponse(_user(user), 201)
+
+    @api.put("/users/{name}/roles", summary="Give a user other roles", status_code=204)
+    async def set_roles(context: Ctx, name: Name, new: Roles) -> Response:
+        _outrank(context, name)
+        _grant(context, new.roles)
+        context.services.accounts.set_roles(name.lower(), tuple(dict.fromkeys(new.roles)))
+        context.audit("user.roles", name, ", ".join(role.value for role in new.roles) or "no role")
+        return Response(status_code=204)
+
+    @api.put("/users/{name}/password", summary="Set a user's password", status_code=204)
+    async def set_password(context: Ctx, name: Name, new: Password) -> Response:
+        _outrank(context, name)
+        hashed = await asyncio.to_thread(context.services.hash_password, _checked(check_password, new.password))
+        context.services.accounts.set_password(name.lower(), hashed)
+        context.audit("user.password", name, "set")
+        return Response(status_code=204)
+
+    @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=204)
+    async def remove(context: Ctx, name: Name) -> Response:
+        _outrank(context, name)
+        context.services.accounts.remove_user(name.lower())
+        context.audit("user.remove", name, "gone")
+        return Response(status_code=204)
+
+
+def _tokens(api: APIRouter) -> None:
+    @api.get("/tokens", summary="List one's tokens, or all where one may")
+    async def list_tokens(context: Ctx) -> Response:
+        whose = "" if context.caller.may(Permission.ACCOUNTS_WRITE) else context.caller.name
+        return JSONResponse({"items": [_token(token) for token in context.services.accounts.tokens(whose)], "next": None})
+
+    @api.post("/tokens", summary="Make a token: it is shown once", status_code=201)
+    async def new(context: Ctx, wish: NewToken) -> Response:
+        services, caller = context.services, context.caller
+        owner = _checked(user_name, wish.user) if wish.user else caller.name
+        if owner != caller.name:
+            caller.need(Permission.ACCOUNTS_WRITE, "this for another user")
+            _outrank(context, owner)
+        scopes = frozenset(wish.scopes) or caller.permissions
+        if scopes - caller.permissions:
+            raise ApiError(403, "a token cannot carry more than its maker may")
+        token, secret, digest = make_token(owner, scopes, wish.comment, days=wish.days, now=services.clock.now(), secret=services.secret)
+        services.accounts.add_token(token, digest)
+        context.audit("token.new", f"{token.id} of {owner}", ", ".join(sorted(scope.value for scope in scopes)))
+        return JSONResponse({**_token(token), "secret": secret}, 201, {"Cache-Control": "no-store"})
+
+    @api.delete("/tokens/{token_id}", summary="Revoke a token", status_code=204)
+    async def revoke(context: Ctx, token_id: Annotated[str, Path(max_length=64)]) -> Response:
+        whose = "" if context.caller.may(Permission.ACCOUNTS_WRITE) else context.caller.name
+        if all(token.id != token_id for token in context.services.accounts.tokens(whose)):
+            raise NoSuchAccount(f"there is no token {token_id}")  # of others: as if it did not exist
+        context.services.accounts.remove_token(token_id)
+        context.audit("token.revoke", token_id, "gone")
+        return Response(status_code=204)
+
+
+def _checked(check: Any, value: str) -> str:
+    try:
+        return str(check(value))
+    except AccountError as error:
+        raise ApiError(422, str(error)) from error
+
+
+def _grant(context: Context, roles: list[Role]) -> None:
+    if permissions_of(roles) - context.caller.permissions:
+        raise ApiError(403, "nobody can give a role that permits more than he may himself")
+
+
+def _outrank(context: Context, name: str) -> None:
+    """Whoever sets a password could be that user."""
+    user = context.services.accounts.user(name.lower())
+    if user is None:
+        raise NoSuchAccount(f"there is no user {name}")
+    if user.permissions - context.caller.permissions:
+        raise ApiError(403, f"{user.name} may more than {context.caller.who}")
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"name": user.name, "roles": [role.value for role in user.roles], "created": user.created}
+
+
+def _token(token: Token) -> dict[str, Any]:
+    scopes = sorted(scope.value for scope in token.scopes)
+    return {
+        "id": token.id,
+        "user": token.user,
+        "comment": token.comment,
+        "scopes": scopes,
+        "created": token.created,
+        "expires": token.expires,
+    }

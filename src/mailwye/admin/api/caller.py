@@ -1,0 +1,108 @@
+"""Who makes a request: a user by HTTP Basic (RFC 7617) or a token (RFC 6750). Nobody else gets further than this file."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from mailwye.access.accounts import TOKEN_PREFIX, AccountError, token_digest, user_name
+from mailwye.access.audit import AuditError, Event
+from mailwye.access.roles import Permission
+from mailwye.admin.api.attempts import Attempts
+from mailwye.admin.api.problems import ApiError
+from mailwye.admin.api.services import Services
+from mailwye.runtime.passwords import PasswordCheckFailed
+
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailwye", charset="UTF-8", Bearer realm="mailwye"'}
+CHECKS = 2  # passwords that are checked at once: each takes 64 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`name`: the user; `token`: the id of his token, "" where he gave his password. `permissions`: what he may do now."""
+
+    name: str
+    token: str
+    origin: str
+    permissions: frozenset[Permission]
+
+    @property
+    def who(self) -> str:
+        """As audit log and versions name him."""
+        return f"{self.name} (token {self.token})" if self.token else self.name
+
+    def may(self, permission: Permission) -> bool:
+        """Whether he may."""
+        return permission in self.permissions
+
+    def need(self, permission: Permission, what: str = "this") -> None:
+        """:raises ApiError: 403."""
+        if permission not in self.permissions:
+            raise ApiError(403, f"{self.name} may not do {what}: it needs the permission {permission.value}")
+
+
+class Gatekeeper:
+    """Authenticates requests."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._attempts = Attempts(services.clock)
+        self._checks = asyncio.Semaphore(CHECKS)
+
+    async def caller(self, request: Request) -> Caller:
+        """:raises ApiError: 401, 429."""
+        origin = request.client.host if request.client else ""
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        match scheme.lower():
+            case "basic":
+                return await self._by_password(rest.strip(), origin)
+            case "bearer":
+                return self._by_token(rest.strip(), origin)
+            case _:
+                raise ApiError(401, "say who you are: HTTP Basic with a user's password, or Bearer with a token", headers=CHALLENGE)
+
+    async def _by_password(self, encoded: str, origin: str) -> Caller:
+        try:
+            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+            name = user_name(name)
+        except (binascii.Error, UnicodeDecodeError, AccountError) as error:
+            raise ApiError(401, "the credentials are not in the form of HTTP Basic", headers=CHALLENGE) from error
+        self._check_attempts(origin, name)
+        self._attempts.begin(origin, name)
+        accounts = self._services.accounts
+        try:
+            async with self._checks:
+                right = await asyncio.to_thread(self._services.verify_password, accounts.password_hash(name), password)
+        except PasswordCheckFailed as error:
+            raise ApiError(503, f"the password could not be checked: {error}") from error
+        user = accounts.user(name) if right else None
+        if user is None:
+            self._refused(name, origin)
+            raise ApiError(401, "no such user, or another password", headers=CHALLENGE)
+        self._attempts.succeeded(origin, name)
+        return Caller(user.name, "", origin, user.permissions)
+
+    def _by_token(self, secret: str, origin: str) -> Caller:
+        self._check_attempts(origin, "")
+        found = self._services.accounts.token(token_digest(secret)) if secret.startswith(TOKEN_PREFIX) else None
+        user = self._services.accounts.user(found.user) if found is not None else None
+        if found is None or user is None or found.expires <= self._services.clock.now():
+            self._attempts.begin(origin, "")
+            self._refused(f"token {found.id}" if found is not None else "a token", origin)
+            raise ApiError(401, "no such token, or it has expired", headers=CHALLENGE)
+        return Caller(user.name, found.id, origin, user.permissions & found.scopes)
+
+    def _check_attempts(self, origin: str, name: str) -> None:
+        wait = self._attempts.wait(origin, name)
+        if wait:
+            raise ApiError(429, "too many failed logins; wait", headers={"Retry-After": str(int(wait) + 1)})
+
+    def _refused(self, name: str, origin: str) -> None:
+        try:
+            self._services.audit.record(Event(self._services.clock.now(), name, origin, "login", name, "refused"))
+        except AuditError as error:
+            self._services.log.error("audit log cannot be written", error=str(error))

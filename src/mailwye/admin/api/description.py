@@ -1,0 +1,107 @@
+"""The OpenAPI 3.1 document: FastAPI's, with the classes of the schema as the objects' descriptions, and how to say who one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from mailwye import __version__
+from mailwye.admin.api.guarded import PREFIX
+from mailwye.admin.api.permissions import ROUTES, path_of
+from mailwye.admin.api.problems import Finding, ProblemDocument
+from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+
+_REFERENCE = "#/components/schemas/{model}"
+_BASIC, _BEARER = "user", "token"
+_CONDITIONS = ("If-Match", "If-None-Match")
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document."""
+    document: dict[str, Any] = get_openapi(title="Mailwye", version=__version__, openapi_version="3.1.0", routes=app.routes)
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for document_model in (ProblemDocument, Finding):
+        _add(schemas, document_model.__name__, document_model.model_json_schema(ref_template=_REFERENCE))
+    kinds: dict[str, type[ConfigObject]] = {OrganizationSettings.kind: OrganizationSettings}
+    kinds |= {kind: entry.model for kind, entry in KINDS.items()}
+    for kind, model in kinds.items():
+        _add(schemas, kind, _object_schema(model))
+        _add(schemas, f"{kind}Patch", _patch_schema(schemas[kind]))
+    components["securitySchemes"] = {_BASIC: {"type": "http", "scheme": "basic"}, _BEARER: {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{_BASIC: []}, {_BEARER: []}]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            _operation(path, method, operation)
+    return document
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    wanted = ROUTES.get(f"{method.upper()} {path.removeprefix(PREFIX)}", frozenset())
+    operation["x-permissions"] = sorted(permission.value for permission in wanted)
+    kind = _kind_of(path)
+    if kind:
+        _object_operation(kind, path, method, operation)
+    if (method in ("put", "patch", "delete") and kind) or path.endswith(("/activate", "/apply", "/cmdlets")):
+        for name in _CONDITIONS if method == "put" and kind and path.endswith("{identity}") else _CONDITIONS[:1]:
+            operation.setdefault("parameters", []).append(
+                {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": "The ETag; or *."}
+            )
+
+
+def _kind_of(path: str) -> str:
+    rest = path.removeprefix(f"{PREFIX}/objects/")
+    if rest == path:
+        return ""
+    name = rest.partition("/")[0]
+    return next((kind for kind in KINDS if path_of(kind) == name), OrganizationSettings.kind)
+
+
+def _object_operation(kind: str, path: str, method: str, operation: dict[str, Any]) -> None:
+    reference = {"$ref": _REFERENCE.format(model=kind)}
+    one = path.endswith(("{identity}", "/organization"))
+    ok = operation["responses"]["200"]
+    ok["headers"] = {"ETag": {"schema": {"type": "string"}, "required": True, "description": "The version, for If-Match."}}
+    if method == "get":
+        items = {"type": "object", "required": ["items", "next"], "additionalProperties": False}
+        items["properties"] = {"items": {"type": "array", "items": reference}, "next": {"type": ["string", "null"]}}
+        ok["content"] = {"application/json": {"schema": reference if one else items}}
+        if one:
+            operation["responses"]["304"] = {"description": "It is still the version of If-None-Match"}
+        return
+    change = {"type": "object", "required": ["changes", "problems"]}
+    ok["content"] = {"application/json": {"schema": change}}
+    del ok["headers"]
+    if method == "put":
+        operation["responses"]["201"] = {**ok, "description": "It is new"}
+    if method in ("put", "patch"):
+        schema = reference if method == "put" else {"$ref": _REFERENCE.format(model=f"{kind}Patch")}
+        kinds = ("application/json",) if method == "put" else ("application/merge-patch+json", "application/json")
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": schema} for media in kinds}}
+
+
+def _object_schema(model: type[ConfigObject]) -> dict[str, Any]:
+    """Null stands for the default, in both directions."""
+    schema = model.model_json_schema(by_alias=True, ref_template=_REFERENCE)
+    required = schema.get("required", [])
+    for name, entry in schema["properties"].items():
+        entry.pop("title", None)
+        if isinstance(entry.get("default"), float):  # seconds within, written as hh:mm:ss outside
+            del entry["default"]
+        if name in required or {"type": "null"} in entry.get("anyOf", ()):
+            continue
+        default = {"default": entry.pop("default")} if "default" in entry else {}
+        schema["properties"][name] = {"anyOf": [entry, {"type": "null"}], **default}
+    return schema
+
+
+def _patch_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    patch = {key: value for key, value in schema.items() if key not in ("required", "title", "description")}
+    return {**patch, "description": "Some fields; null: the default."}
+
+
+def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema

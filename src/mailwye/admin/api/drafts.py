@@ -1,0 +1,106 @@
+"""/drafts: changes that are built up beside the settings in force."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from mailwye.admin.api.guarded import Ctx, router
+from mailwye.admin.api.objects import Acknowledge, Comment, DryRun
+from mailwye.admin.api.problems import ApiError, findings, not_found
+from mailwye.admin.api.reading import NUMBER_LIMIT, etag, precondition
+from mailwye.admin.api.saving import Wish, permitted, save
+from mailwye.config.diff import as_dicts, changes_of
+from mailwye.config.plan import Plan, plan_draft
+from mailwye.config.versions.changes import ChangeSet
+from mailwye.config.versions.conflict import Conflict
+
+Name = Annotated[str, Path(min_length=1, max_length=64)]
+
+
+class NewDraft(BaseModel):
+    """`base`: the version to begin from; the current one otherwise."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
+    base: Annotated[int | None, Field(ge=0, le=NUMBER_LIMIT)] = None
+    comment: Annotated[str, Field(max_length=1024)] = ""
+
+
+def drafts() -> APIRouter:
+    """The routes."""
+    api = router("drafts")
+
+    @api.get("/drafts", summary="List drafts")
+    async def list_drafts(context: Ctx) -> Response:
+        found = await context.services.with_settings(context.services.store.drafts)
+        return JSONResponse({"items": [asdict(info) for info in found], "next": None})
+
+    @api.post("/drafts", summary="Begin a draft", status_code=201)
+    async def new(context: Ctx, draft: NewDraft) -> Response:
+        services = context.services
+
+        def work() -> Any:
+            base = services.store.version() if draft.base is None else draft.base
+            author, at = context.caller.who, services.clock.now()
+            return services.store.new_draft(draft.name, base=base, author=author, at=at, comment=draft.comment)
+
+        info = await services.with_settings(work)
+        context.audit("draft.new", draft.name, f"from version {info.base}")
+        return JSONResponse(asdict(info), 201, {"ETag": etag(info.revision, draft=True)})
+
+    @api.get("/drafts/{name}", summary="What a draft changes, who saved into it, and what speaks against activating it")
+    async def show(context: Ctx, name: Name) -> Response:
+        services = context.services
+
+        def work() -> tuple[dict[str, Any], int]:
+            stored = services.store.draft(name)
+            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
+            conflict = found.to_dict() if isinstance(found, Conflict) else None
+            problems = findings(found.problems) if isinstance(found, Plan) else []
+            saves = [asdict(one) for one in stored.saves]
+            changes = as_dicts(changes_of(stored.changes))
+            return {
+                **asdict(stored.info),
+                "saves": saves,
+                "changes": changes,
+                "problems": problems,
+                "conflict": conflict,
+            }, stored.info.revision
+
+        content, revision = await services.with_settings(work)
+        return JSONResponse(content, headers={"ETag": etag(revision, draft=True)})
+
+    _ending(api)
+    return api
+
+
+def _ending(api: APIRouter) -> None:
+    @api.delete("/drafts/{name}", summary="Forget a draft", status_code=204)
+    async def discard(context: Ctx, name: Name) -> Response:
+        services = context.services
+
+        def work() -> bool:
+            permitted(context, services.store.draft(name).changes)
+            return services.store.discard_draft(name)
+
+        if not await services.with_settings(work):
+            raise not_found(f"draft {name}")
+        context.audit("draft.discard", name, "gone")
+        return Response(status_code=204)
+
+    @api.post("/drafts/{name}/activate", summary="Put a draft in force")
+    async def activate(context: Ctx, name: Name, dry_run: DryRun = False, comment: Comment = "", acknowledge: Acknowledge = "") -> Response:
+        condition, services = precondition(context.request, draft=True), context.services
+
+        def plan() -> tuple[Plan | Conflict, ChangeSet]:
+            stored = services.store.draft(name)
+            if condition.base is not None and condition.base != stored.info.revision:
+                raise ApiError(409, f"the draft {name} is at revision {stored.info.revision} now: look at it, and repeat this")
+            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
+            return found, stored.changes
+
+        return await save(context, plan, Wish(dry_run, comment, acknowledge))

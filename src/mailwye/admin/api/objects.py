@@ -1,0 +1,224 @@
+"""/objects: the organization's objects, one kind each: list, get, put, patch, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import JSONResponse, Response
+
+from mailwye.admin.api.guarded import Context, Ctx, router
+from mailwye.admin.api.permissions import path_of
+from mailwye.admin.api.problems import ApiError, not_found
+from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, cursor_of, etag, json_object, precondition, read_cursor
+from mailwye.admin.api.saving import Wish, save, save_into_draft
+from mailwye.config.parse import validate_object
+from mailwye.config.plan import Plan, draft_version, plan_edit
+from mailwye.config.problem import Problem
+from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
+from mailwye.config.versions.changes import ChangeSet, ObjectChange
+from mailwye.config.versions.conflict import Conflict
+
+Identity = Annotated[str, Path(max_length=320, min_length=1)]
+DryRun = Annotated[bool, Query(description="Answer with the difference and the findings; save nothing.")]
+Draft = Annotated[str, Query(max_length=64, description="Work in this draft.")]
+Comment = Annotated[str, Query(max_length=1024, description="Why; kept with the version.")]
+Acknowledge = Annotated[str, Query(max_length=128, description="The difference that a replay showed and that is accepted.")]
+
+
+def plain(thing: ConfigObject) -> dict[str, Any]:
+    """All fields, in the schema's order; passwords as "(saved)"."""
+    return thing.model_dump(mode="json", by_alias=True, context={"sealed": False})
+
+
+def find(organization: Organization, kind: str, identity: str) -> ConfigObject | None:
+    """The object; the identity in any case."""
+    if kind == OrganizationSettings.kind:
+        return organization.organization
+    wanted = identity.lower()
+    return next((thing for thing in organization.objects(kind) if thing.identity == wanted), None)
+
+
+async def organization_of(context: Context, draft: str) -> tuple[Organization, str]:
+    """The settings that are asked about, and their ETag."""
+    store = context.services.store
+
+    def read() -> tuple[Organization, str]:
+        if draft:
+            stored = store.draft(draft)
+            return draft_version(store, stored).organization, etag(stored.info.revision, draft=True)
+        current = store.current()
+        return current.organization, etag(current.version)
+
+    return await context.services.with_settings(read)
+
+
+def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str, Any]) -> ChangeSet:
+    new, problems = validate_object(kind, data)
+    if new is None:
+        raise ApiError(422, "nothing was saved: see the problems", problems)
+    if old is None and new.identity != identity.lower():
+        raise ApiError(422, "the path names another object than the body", [Problem("is not the name in the path", object=new.label)])
+    if old is None or new.identity == old.identity:
+        return ChangeSet.of([ObjectChange(kind, new.identity, old, new)])
+    return ChangeSet.of([ObjectChange(kind, old.identity, old, None), ObjectChange(kind, new.identity, None, new)])
+
+
+def _merged(old: ConfigObject, patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7396 for the fields of one object: a field as a whole; null: the default. Unknown fields stay, to be refused."""
+    names = {name.lower(): name for name in field_names(type(old))}
+    merged = plain(old)
+    for key, value in patch.items():
+        merged[names.get(key.lower(), key)] = value
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+class Changer:
+    """One change of one object, as a request asks for it."""
+
+    def __init__(self, context: Context, kind: str, identity: str, condition: Precondition, wish: Wish) -> None:
+        self._context = context
+        self._kind = kind
+        self._identity = identity
+        self._condition = condition
+        self._wish = wish
+
+    async def run(self, make: Callable[[ConfigObject | None], ChangeSet]) -> Response:
+        """`make`: from the object as it is (None: there is none) to what is to be changed."""
+        services, base = self._context.services, self._condition.base
+
+        def changes(organization: Organization) -> ChangeSet:
+            old = find(organization, self._kind, self._identity)
+            if self._condition.exists is not None and self._condition.exists is not (old is not None):
+                raise ApiError(412, "it is not there" if old is None else "it is there already")
+            return make(old)
+
+        def plan() -> tuple[Plan | Conflict, ChangeSet]:
+            number = services.store.version() if base is None else base
+            if number > services.store.version():
+                raise ApiError(412, f"there is no version {number} yet")
+            wanted = changes(services.store.load(number).organization)
+            return plan_edit(services.store, number, wanted, installation=services.installation, vault=services.vault), wanted
+
+        if self._wish.draft:
+            return await save_into_draft(self._context, base, changes, self._wish)
+        return await save(self._context, plan, self._wish)
+
+
+def _reading(api: APIRouter, kind: str, path: str) -> None:
+    @api.get(path, summary=f"List {kind} objects", operation_id=f"list_{kind}")
+    async def list_objects(context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "") -> Response:
+        organization, tag = await organization_of(context, draft)
+        after, wanted = read_cursor(cursor) if cursor else "", search.lower()
+        rows = sorted(organization.objects(kind), key=lambda thing: thing.identity)
+        found = [thing for thing in rows if thing.identity > after and wanted in f"{thing.identity} {getattr(thing, 'name', '')}".lower()]
+        following = cursor_of(found[limit - 1].identity) if len(found) > limit else None
+        return JSONResponse({"items": [plain(thing) for thing in found[:limit]], "next": following}, headers={"ETag": tag})
+
+    @api.get(path + "/{identity}", summary=f"Get one {kind}", operation_id=f"get_{kind}")
+    async def get(context: Ctx, identity: Identity, draft: Draft = "") -> Response:
+        return await _one(context, kind, identity, draft)
+
+
+async def _one(context: Context, kind: str, identity: str, draft: str) -> Response:
+    organization, tag = await organization_of(context, draft)
+    thing = find(organization, kind, identity)
+    if thing is None:
+        raise not_found(f'{kind} "{identity}"')
+    if context.request.headers.get("if-none-match", "").strip() == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return JSONResponse(plain(thing), headers={"ETag": tag})
+
+
+async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Response:
+    condition = precondition(context.request, draft=bool(wish.draft), may_create=bool(identity))
+    data = await json_object(context.request)
+    status = 201 if condition.exists is False and not wish.dry_run else 200
+    wish = Wish(wish.dry_run, wish.comment, wish.acknowledge, wish.draft, status=status)
+    return await Changer(context, kind, identity, condition, wish).run(lambda old: _changed(kind, identity, old, data))
+
+
+async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Response:
+    condition = precondition(context.request, draft=bool(wish.draft))
+    data = await json_object(context.request)
+
+    def make(old: ConfigObject | None) -> ChangeSet:
+        if old is None:
+            raise not_found(f'{kind} "{identity}"')
+        return _changed(kind, identity, old, _merged(old, data))
+
+    return await Changer(context, kind, identity, condition, wish).run(make)
+
+
+def _writing(api: APIRouter, kind: str, path: str) -> None:
+    @api.put(path + "/{identity}", summary=f"Create or replace a {kind}", operation_id=f"put_{kind}")
+    async def put(
+        context: Ctx,
+        identity: Identity,
+        dry_run: DryRun = False,
+        draft: Draft = "",
+        comment: Comment = "",
+        acknowledge: Acknowledge = "",
+    ) -> Response:
+        return await _put(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+
+    @api.patch(path + "/{identity}", summary=f"Change fields of a {kind}", operation_id=f"patch_{kind}")
+    async def patch(
+        context: Ctx,
+        identity: Identity,
+        dry_run: DryRun = False,
+        draft: Draft = "",
+        comment: Comment = "",
+        acknowledge: Acknowledge = "",
+    ) -> Response:
+        return await _patch(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+
+    @api.delete(path + "/{identity}", summary=f"Remove a {kind}", operation_id=f"delete_{kind}")
+    async def delete(
+        context: Ctx,
+        identity: Identity,
+        dry_run: DryRun = False,
+        draft: Draft = "",
+        comment: Comment = "",
+        acknowledge: Acknowledge = "",
+    ) -> Response:
+        condition = precondition(context.request, draft=bool(draft))
+
+        def make(old: ConfigObject | None) -> ChangeSet:
+            if old is None:
+                raise not_found(f'{kind} "{identity}"')
+            return ChangeSet.of([ObjectChange(kind, old.identity, old, None)])
+
+        return await Changer(context, kind, identity, condition, Wish(dry_run, comment, acknowledge, draft)).run(make)
+
+
+def _organization(api: APIRouter) -> None:
+    kind, path = OrganizationSettings.kind, "/objects/organization"
+
+    @api.get(path, summary="Get the organization's own settings", operation_id="get_Organization")
+    async def get(context: Ctx, draft: Draft = "") -> Response:
+        return await _one(context, kind, "", draft)
+
+    @api.put(path, summary="Replace the organization's own settings", operation_id="put_Organization")
+    async def put(
+        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
+    ) -> Response:
+        return await _put(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+
+    @api.patch(path, summary="Change fields of the organization's own settings", operation_id="patch_Organization")
+    async def patch(
+        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
+    ) -> Response:
+        return await _patch(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+
+
+def objects() -> APIRouter:
+    """The routes of all kinds."""
+    api = router("objects")
+    _organization(api)
+    for kind in KINDS:
+        path = f"/objects/{path_of(kind)}"
+        _reading(api, kind, path)
+        _writing(api, kind, path)
+    return api

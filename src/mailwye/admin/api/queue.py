@@ -1,0 +1,89 @@
+"""/queue: what waits, and what is done to it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from mailwye.admin.api.guarded import Context, Ctx, router
+from mailwye.admin.api.problems import ApiError, not_found
+from mailwye.admin.api.reading import Cursor, Limit, Text, offset_of, page
+
+_Text = Annotated[str, Field(max_length=512)]
+ROUNDS = 100_000  # of an operation that goes on page by page
+ALL = 10_000_000
+
+
+class Operation(Enum):
+    """Of admin/queue_operations.py, those that change something."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+    RELEASE = "release"
+    DELETE = "delete"
+    PIN = "pin"
+    FOLLOW = "follow"
+
+
+class Selection(BaseModel):
+    """Which deliveries: all of what is given has to fit. `all`: every one there is."""
+
+    message_id: _Text = ""
+    sender: _Text = ""
+    recipient: _Text = ""
+    next_hop: _Text = ""
+    all: bool = False
+
+
+def queue() -> APIRouter:
+    """The routes."""
+    api = router("queue")
+
+    @api.get("/queue", summary="List queued deliveries, oldest first")
+    async def list_deliveries(
+        context: Ctx, limit: Limit = 100, cursor: Cursor = "", sender: Text = "", recipient: Text = "", next_hop: Text = ""
+    ) -> Response:
+        offset = offset_of(cursor)
+        wanted = {"sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": offset + limit + 1}
+        answer = await context.services.control("queue.list", wanted)
+        return JSONResponse({**page(answer["rows"], offset, limit), "missing": answer.get("missing", [])})
+
+    @api.get("/queue/counts", summary="How much waits for each next hop, by state")
+    async def counts(context: Ctx) -> Response:
+        return JSONResponse(await context.services.control("queue.counts", {}))
+
+    @api.get("/queue/{message_id}", summary="One queued message: its deliveries and its header section")
+    async def show(context: Ctx, message_id: Annotated[str, Path(max_length=128)]) -> Response:
+        context.audit("content.read", message_id, "header section", must=True)
+        answer = await context.services.control("queue.show", {"message_id": message_id})
+        if not answer["rows"]:
+            raise not_found(f"queued message {message_id}")
+        return JSONResponse(answer)
+
+    @api.post("/queue/{operation}", summary="Change queued deliveries")
+    async def change(context: Ctx, operation: Operation, selection: Selection) -> Response:
+        return JSONResponse(await _change(context, operation.value, selection))
+
+    return api
+
+
+async def _change(context: Context, operation: str, selection: Selection) -> dict[str, Any]:
+    wanted = selection.model_dump(exclude={"all"})
+    if not selection.all and not any(wanted.values()):
+        raise ApiError(422, f"say which: message_id, sender, recipient, next_hop; or all to {operation} everything")
+    count = 0
+    after: list[Any] = []
+    for _ in range(ROUNDS):
+        more = {"after": after} if after else {}
+        answer = await context.services.control(f"queue.{operation}", {**wanted, "limit": ALL, **more})
+        count, after = count + answer["count"], answer.get("after", [])
+        if not answer.get("unfinished"):
+            break
+    context.audit(
+        f"queue.{operation}", ", ".join(f"{key}={value}" for key, value in wanted.items() if value) or "all", f"{count} deliveries"
+    )
+    return {"count": count, "missing": answer.get("missing", [])}

@@ -1,0 +1,119 @@
+"""What comes in with a request: JSON read strictly, preconditions, cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from starlette.requests import Request
+
+from mailwye.admin.api.problems import ApiError
+from mailwye.runtime.printable import escaped
+
+BODY_LIMIT = 16 * 1024 * 1024  # octets
+NUMBER_LIMIT = 2**53 - 1
+OFFSET_LIMIT = 100_000  # rows that paging goes through; then the question has to be narrower
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+T = TypeVar("T")
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many of them.")]
+Cursor = Annotated[str, Query(max_length=1024, description="Where the page before ended: its `next`.")]
+Text = Annotated[str, Query(max_length=512)]
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. :raises ApiError: 415, 400: no JSON, a key twice, a number or a text that JSON has no room for."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in JSON_TYPES:
+        raise ApiError(415, f"send {' or '.join(JSON_TYPES)}", headers={"Accept": ", ".join(JSON_TYPES)})
+    try:
+        text = (await request.body()).decode()
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"the body is no JSON that can be used: {error}") from error
+    if not isinstance(value, dict):
+        raise ApiError(422, "the body is JSON, but no object: begin with {")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{escaped(key)[:80]} is given twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """`base`: the version (or the draft's revision) that the change was made from; None: whatever is current. `exists`: the object has to
+    be there (If-Match: *) or must not (If-None-Match: *).
+    """
+
+    base: int | None
+    exists: bool | None
+
+
+def etag(number: int, *, draft: bool = False) -> str:
+    """The version of the settings, or the revision of a draft."""
+    return f'"draft-{number}"' if draft else f'"{number}"'
+
+
+def precondition(request: Request, *, draft: bool = False, may_create: bool = False) -> Precondition:
+    """RFC 9110 section 13.1. :raises ApiError: 428 where there is none, 400 where it is in no form of ours."""
+    match, none_match = request.headers.get("if-match", "").strip(), request.headers.get("if-none-match", "").strip()
+    if match == "*":
+        return Precondition(None, exists=True)
+    if match:
+        found = re.fullmatch(r'"(draft-)?([0-9]{1,15})"', match)
+        if found is None or bool(found[1]) is not draft:
+            kind = 'the revision of the draft, as in "draft-3"' if draft else 'the version, as in "12"'
+            raise ApiError(400, f"If-Match has to be the ETag that came with what is changed: {kind}; or *")
+        return Precondition(int(found[2]), exists=None)
+    if none_match == "*" and may_create:
+        return Precondition(None, exists=False)
+    create = "; or If-None-Match: * to make it new" if may_create else ""
+    raise ApiError(
+        428, f"send If-Match with the ETag that came with what is changed, or If-Match: * to overwrite whatever is there{create}"
+    )
+
+
+def cursor_of(text: str) -> str:
+    """Opaque for clients."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> str:
+    """:raises ApiError: 400."""
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ApiError(400, "the cursor is none of ours: take `next` of the page before") from error
+
+
+def offset_of(cursor: str) -> int:
+    """For lists that are made anew for each page. :raises ApiError: 400."""
+    text = read_cursor(cursor) if cursor else "0"
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ApiError(400, "the cursor is none of ours: take `next` of the page before")
+    if int(text) > OFFSET_LIMIT:
+        raise ApiError(400, f"more than {OFFSET_LIMIT} rows: ask more narrowly")
+    return int(text)
+
+
+def page(rows: Sequence[T], offset: int, limit: int) -> dict[str, Any]:
+    """`rows` up to one more than wanted → the page."""
+    items = rows[offset : offset + limit]
+    return {"items": list(items), "next": cursor_of(str(offset + limit)) if len(rows) > offset + limit else None}

@@ -1,0 +1,143 @@
+"""From a planned change to the answer: permissions of every object in it, the gate of [replay], one save, one line in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from mailwye.access.roles import to_write
+from mailwye.admin.api.guarded import Context
+from mailwye.admin.api.problems import ApiError, findings
+from mailwye.admin.api.reading import etag
+from mailwye.admin.api.services import NotAllowedYet
+from mailwye.config.diff import as_dicts
+from mailwye.config.plan import Plan, draft_version, plan_changes
+from mailwye.config.schema import Organization
+from mailwye.config.store import DraftConflict, VersionConflict
+from mailwye.config.versions.changes import ChangeSet
+from mailwye.config.versions.conflict import Conflict
+from mailwye.runtime.channel import ChannelError
+
+TRIES = 5  # where others save between our plan and our save
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a change is made. `draft`: save into this draft. `goes_back`: to settings that were in force, which wait for no replay."""
+
+    dry_run: bool = False
+    comment: str = ""
+    acknowledge: str = ""
+    draft: str = ""
+    goes_back: bool = False
+    status: int = 200
+
+
+def permitted(context: Context, changes: ChangeSet) -> None:
+    """:raises ApiError: 403: an object among them is of a kind that the caller may not change."""
+    for change in changes:
+        context.caller.need(to_write(change.kind), f"this change of {change.kind}")
+
+
+def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Plan:
+    permitted(context, changes)
+    if isinstance(found, Conflict):
+        raise ApiError(409, str(found), conflict=found.to_dict())
+    permitted(context, found.change_set)
+    if found.has_errors:
+        raise ApiError(422, "nothing was saved: see the problems", found.problems)
+    return found
+
+
+async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> JSONResponse:
+    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between."""
+    services = context.services
+    try:
+        found, version = await services.with_settings(_save, context, plan, wish)
+    except ApiError as error:
+        if error.status != 422 or not wish.dry_run:
+            context.audit("settings.save", _target(context), f"refused ({error.status})")
+        raise
+    in_force = False
+    if version is not None and found.changes:
+        context.audit("settings.save", _target(context), f"version {version}: {_summary(found)}")
+        try:
+            await services.control("activate", {})
+            in_force = True
+        except ChannelError as error:  # saved it is: the supervisor goes on trying
+            services.log.error("not activated yet", version=version, error=str(error))
+    return answer(found, version, in_force=in_force, status=wish.status)
+
+
+def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None]:
+    services = context.services
+    for _ in range(TRIES):
+        found = _wanted(context, *plan())
+        if wish.dry_run or not found.changes:
+            return found, None if wish.dry_run else found.base
+        if services.installation.replay.require != "no" and not wish.goes_back:
+            try:
+                services.what_if.check(services.store.load(found.base), found.organization, acknowledge=wish.acknowledge)
+            except NotAllowedYet as error:
+                raise ApiError(422, str(error)) from error
+        try:
+            return found, found.save(services.store, author=context.caller.who, at=services.clock.now(), comment=wish.comment)
+        except VersionConflict:
+            continue
+        except DraftConflict as error:
+            raise ApiError(409, str(error)) from error
+    raise ApiError(503, "others save all the time; repeat it", headers={"Retry-After": "1"})
+
+
+async def save_into_draft(context: Context, revision: int | None, make: Callable[[Organization], ChangeSet], wish: Wish) -> JSONResponse:
+    """A draft takes errors too: they keep it from being activated."""
+    services = context.services
+
+    def work() -> tuple[Plan, int]:
+        stored = services.store.draft(wish.draft)
+        base = draft_version(services.store, stored)
+        plan = plan_changes(base, make(base.organization), installation=services.installation, vault=services.vault)
+        permitted(context, plan.change_set)
+        expected = stored.info.revision if revision is None else revision
+        if expected != stored.info.revision:
+            raise ApiError(409, str(DraftConflict(wish.draft, expected, stored.info.revision)))
+        if wish.dry_run or not plan.changes:
+            return plan, stored.info.revision
+        changes = stored.changes.then(plan.change_set)
+        author, at = context.caller.who, services.clock.now()
+        info = services.store.save_draft(wish.draft, changes, expected_revision=expected, author=author, at=at, comment=wish.comment)
+        return plan, info.revision
+
+    try:
+        plan, saved = await services.with_settings(work)
+    except DraftConflict as error:
+        raise ApiError(409, str(error)) from error
+    if not wish.dry_run:
+        context.audit("draft.save", wish.draft, f"save {saved}: {_summary(plan)}")
+    content = {"draft": wish.draft, "revision": saved, "changes": as_dicts(plan.changes), "problems": findings(plan.problems)}
+    return JSONResponse(content, wish.status, {"ETag": etag(saved, draft=True)})
+
+
+def answer(plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> JSONResponse:
+    """`version` None: only asked what would be."""
+    content = {
+        "version": version,
+        "base": plan.base,
+        "in_force": in_force,
+        "changes": as_dicts(plan.changes),
+        "problems": findings(plan.problems),
+        **more,
+    }
+    return JSONResponse(content, status, {} if version is None else {"ETag": etag(version)})
+
+
+def _target(context: Context) -> str:
+    return f"{context.request.method} {context.request.url.path}"
+
+
+def _summary(plan: Plan) -> str:
+    labels = [f"{change.kind.value}{change.label}" for change in plan.changes[:20]]
+    return ", ".join(labels) + (f" and {len(plan.changes) - 20} more" if len(plan.changes) > 20 else "")

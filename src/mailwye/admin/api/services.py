@@ -1,0 +1,66 @@
+"""What the API works with, given by whoever starts it (cli/serve.py; tests)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from mailwye.access.accounts import AccountStore
+from mailwye.access.audit import AuditLog
+from mailwye.admin.api.event_feed import EventFeed
+from mailwye.config.installation import Installation
+from mailwye.config.schema import Organization
+from mailwye.config.secrets import Vault
+from mailwye.config.store import ConfigStore, StoredVersion
+from mailwye.connectors.mailflow import Unwrap
+from mailwye.runtime.clock import Clock
+from mailwye.trace.recorder import TraceSearch
+
+T = TypeVar("T")
+
+
+class NotAllowedYet(Exception):
+    """[replay] keeps settings from being put in force; the text says what to do."""
+
+
+class WhatIf(Protocol):
+    """Other settings against recorded traffic and queued mail. Both block: for a thread."""
+
+    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> dict[str, Any]:
+        """What `mailwye replay --json` prints."""
+        ...
+
+    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
+        """What [replay] require asks for. :raises NotAllowedYet:"""
+        ...
+
+
+@dataclass
+class Services:
+    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings."""
+
+    installation: Installation
+    store: ConfigStore
+    vault: Vault
+    accounts: AccountStore
+    audit: AuditLog
+    trace: TraceSearch
+    clock: Clock
+    control: Callable[[str, dict[str, Any]], Awaitable[Any]]
+    unwrap: Callable[[], Unwrap]
+    what_if: WhatIf
+    feed: EventFeed
+    log: Any
+    secret: Callable[[int], bytes]
+    hash_password: Callable[[str], str]
+    verify_password: Callable[[str | None, str], bool]
+    errors: tuple[type[Exception], ...] = ()  # what the stores raise, with words for people
+    settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def with_settings(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Carry out something that reads or changes settings, in a thread, alone."""
+        async with self.settings_lock:
+            return await asyncio.to_thread(partial(work, *arguments, **named))

@@ -1,0 +1,68 @@
+"""/trace: what happened to messages, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Query
+from starlette.responses import JSONResponse, Response
+
+from mailwye.admin.api.guarded import Ctx, router
+from mailwye.admin.api.problems import not_found
+from mailwye.admin.api.reading import Cursor, Limit, Text, offset_of, page
+from mailwye.trace.event import TraceEvent
+from mailwye.trace.recorder import TraceQuery
+
+Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="Unix seconds; 0: no limit.")]
+
+
+class Status(Enum):
+    """What became of a message for one recipient; "" for any."""
+
+    ANY = ""
+    PENDING = "Pending"
+    DELIVERED = "Delivered"
+    FAILED = "Failed"
+    EXPANDED = "Expanded"
+    REJECTED = "Rejected"
+    DELETED = "Deleted"
+
+
+def traces() -> APIRouter:
+    """The routes."""
+    api = router("trace")
+
+    @api.get("/trace", summary="Find messages: one row for each recipient, newest first")
+    async def search(
+        context: Ctx,
+        limit: Limit = 100,
+        cursor: Cursor = "",
+        sender: Text = "",
+        recipient: Text = "",
+        message_id: Text = "",
+        status: Status = Status.ANY,
+        since: Moment = 0.0,
+        until: Moment = 0.0,
+    ) -> Response:
+        offset = offset_of(cursor)
+        query = TraceQuery(sender, recipient, message_id, status.value, since, until, offset + limit + 1)
+        await context.services.control("flush", {})
+        rows = await asyncio.to_thread(context.services.trace.search, query)
+        return JSONResponse(page([msgspec.to_builtins(row) for row in rows], offset, limit))
+
+    @api.get("/trace/{trace_id}", summary="Every event of one message or session, with its reasons")
+    async def events(context: Ctx, trace_id: Annotated[str, Path(max_length=128)]) -> Response:
+        await context.services.control("flush", {})
+        found = await asyncio.to_thread(context.services.trace.events, trace_id)
+        if not found:
+            raise not_found(f"message or session {trace_id} in the trace")
+        return JSONResponse({"items": [_plain(event) for event in found], "next": None})
+
+    return api
+
+
+def _plain(event: TraceEvent) -> Any:
+    return msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=str)

@@ -1,0 +1,130 @@
+"""The admin listeners of the control process: the API put together with the stores and the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailwye.admin.api.application import application
+from mailwye.admin.api.event_feed import EventFeed
+from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.http_server import AdminServer
+from mailwye.runtime.clock import SystemClock
+from mailwye.runtime.entropy import secret_octets
+from mailwye.runtime.passwords import hash_password, verify_password
+
+if TYPE_CHECKING:
+    from mailwye.config.installation import Installation, ListenerSettings
+    from mailwye.config.schema import Organization
+    from mailwye.config.store import StoredVersion
+
+
+class AdminListeners:
+    """All of them, with one application. `control`: the operations of the control socket."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        sockets: Mapping[str, socket.socket],
+        control: Callable[[str, dict[str, Any]], Awaitable[Any]],
+        *,
+        is_ready: Callable[[], bool],
+        metrics: Callable[[], Awaitable[str]],
+        log: Any,
+    ) -> None:
+        """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
+        from mailwye.cli.candidate import unwrap_of
+        from mailwye.stores import STORE_ERRORS, open_accounts, open_audit_log, open_config_store, open_trace, open_vault
+
+        clock = SystemClock()
+        self.feed = EventFeed(int(clock.now() * 1000))
+        self._services = Services(
+            installation=installation,
+            store=open_config_store(installation),
+            vault=open_vault(installation),
+            accounts=open_accounts(installation),
+            audit=open_audit_log(installation),
+            trace=open_trace(installation),
+            clock=clock,
+            control=control,
+            unwrap=lambda: unwrap_of(installation),
+            what_if=CommandLineWhatIf(installation),
+            feed=self.feed,
+            log=log,
+            secret=secret_octets,
+            hash_password=hash_password,
+            verify_password=verify_password,
+            errors=STORE_ERRORS,
+        )
+        app = application(self._services, is_ready=is_ready, metrics=metrics)
+        chosen = [one for one in installation.listeners if one.kind == "admin"]
+        self._servers = [AdminServer(app, one, sockets[one.name], _pair(one)) for one in chosen]
+        self._log = log
+
+    async def start(self) -> None:
+        """Answer from now on."""
+        for server in self._servers:
+            await server.start()
+
+    def reload_tls(self) -> None:
+        """Take renewed certificates; where they are bad, the old ones stay."""
+        for server in self._servers:
+            try:
+                server.reload()
+            except OSError as error:  # ssl.SSLError is one
+                self._log.error("the admin listener keeps its old certificate", error=str(error))
+
+    async def close(self) -> None:
+        """Finish what is being answered."""
+        self.feed.close()
+        await asyncio.gather(*(server.close() for server in self._servers))
+        self._services.store.close()
+        self._services.accounts.close()
+        self._services.audit.close()
+
+
+def _pair(listener: ListenerSettings) -> tuple[Path, Path] | None:
+    if listener.certificate is None or listener.private_key is None:
+        return None
+    return listener.certificate, listener.private_key
+
+
+class CommandLineWhatIf:
+    """Implements services.WhatIf with what `mailwye replay` and `mailwye apply` do."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+
+    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> dict[str, Any]:
+        """See WhatIf."""
+        from mailwye.cli.candidate import Candidate, queue_preview, replay_report
+        from mailwye.cli.replay import as_plain
+
+        candidate = Candidate(base, organization)
+        with _as_error():
+            report = replay_report(self._installation, candidate, since=since, examples=examples)
+            return as_plain(report, queue_preview(self._installation, candidate))
+
+    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
+        """See WhatIf."""
+        from mailwye.cli.candidate import Candidate, Gate
+
+        gate = Gate.of(self._installation, require_replay=None, acknowledge=acknowledge, since="24h", pin_queued=False)
+        with _as_error():
+            gate.check(Candidate(base, organization), dry_run=False, quiet=True)
+
+
+@contextlib.contextmanager
+def _as_error() -> Any:
+    """What would end a command, with what it would print."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as error:
+        raise NotAllowedYet(said.getvalue().strip() or "it cannot be compared with recorded traffic") from error

@@ -1,0 +1,162 @@
+"""`mailwye user`: who may use the API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
+from mailwye.cli.installation import config_option, read, work_as_owner
+from mailwye.cli.output import fail, local_time, print_json, print_table
+
+if TYPE_CHECKING:
+    from mailwye.access.accounts import AccountStore
+    from mailwye.access.roles import Role
+    from mailwye.config.installation import Installation
+
+ROLE_NAMES = (
+    "Organization Management",
+    "View-Only Organization Management",
+    "Recipient Management",
+    "Hygiene Management",
+    "Help Desk",
+)
+
+
+@contextmanager
+def account_store(installation: Installation) -> Iterator[AccountStore]:
+    """Users and tokens. What is wrong ends the command."""
+    from mailwye.access.accounts import AccountError, NoSuchAccount
+    from mailwye.stores import open_accounts
+
+    try:
+        store = open_accounts(installation)
+    except (AccountError, OSError) as error:
+        fail(str(error), exit_codes.IO_ERROR)
+    try:
+        yield store
+    except NoSuchAccount as error:
+        fail(str(error), exit_codes.NO_INPUT)
+    except AccountError as error:
+        fail(str(error), exit_codes.DATA_ERROR)
+    finally:
+        store.close()
+
+
+role_option = click.option("--role", "roles", multiple=True, type=click.Choice(ROLE_NAMES, case_sensitive=False), help="Repeatable.")
+stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+
+
+@click.group()
+def user() -> None:
+    """Manage users of the API."""
+
+
+@user.command()
+@config_option
+@click.argument("name")
+@role_option
+@stdin_option
+def add(config: Path, name: str, roles: tuple[str, ...], *, password_stdin: bool) -> None:
+    """Add the user NAME. Without --role he may do nothing."""
+    from mailwye.access.accounts import User, user_name
+    from mailwye.runtime.clock import SystemClock
+    from mailwye.runtime.passwords import hash_password
+    from mailwye.runtime.privileges import current_user
+
+    installation, who = read(config), current_user()
+    work_as_owner(installation)
+    with account_store(installation) as store:
+        name = user_name(name)
+        given = _roles(roles)
+        store.add_user(User(name, given, SystemClock().now()), hash_password(_password(name, from_stdin=password_stdin)))
+    record(installation, who, "user.add", name, ", ".join(role.value for role in given) or "no role")
+    click.echo(f"{name}: added")
+
+
+@user.command()
+@config_option
+@click.argument("name")
+@role_option
+def role(config: Path, name: str, roles: tuple[str, ...]) -> None:
+    """Give the user NAME these roles instead of those that he has."""
+    from mailwye.runtime.privileges import current_user
+
+    installation, who = read(config), current_user()
+    work_as_owner(installation)
+    with account_store(installation) as store:
+        store.set_roles(name.lower(), _roles(roles))
+    record(installation, who, "user.roles", name.lower(), ", ".join(roles) or "no role")
+    click.echo(f"{name.lower()}: {', '.join(roles) or 'no role'}")
+
+
+@user.command()
+@config_option
+@click.argument("name")
+@stdin_option
+def password(config: Path, name: str, *, password_stdin: bool) -> None:
+    """Set a new password of the user NAME. His tokens stay."""
+    from mailwye.runtime.passwords import hash_password
+    from mailwye.runtime.privileges import current_user
+
+    installation, who = read(config), current_user()
+    work_as_owner(installation)
+    with account_store(installation) as store:
+        store.set_password(name.lower(), hash_password(_password(name, from_stdin=password_stdin)))
+    record(installation, who, "user.password", name.lower(), "set")
+    click.echo(f"{name.lower()}: password set")
+
+
+@user.command()
+@config_option
+@click.argument("name")
+def remove(config: Path, name: str) -> None:
+    """Remove the user NAME, with his tokens."""
+    from mailwye.runtime.privileges import current_user
+
+    installation, who = read(config), current_user()
+    work_as_owner(installation)
+    with account_store(installation) as store:
+        store.remove_user(name.lower())
+    record(installation, who, "user.remove", name.lower(), "gone")
+    click.echo(f"{name.lower()}: gone")
+
+
+@user.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(config: Path, *, as_json: bool) -> None:
+    """List users and their roles."""
+    installation = read(config)
+    work_as_owner(installation)
+    with account_store(installation) as store:
+        users = store.users()
+    if as_json:
+        print_json([{"name": one.name, "roles": [role.value for role in one.roles], "created": one.created} for one in users])
+        return
+    print_table(
+        ("User", "Roles", "Added"), [(one.name, ", ".join(role.value for role in one.roles), local_time(one.created)) for one in users]
+    )
+
+
+def _roles(names: tuple[str, ...]) -> tuple[Role, ...]:
+    from mailwye.access.roles import Role
+
+    return tuple(Role(name) for name in dict.fromkeys(names))
+
+
+def _password(name: str, *, from_stdin: bool) -> str:
+    from mailwye.access.accounts import PASSWORD_OCTETS, check_password
+
+    if not from_stdin:
+        return check_password(str(click.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True)))
+    try:
+        return check_password(sys.stdin.buffer.readline(PASSWORD_OCTETS + 2).decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)

@@ -1,0 +1,1 @@
+"""Users, tokens (accounts.sqlite) and the audit log (audit.sqlite)."""

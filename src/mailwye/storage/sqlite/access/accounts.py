@@ -1,0 +1,145 @@
+"""Users and tokens in accounts.sqlite. A wrong word of chance opens nothing: only hashes are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from mailwye.access.accounts import TOKENS_PER_USER, AccountError, NoSuchAccount, Token, User
+from mailwye.access.roles import Permission, Role
+from mailwye.storage.sqlite.access.file import AccessFile
+from mailwye.storage.sqlite.connection import DatabaseError
+
+_SCHEMA = """
+CREATE TABLE users (name TEXT PRIMARY KEY, roles TEXT NOT NULL, hash TEXT NOT NULL, created REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, user TEXT NOT NULL, comment TEXT NOT NULL, scopes TEXT NOT NULL,
+  created REAL NOT NULL, expires REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_user ON tokens(user);
+"""
+_SELECT = "SELECT id, user, comment, scopes, created, expires FROM tokens"
+
+
+class SqliteAccounts:
+    """Implements access.accounts.AccountStore."""
+
+    def __init__(self, path: Path) -> None:
+        """:raises AccountError: the file cannot be used; says what to do."""
+        try:
+            self._file = AccessFile(path, _SCHEMA, 1)
+        except (DatabaseError, OSError) as error:
+            raise AccountError(str(error)) from error
+
+    def users(self) -> Sequence[User]:
+        """See AccountStore."""
+        with self._reading() as db:
+            return [_user(row) for row in db.execute("SELECT name, roles, created FROM users ORDER BY name")]
+
+    def user(self, name: str) -> User | None:
+        """See AccountStore."""
+        with self._reading() as db:
+            row = db.execute("SELECT name, roles, created FROM users WHERE name = ?", (name,)).fetchone()
+        return _user(row) if row else None
+
+    def password_hash(self, name: str) -> str | None:
+        """See AccountStore."""
+        with self._reading() as db:
+            found: Any = db.execute("SELECT hash FROM users WHERE name = ?", (name,)).get
+        return None if found is None else str(found)
+
+    def add_user(self, user: User, password_hash: str) -> None:
+        """See AccountStore."""
+        with self._changing() as db:
+            if db.execute("SELECT 1 FROM users WHERE name = ?", (user.name,)).get:
+                raise AccountError(f"there is a user {user.name} already")
+            db.execute("INSERT INTO users VALUES (?, ?, ?, ?)", (user.name, _roles(user.roles), password_hash, user.created))
+
+    def set_roles(self, name: str, roles: Sequence[Role]) -> None:
+        """See AccountStore."""
+        self._change(f"no user {name}", "UPDATE users SET roles = ? WHERE name = ?", (_roles(roles), name))
+
+    def set_password(self, name: str, password_hash: str) -> None:
+        """See AccountStore."""
+        self._change(f"no user {name}", "UPDATE users SET hash = ? WHERE name = ?", (password_hash, name))
+
+    def remove_user(self, name: str) -> None:
+        """See AccountStore."""
+        with self._changing() as db:
+            db.execute("DELETE FROM tokens WHERE user = ?", (name,))
+            _changed(db, f"no user {name}", "DELETE FROM users WHERE name = ?", (name,))
+
+    def tokens(self, user: str = "") -> Sequence[Token]:
+        """See AccountStore."""
+        with self._reading() as db:
+            return [_token(row) for row in db.execute(f"{_SELECT} WHERE ?1 = '' OR user = ?1 ORDER BY created, id", (user,))]
+
+    def token(self, digest: str) -> Token | None:
+        """See AccountStore."""
+        with self._reading() as db:
+            row = db.execute(f"{_SELECT} WHERE digest = ?", (digest,)).fetchone()
+        return _token(row) if row else None
+
+    def add_token(self, token: Token, digest: str) -> None:
+        """See AccountStore."""
+        with self._changing() as db:
+            if not db.execute("SELECT 1 FROM users WHERE name = ?", (token.user,)).get:
+                raise NoSuchAccount(f"there is no user {token.user}")
+            known: Any = db.execute("SELECT count(*) FROM tokens WHERE user = ?", (token.user,)).get
+            if known >= TOKENS_PER_USER:
+                raise AccountError(f"{token.user} has {known} tokens already; revoke those that nobody uses")
+            scopes = ",".join(sorted(scope.value for scope in token.scopes))
+            values = (token.id, digest, token.user, token.comment, scopes, token.created, token.expires)
+            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def remove_token(self, token_id: str) -> None:
+        """See AccountStore."""
+        self._change(f"no token {token_id}", "DELETE FROM tokens WHERE id = ?", (token_id,))
+
+    def close(self) -> None:
+        """See AccountStore."""
+        self._file.close()
+
+    def _change(self, missing: str, statement: str, values: tuple[Any, ...]) -> None:
+        with self._changing() as db:
+            _changed(db, missing, statement, values)
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        try:
+            with self._file.reading() as db:
+                yield db
+        except DatabaseError as error:
+            raise AccountError(str(error)) from error
+
+    @contextmanager
+    def _changing(self) -> Iterator[apsw.Connection]:
+        try:
+            with self._file.transaction() as db:
+                yield db
+        except DatabaseError as error:
+            raise AccountError(str(error)) from error
+
+
+def _changed(db: apsw.Connection, missing: str, statement: str, values: tuple[Any, ...]) -> None:
+    db.execute(statement, values)
+    if not db.changes():
+        raise NoSuchAccount(f"there is {missing}")
+
+
+def _roles(roles: Sequence[Role]) -> str:
+    return ",".join(role.value for role in roles)
+
+
+def _user(row: Any) -> User:
+    known = {role.value: role for role in Role}
+    return User(row[0], tuple(known[word] for word in row[1].split(",") if word in known), row[2])  # what is unknown permits nothing
+
+
+def _token(row: Any) -> Token:
+    known = {scope.value: scope for scope in Permission}
+    return Token(row[0], row[1], row[2], frozenset(known[word] for word in row[3].split(",") if word in known), row[4], row[5])

@@ -1,0 +1,155 @@
+"""The API of a running service: the walk of docs/api.md, versions in force in all workers, events, TLS, what commands leave in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailwye.cli.exit_codes import DATA_ERROR
+from mailwye.runtime.clock import SystemClock
+from mailwye.testing.authority import Authority
+from tests.e2e.installed import ADDRESS, Installed, serving, until
+from tests.e2e.test_control import answer_to
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+LISTENERS = ("mx", "admin")
+PASSWORD = "correct horse battery"
+
+
+class Answer:
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status, self.headers, self.text = status, headers, body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+async def request(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None = None) -> Answer:
+    def talk() -> Answer:
+        asked = urllib.request.Request(url, None if body is None else body.encode(), headers, method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=20, context=context) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers, error.read())
+
+    return await asyncio.to_thread(talk)
+
+
+def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
+    """(method, URL, headers, body) of each line of the walk."""
+    found = []
+    for line in re.findall(r"^curl -s (.*)$", PAGE.read_text(), re.MULTILINE):
+        words = iter(shlex.split(line))
+        method, url, headers, body = "GET", "", {}, None
+        for word in words:
+            match word:
+                case "-X":
+                    method = next(words)
+                case "-H":
+                    name, _, value = next(words).partition(": ")
+                    headers[name] = value
+                case "-d":
+                    body = next(words)
+                case _:
+                    url = word
+        found.append((method, url, headers, body))
+    return found
+
+
+async def new_token(installed: Installed, role: str = "Organization Management") -> str:
+    await installed.run("user", "add", "ann", "--role", role, "--password-stdin", stdin=PASSWORD + "\n")
+    return str((await installed.json("token", "new", "ann"))["secret"])
+
+
+async def test_the_walk_of_the_page(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, listeners=LISTENERS, workers=2)
+    async with serving(installed):
+        token = await new_token(installed)
+        base = f"http://{ADDRESS}:{installed.ports['admin']}/api/v1"
+        answers = []
+        for method, url, headers, body in curl_lines():
+            sent = {name: value.replace("$TOKEN", token) for name, value in headers.items()}
+            answer = await request(url.replace("$API", base), method, sent, body)
+            assert answer.status < 300, (method, url, answer.status, answer.text)
+            answers.append(answer)
+        assert len(answers) == 12
+        assert answers[0].json["name"] == "ann"
+        assert (answers[1].status, answers[1].headers["ETag"], answers[1].json["in_force"]) == (201, '"1"', True)
+        assert answers[5].json["reply"].startswith("250")
+        assert answers[6].json["version"] is None
+        assert [version["version"] for version in answers[8].json["items"]] == [4, 3]
+        assert {answer_to(installed, "bob@contoso.com") for _ in range(6)} == {250}
+        assert len(answers[11].json["items"]) == 4
+        assert (await installed.run("audit", "verify")).out.startswith("7 entries, intact")
+
+
+async def test_events_tell_of_versions_that_commands_save(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, listeners=LISTENERS)
+    async with serving(installed):
+        token = await new_token(installed)
+        reader, writer = await asyncio.open_connection(ADDRESS, installed.ports["admin"])
+        writer.write(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        async with asyncio.timeout(15):
+            await reader.readuntil(b": mailwye")
+            settings = "AcceptedDomain: {DomainName: contoso.com, Default: true}"
+            await installed.run("apply", "-f", "-", stdin=settings)
+            heard = await reader.readuntil(b"data: ") + await reader.readline()
+        assert b"event: version" in heard
+        assert b'{"version": 1}' in heard
+        writer.close()
+        await writer.wait_closed()
+    audited = await installed.json("audit", "log")
+    assert [(entry["action"], entry["result"]) for entry in audited[:1]] == [("settings.save", "version 1")]
+    assert [entry["action"] for entry in audited] == ["settings.save", "token.new", "user.add"]
+
+
+async def test_tls_on_the_admin_listener_takes_renewed_certificates(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    first, second = (Authority(tmp_path / name, now=now) for name in ("first", "second"))
+    pair, renewed = (authority.issue("admin", [ADDRESS]) for authority in (first, second))
+    installed = Installed(tmp_path, listeners=LISTENERS)
+    text = installed.config.read_text()
+    lines = f'kind = "admin"\ncertificate = "{pair.certificate}"\nprivate_key = "{pair.private_key}"'
+    installed.config.write_text(text.replace('kind = "admin"', lines))
+    url = f"https://{ADDRESS}:{installed.ports['admin']}/healthz"
+
+    async def ask(authority: Authority) -> int:
+        return (await request(url, "GET", {}, None, ssl.create_default_context(cafile=str(authority.certificate)))).status
+
+    async with serving(installed):
+        assert await ask(first) == 200
+        pair.certificate.write_bytes(renewed.certificate.read_bytes())
+        pair.private_key.write_bytes(renewed.private_key.read_bytes())
+        await installed.run("reload")
+        assert await ask(second) == 200
+        with pytest.raises(urllib.error.URLError):
+            await ask(first)
+
+
+async def test_users_and_tokens_on_the_command_line(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, listeners=LISTENERS)
+    await new_token(installed, "Help Desk")
+    assert "already" in (await installed.run("user", "add", "ANN", "--password-stdin", stdin=PASSWORD + "\n", code=DATA_ERROR)).err
+    assert "characters" in (await installed.run("user", "password", "ann", "--password-stdin", stdin="short\n", code=DATA_ERROR)).err
+    await installed.run("user", "role", "ann", "--role", "view-only organization management")
+    assert (await installed.json("user", "list"))[0]["roles"] == ["View-Only Organization Management"]
+    (token,) = await installed.json("token", "list")
+    assert "secret" not in token
+    await installed.run("token", "revoke", token["id"])
+    assert await installed.json("token", "list") == []
+    await installed.run("user", "remove", "ann")
+    assert await installed.json("user", "list") == []
+    log = await installed.json("audit", "log")
+    assert [entry["action"] for entry in log] == ["user.remove", "token.revoke", "user.roles", "token.new", "user.add"]
+    assert await until(lambda: (installed.data / "audit.sqlite").stat().st_mode & 0o777 == 0o600, "a file for its owner only")

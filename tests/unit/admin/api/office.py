@@ -1,0 +1,159 @@
+"""The API in one process, with real stores in a folder, and a supervisor that only remembers what it was asked."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from mailwye.access.accounts import User
+from mailwye.access.new_token import make_token
+from mailwye.access.roles import Permission, Role
+from mailwye.admin.api.application import application
+from mailwye.admin.api.event_feed import EventFeed
+from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.config.installation import Installation, ListenerSettings
+from mailwye.config.parse import read_organization
+from mailwye.config.plan import plan_file
+from mailwye.storage.secrets.vault import FileVault
+from mailwye.storage.sqlite.access.accounts import SqliteAccounts
+from mailwye.storage.sqlite.access.audit import SqliteAuditLog
+from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.storage.sqlite.trace_reader import TraceReader
+
+PASSWORD = "correct horse battery"
+AUTHOR = "tests"
+BEGINNING = """
+AcceptedDomain: [{DomainName: contoso.com, Default: true}]
+Mailbox: [{PrimarySmtpAddress: bob@contoso.com}]
+OutboundConnector:
+  - {Name: To our servers, ConnectorType: OnPremises, RecipientDomains: [contoso.com], UseMXRecord: false, SmartHosts: [192.0.2.1]}
+"""
+
+
+class Ticking:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 1_790_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def info(self, text: str, **more: Any) -> None:
+        self.lines.append((text, more))
+
+    error = warning = info
+
+
+class NoWhatIf:
+    def __init__(self) -> None:
+        self.refusal = ""
+
+    def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> dict[str, Any]:
+        return {"since": since, "examples": examples, "groups": [], "version": base.version}
+
+    def check(self, base: Any, organization: Any, *, acknowledge: str) -> None:
+        if self.refusal and acknowledge != self.refusal:
+            raise NotAllowedYet(f"repeat it with {self.refusal}")
+
+
+class Office:
+    def __init__(self, directory: Path, *, beginning: str = BEGINNING) -> None:
+        listeners = (ListenerSettings("mx", "mx", "127.0.0.1", 25), ListenerSettings("admin", "admin", "127.0.0.1", 8443))
+        self.installation = Installation("mx.contoso.com", directory, listeners)
+        self.clock, self.log, self.what_if = Ticking(), Log(), NoWhatIf()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.store = SqliteConfigStore(directory / "config.sqlite")
+        self.vault = FileVault(directory / "credentials.key", entropy=lambda count: b"k" * count, makes_key=True)
+        self.accounts = SqliteAccounts(directory / "accounts.sqlite")
+        self.audit = SqliteAuditLog(directory / "audit.sqlite")
+        self.feed = EventFeed(1000)
+        self._chance = 0
+        self.services = Services(
+            installation=self.installation,
+            store=self.store,
+            vault=self.vault,
+            accounts=self.accounts,
+            audit=self.audit,
+            trace=TraceReader(directory / "trace"),
+            clock=self.clock,
+            control=self.control,
+            unwrap=lambda: lambda address: None,
+            what_if=self.what_if,
+            feed=self.feed,
+            log=self.log,
+            secret=self._secret,
+            hash_password=lambda text: f"hash of {text}",
+            verify_password=lambda kept, text: kept == f"hash of {text}",
+        )
+        self.app = application(self.services, is_ready=lambda: True, metrics=self._metrics)
+        self.client = TestClient(self.app, raise_server_exceptions=False)
+        if beginning:
+            plan_file(self.store.current(), read_organization(beginning), vault=self.vault).save(self.store, author=AUTHOR, at=1.0)
+        for role in Role:
+            self.accounts.add_user(User(name_of(role), (role,), 0.0), f"hash of {PASSWORD}")
+
+    async def _metrics(self) -> str:
+        return "mailwye_ready 1\n"
+
+    def _secret(self, count: int) -> bytes:
+        self._chance += 1
+        return self._chance.to_bytes(count, "big")
+
+    async def control(self, operation: str, arguments: dict[str, Any]) -> Any:
+        self.asked.append((operation, arguments))
+        match operation:
+            case "status":
+                return {"version": self.store.version(), "workers": [], "ready": True, "restarts": 0, "missing": []}
+            case "certificates":
+                return {"rows": []}
+            case "queue.counts":
+                return {"counts": {}, "missing": []}
+            case "queue.list":
+                return {"rows": [{"message": f"m{number}"} for number in range(3)][: arguments["limit"]], "missing": []}
+            case "queue.show":
+                found = arguments["message_id"] == "m1"
+                return {"rows": [{"message": "m1"}] if found else [], "header": "Subject: x" if found else "", "missing": []}
+            case _ if operation.startswith("queue."):
+                return {"count": 2, "rows": [], "unfinished": not arguments.get("after"), "after": [["0/0", 5]], "missing": []}
+            case _:
+                return {"version": self.store.version(), "missing": []}
+
+    def token(self, role: Role = Role.ORGANIZATION_MANAGEMENT, *scopes: Permission, days: int = 1) -> str:
+        user = self.accounts.user(name_of(role))
+        assert user is not None
+        carried = frozenset(scopes) or user.permissions
+        token, secret, digest = make_token(user.name, carried, "", days=days, now=self.clock.now(), secret=self._secret)
+        self.accounts.add_token(token, digest)
+        return secret
+
+    def ask(self, method: str, path: str, *, token: str = "", role: Role = Role.ORGANIZATION_MANAGEMENT, **more: Any) -> Any:
+        """A request of somebody with that role."""
+        token = token or self.token(role)
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+        prefix = "" if path.startswith("/api") else "/api/v1"
+        return self.client.request(method, prefix + path, headers=headers, **more)
+
+    def close(self) -> None:
+        self.store.close()
+        self.accounts.close()
+        self.audit.close()
+
+
+def name_of(role: Role) -> str:
+    return role.name.lower()
+
+
+def basic(name: str, password: str = PASSWORD) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}

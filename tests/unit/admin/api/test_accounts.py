@@ -1,0 +1,123 @@
+"""Users, tokens, logins that fail, and the audit log over the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailwye.access.roles import Permission, Role
+from tests.unit.admin.api.office import PASSWORD, Office, basic, name_of
+
+NEW = {"name": "Ann", "password": "twelve letters", "roles": ["Help Desk"]}
+
+
+def test_a_password_opens_and_a_wrong_one_does_not(office: Office) -> None:
+    path = "/api/v1/me"
+    right = office.client.get(path, headers=basic(name_of(Role.HELP_DESK)))
+    assert (right.status_code, right.json()["name"], right.json()["token"]) == (200, "help_desk", "")
+    for name, password in ((name_of(Role.HELP_DESK), "wrong"), ("nobody", PASSWORD), ("", ""), ("a:b", "x")):
+        assert office.client.get(path, headers=basic(name, password)).status_code == 401
+    assert office.audit.entries(action="login")[0].event.result == "refused"
+
+
+def test_failed_logins_are_limited_for_the_user_and_the_address(office: Office) -> None:
+    path = "/api/v1/me"
+    for _ in range(10):
+        assert office.client.get(path, headers=basic("help_desk", "wrong")).status_code == 401
+    wait = office.client.get(path, headers=basic("help_desk"))
+    assert (wait.status_code, wait.headers["retry-after"]) == (429, "601")
+    assert office.client.get(path, headers=basic("view_only")).status_code == 200
+    for number in range(10):
+        assert office.client.get(path, headers={"Authorization": f"Bearer mwt_{number}"}).status_code == 401
+    assert office.client.get(path, headers=basic("view_only")).status_code == 429
+    office.clock.at += 601
+    assert office.client.get(path, headers=basic("help_desk")).status_code == 200
+
+
+def test_logins_that_succeed_do_not_count(office: Office) -> None:
+    for _ in range(30):
+        assert office.client.get("/api/v1/me", headers=basic("view_only")).status_code == 200
+
+
+def test_users_are_made_changed_and_removed(office: Office) -> None:
+    assert office.ask("POST", "/users", json=NEW).json()["name"] == "ann"
+    assert office.ask("POST", "/users", json=NEW).status_code == 409
+    me = office.client.get("/api/v1/me", headers=basic("ann", "twelve letters")).json()
+    assert "passwords.write" in me["permissions"]
+    assert "twelve" not in office.ask("GET", "/users").text
+    assert office.ask("PUT", "/users/ann/password", json={"password": "short"}).status_code == 422
+    assert office.ask("PUT", "/users/ann/password", json={"password": "another twelve"}).status_code == 204
+    assert office.ask("PUT", "/users/ann/roles", json={"roles": []}).status_code == 204
+    assert office.client.get("/api/v1/me", headers=basic("ann", "another twelve")).status_code == 403
+    assert office.ask("DELETE", "/users/ann").status_code == 204
+    assert office.ask("DELETE", "/users/ann").status_code == 404
+
+
+def test_unknown_fields_and_roles_give_nothing(office: Office) -> None:
+    assert office.ask("POST", "/users", json={**NEW, "roles": ["Root"]}).status_code == 422
+    token = office.ask("POST", "/tokens", role=Role.HELP_DESK, json={"role": "admin", "permissions": ["accounts.write"]})
+    assert "accounts.write" not in token.json()["scopes"]
+
+
+def test_nobody_gives_more_than_he_has(office: Office) -> None:
+    some = office.token(Role.ORGANIZATION_MANAGEMENT, Permission.ACCOUNTS_WRITE, Permission.OWN)
+    assert office.ask("POST", "/users", token=some, json={**NEW, "roles": ["Organization Management"]}).status_code == 403
+    assert office.ask("PUT", "/users/organization_management/password", token=some, json={"password": "twelve letters"}).status_code == 403
+    assert office.ask("DELETE", "/users/view_only", token=some).status_code == 403
+    assert office.ask("POST", "/tokens", token=some, json={"scopes": ["settings.write"]}).status_code == 403
+    assert office.ask("POST", "/tokens", role=Role.HELP_DESK, json={"user": "organization_management"}).status_code == 403
+    made = office.ask("POST", "/tokens", token=some, json={}).json()
+    assert made["scopes"] == ["accounts.write", "own"]
+
+
+def test_tokens_are_shown_once_expire_and_are_revoked(office: Office) -> None:
+    made = office.ask("POST", "/tokens", role=Role.HELP_DESK, json={"days": 1, "comment": "script"}).json()
+    secret = made["secret"]
+    assert office.ask("GET", "/me", token=secret).json()["token"] == made["id"]
+    assert secret not in office.ask("GET", "/tokens").text
+    assert made["id"] not in office.ask("GET", "/tokens", role=Role.VIEW_ONLY).text
+    assert office.ask("DELETE", f"/tokens/{made['id']}", role=Role.VIEW_ONLY).status_code == 404
+    assert office.ask("DELETE", f"/tokens/{made['id']}", token=secret).status_code == 204
+    assert office.ask("GET", "/me", token=secret).status_code == 401
+    late = office.token(days=1)
+    office.clock.at += 86_401
+    assert office.ask("GET", "/me", token=late).status_code == 401
+
+
+def test_a_removed_user_takes_his_tokens_along(office: Office) -> None:
+    token = office.token(Role.HELP_DESK)
+    office.ask("DELETE", "/users/help_desk")
+    assert office.ask("GET", "/me", token=token).status_code == 401
+
+
+def test_changes_and_reads_of_content_are_in_the_audit_log(office: Office) -> None:
+    office.ask("PUT", "/objects/mailboxes/a@contoso.com", json={"PrimarySmtpAddress": "a@contoso.com"}, headers={"If-None-Match": "*"})
+    office.ask("PUT", "/mailboxes/a@contoso.com/password", json={"password": "long enough"})
+    office.ask("POST", "/queue/hold", json={"sender": "x@y.example"})
+    assert office.ask("GET", "/queue/m1").json()["header"] == "Subject: x"
+    assert office.ask("GET", "/queue/m2").status_code == 404
+    office.ask("DELETE", "/objects/mailboxes/no@contoso.com", headers={"If-Match": "*"})
+    entries = office.ask("GET", "/audit?limit=3").json()
+    assert [entry["action"] for entry in entries["items"]] == ["settings.save", "content.read", "content.read"]
+    older = office.ask("GET", "/audit", params={"cursor": entries["next"]}).json()["items"]
+    assert [entry["action"] for entry in older] == ["queue.hold", "mailbox.password", "settings.save"]
+    assert older[0]["result"] == "4 deliveries"
+    assert older[2]["result"] == 'version 2: +Mailbox "a@contoso.com"'
+    assert "long enough" not in office.ask("GET", "/audit").text
+    assert office.ask("GET", "/audit/verification").json() == {"intact": True, "broken_at": 0}
+    assert [entry["action"] for entry in office.ask("GET", "/audit?action=queue").json()["items"]] == ["queue.hold"]
+
+
+@pytest.mark.parametrize("body", [{}, {"sender": ""}, {"all": False}])
+def test_a_change_of_the_queue_says_what_it_means(office: Office, body: dict[str, object]) -> None:
+    assert office.ask("POST", "/queue/delete", json=body).status_code == 422
+    assert all(operation != "queue.delete" for operation, _ in office.asked)
+
+
+def test_events_go_on_where_a_listener_was(office: Office) -> None:
+    for version in (1, 2, 3):
+        office.feed.publish("version", {"version": version})
+    office.feed.close()
+    text = office.ask("GET", "/events", headers={"Last-Event-ID": "1000"}).text
+    assert "event: version" in text
+    assert [line for line in text.splitlines() if line.startswith("id:")] == ["id: 1001", "id: 1002"]
+    assert "event: missed" in office.ask("GET", "/events?after=5").text

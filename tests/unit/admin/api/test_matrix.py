@@ -1,0 +1,103 @@
+"""Every route and every role, from the routes that the application has: a route without a row in the table is closed, and fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from mailwye.access.roles import PERMISSIONS, WRITES, Permission, Role
+from mailwye.admin.api.guarded import PREFIX, GuardedRoute
+from mailwye.admin.api.permissions import ROUTES
+from mailwye.config.schema import KINDS
+from tests.unit.admin.api.office import Office, name_of
+
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "api.md"
+
+
+def routes_of(routes: Any) -> list[Any]:
+    """All of them, those of included routers too."""
+    found = []
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        found += routes_of(inner.routes) if inner is not None else [route]
+    return found
+
+
+def all_routes(office: Office) -> dict[str, Any]:
+    return {f"{method} {route.path}": route for route in routes_of(office.app.routes) for method in route.methods}
+
+
+def test_every_route_is_guarded_and_has_a_row_and_every_row_a_route(office: Office) -> None:
+    routes = all_routes(office)
+    assert {key for key, route in routes.items() if not isinstance(route, GuardedRoute)} == OPEN
+    assert {key.replace(f" {PREFIX}", " ") for key in routes} - OPEN == set(ROUTES)
+    assert all(ROUTES.values())
+
+
+def test_a_route_without_a_row_is_closed_to_everybody(office: Office) -> None:
+    async def secret() -> str:
+        return "open"
+
+    office.app.router.routes.append(GuardedRoute(f"{PREFIX}/forgotten", secret, methods=["GET"]))
+    assert isinstance(office.app.router.routes[-1], APIRoute)
+    for role in Role:
+        assert office.ask("GET", "/forgotten", role=role).status_code == 403
+
+
+def concrete(path: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: {"version": "1", "operation": "hold"}.get(found[1], "x"), path)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_route_for_every_role(office: Office, role: Role) -> None:
+    """403 exactly where the table denies; what is allowed may fail for other reasons, as these requests ask for nothing in particular."""
+    token = office.token(role)
+    office.feed.close()  # so that /events ends
+    for row, wanted in ROUTES.items():
+        method, path = row.split()
+        answer = office.ask(method, concrete(path), token=token)
+        assert (answer.status_code == 403) is not bool(wanted & PERMISSIONS[role]), (row, role, answer.status_code, answer.text)
+        assert answer.status_code < 500, (row, answer.text)
+
+
+def test_every_route_without_credentials_and_with_wrong_ones(office: Office) -> None:
+    for row in ROUTES:
+        method, path = row.split()
+        for headers in ({}, {"Authorization": "Negotiate x"}, {"Authorization": "Basic !"}):
+            answer = office.client.request(method, PREFIX + concrete(path), headers=headers)
+            assert answer.status_code == 401, row
+            assert answer.headers["www-authenticate"].startswith("Basic")
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_user_without_a_role_may_nothing(office: Office) -> None:
+    office.accounts.set_roles(name_of(Role.HELP_DESK), ())
+    token = office.token(Role.HELP_DESK, *Permission)
+    for row in ROUTES:
+        method, path = row.split()
+        assert office.ask(method, concrete(path), token=token).status_code == 403, row
+
+
+def test_a_token_carries_its_scopes_and_no_more(office: Office) -> None:
+    token = office.token(Role.ORGANIZATION_MANAGEMENT, Permission.QUEUE_READ)
+    assert office.ask("GET", "/queue", token=token).status_code == 200
+    assert office.ask("GET", "/objects/mailboxes", token=token).status_code == 403
+    wide = office.token(Role.HELP_DESK, *Permission)
+    assert office.ask("GET", "/users", token=wide).status_code == 403
+
+
+def test_writes_names_kinds_that_exist() -> None:
+    assert set(WRITES) <= set(KINDS)
+
+
+def test_the_page_has_the_table_of_roles() -> None:
+    rows = dict(re.findall(r"^\| `([a-z.]+)` \|(.*)\|$", PAGE.read_text(), re.MULTILINE))
+    assert list(rows) == [permission.value for permission in Permission]
+    for permission in Permission:
+        cells = [cell.strip() for cell in rows[permission.value].split("|")[1:]]
+        assert cells == ["yes" if permission in PERMISSIONS[role] else "" for role in Role], permission
