@@ -59,14 +59,14 @@ def installation_secret(installation: Installation) -> bytes:
     at the first start, shared by all workers. :raises ConfigStoreError: unreadable or damaged; says what to do.
     """
     from mailwye.runtime.entropy import secret_octets
-    from mailwye.runtime.files import keep_first
+    from mailwye.runtime.files import keep_first, secret_file_remedy
 
     path = installation.data_directory / "secret.key"
     try:
         secret = bytes.fromhex(keep_first(path, secret_octets(SECRET_OCTETS).hex().encode() + b"\n").decode("ascii"))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigStoreError(f"{path} cannot be read or made: {reason}. Correct its owner and mode (600, the service's user)") from error
+        raise ConfigStoreError(f"{path} cannot be read or made: {reason}. {secret_file_remedy(error)}") from error
     except ValueError:
         secret = b""
     if len(secret) != SECRET_OCTETS:

@@ -6,6 +6,7 @@ rename, fsync of the directory. Without the last step the file came back under i
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +14,19 @@ from pathlib import Path
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+
+
+_DISK = frozenset({errno.EIO, errno.EROFS})
+_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def secret_file_remedy(error: OSError) -> str:
+    """What to do where a file that only the service's user may read cannot be read or written."""
+    if error.errno in _DISK:
+        return "Check the disk and the system's log"
+    if error.errno in _ROOM:
+        return "Free some space"
+    return "Correct its owner and mode (600, the service's user)"
 
 
 def create(path: Path) -> int:

@@ -82,3 +82,17 @@ def test_who_comes_second_in_the_same_moment_gets_what_the_first_one_made(tmp_pa
     monkeypatch.setattr(files, "write_all", another_process_is_faster)
     assert files.keep_first(path, b"ours") == b"theirs"
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EIO, "Check the disk"),
+        (errno.EROFS, "Check the disk"),
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "Free some space"),
+        (errno.EACCES, "Correct its owner and mode"),
+    ],
+)
+def test_the_remedy_is_that_of_the_error(number: int, remedy: str) -> None:
+    assert files.secret_file_remedy(OSError(number, "x")).startswith(remedy)

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailwye.config.secrets import SecretError
-from mailwye.runtime.files import keep_first, write_durably
+from mailwye.runtime.files import keep_first, secret_file_remedy, write_durably
 
 KEY_OCTETS = 32
 KEYS_LIMIT = 100  # of one file
@@ -99,7 +99,7 @@ class FileVault:
 
     def _unusable(self, what: str, error: OSError) -> SecretError:
         reason = (error.strerror or str(error)).lower()
-        return SecretError(f"the key file {self._path} {what}: {reason}. Correct its owner and mode (600, the service's user)")
+        return SecretError(f"the key file {self._path} {what}: {reason}. {secret_file_remedy(error)}")
 
     def _read(self) -> None:
         try:
