@@ -39,7 +39,7 @@ async def test_a_host_that_is_down_for_hours(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_name_servers_that_fail() -> None:
     _need_fake_clock()
-    assert _wrong(await _run("names", "--factor", "100", "--messages", "200")) == set()
+    assert _wrong(await _run("names", "--factor", "50", "--messages", "200")) == set()
 
 
 async def test_slow_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
