@@ -247,6 +247,25 @@ async def test_mailbox_add_makes_the_mailbox(installed: Installed) -> None:
     assert "alice@contoso.com" not in (await installed.run("mailbox", "list")).out
 
 
+async def test_a_difference_that_is_not_read_to_its_end_is_not_saved(installed: Installed) -> None:
+    file = installed.directory / "many.yaml"
+    file.write_text("AcceptedDomain:\n" + "".join(f"  - DomainName: d{number}.example\n" for number in range(5000)))
+    script = installed.directory / "many.ps1"
+    script.write_text("\n".join(f"New-AcceptedDomain d{n}.example -DomainName d{n}.example" for n in range(2000)))
+    for words in (("apply", "-f", str(file)), ("ps", "--yes", "-f", str(script))):
+        ours, theirs = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailwye", *words, "--config", str(installed.config)), stdout=theirs, stderr=asyncio.subprocess.PIPE
+        )
+        os.close(theirs)
+        await asyncio.to_thread(os.read, ours, 1)
+        os.close(ours)  # as `head` does
+        err = (await process.communicate())[1].decode()
+        assert err.endswith("mailwye: nothing was saved: the difference was not read to its end; --dry-run only shows it\n")
+        assert process.returncode == 74
+    assert await installed.json("history") == []
+
+
 async def test_the_password_is_asked_for_twice_and_not_shown(installed: Installed) -> None:
     await installed.run("apply", "-f", str(hosted(installed.directory)))
     ours, theirs = os.openpty()

@@ -15,8 +15,8 @@ from mailwye.cli.output import fail
 from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
     author_of,
-    print_changes,
     print_problems,
+    print_wanted,
     refuse_conflict,
     refuse_gate_with_draft,
     save_into_draft,
@@ -121,7 +121,7 @@ def _into_draft(
     print_problems(plan.problems)
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-    print_changes(plan.changes, as_json=as_json)
+    print_wanted(plan.changes, as_json=as_json)
     save_into_draft(store, stored, plan, author=author, comment=comment, dry_run=dry_run, quiet=as_json)
     if dry_run and plan.changes:
         sys.exit(exit_codes.DIFFERENCE)

@@ -15,7 +15,7 @@ from mailwye.cli.candidate import Gate
 from mailwye.cli.installation import config_store, read, work_as_owner
 from mailwye.cli.objects.show import as_plain, print_problems, problem_as_plain, show
 from mailwye.cli.output import fail, print_json
-from mailwye.cli.settings.saving import author_of, print_changes, put_in_force, refuse_gate_with_draft, save_into_draft
+from mailwye.cli.settings.saving import author_of, print_wanted, put_in_force, refuse_gate_with_draft, save_into_draft
 from mailwye.cmdlets.execute import Execution, execute
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
         saved = None
         if not is_wrong and plan is not None and plan.changes:
             if not manner.as_json:
-                print_changes(plan.changes, as_json=False)
+                print_wanted(plan.changes, as_json=False)
 
             def confirm() -> None:
                 if manner.asks and not manner.yes and not execution.is_confirmed:

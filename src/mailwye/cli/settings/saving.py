@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -63,6 +64,16 @@ def print_changes(changes: Sequence[Change], *, as_json: bool) -> None:
     elif changes:
         for line in as_text(changes).splitlines():
             click.echo(escaped(line))
+
+
+def print_wanted(changes: Sequence[Change], *, as_json: bool) -> None:
+    """The difference before it is saved. Where nobody reads it to its end (`| head`), the command ends, and says that it saved nothing."""
+    try:
+        print_changes(changes, as_json=as_json)
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nobody:
+            os.dup2(nobody.fileno(), sys.stdout.fileno())  # what is still buffered goes there at the end
+        fail("nothing was saved: the difference was not read to its end; --dry-run only shows it", exit_codes.IO_ERROR)
 
 
 def refuse_conflict(conflict: Conflict, *, as_json: bool) -> NoReturn:
@@ -152,10 +163,11 @@ def put_in_force(
         kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
         fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
     record(installation, author, "settings.save", comment or "command line", f"version {version}")
+    told = activate(installation, version)
     if gate.pin_queued:
         what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
-    click.echo(activate(installation, version), err=quiet)
+    click.echo(told, err=quiet)
     return version
 
 
@@ -177,7 +189,7 @@ def save_plan(
     print_problems(plan.problems)
     if plan.has_errors:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-    print_changes(plan.changes, as_json=as_json)
+    print_wanted(plan.changes, as_json=as_json)
     if not plan.changes:
         click.echo(unchanged, err=as_json)
         return
