@@ -25,6 +25,7 @@ from mailwye.testing.peers import PeerServer
 from tests.counterparts.process import free_port
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.organizations import BOB, JOHN, SUN, hosted, hybrid
+from tests.e2e.test_command_line import RELAY
 
 CONFIGURATION, NO_PERMISSION = 78, 77  # sysexits.h
 
@@ -296,11 +297,23 @@ async def test_commands_of_root_take_the_owner_of_the_data_where_no_user_is_set(
         installed = Installed(directory)
         installed.data.mkdir()
         os.chown(installed.data, nobody.pw_uid, nobody.pw_gid)
-        await installed.run("apply", "-f", str(hosted(directory)), interpreter=interpreter, environment=environment)
-        await installed.run("queue", "list", interpreter=interpreter, environment=environment)
-        assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
-        (version,) = json.loads((await installed.run("history", "--json", interpreter=interpreter, environment=environment)).out)
-        assert version["author"] == "root"  # who did it, not whose files they are
+
+        async def run(*words: str, stdin: str = "") -> str:
+            found = await installed.run(*words, stdin=stdin, interpreter=interpreter, environment=environment)
+            assert set(map(owner, installed.data.rglob("*"))) <= {nobody.pw_uid}, words
+            return found.out
+
+        for words in (("dns-records",), ("certificates",), ("apply", "-f", str(hosted(directory))), ("queue", "list")):
+            await run(*words)
+        await run("mailbox", "add", "alice@contoso.com", "--password-stdin", stdin="a good password\n")
+        await run("mailbox", "password", "alice@contoso.com", "--password-stdin", stdin="a good password\n")
+        await run("mailbox", "remove", "alice@contoso.com")
+        await run("apply", "-f", "-", stdin=RELAY)
+        await run("secrets", "set", "Relay", "--password-stdin", stdin="another one\n")
+        await run("secrets", "rotate")
+        versions = json.loads(await run("history", "--json"))
+        assert [version["author"] for version in versions] == ["root"] * 6  # who did it, not whose files they are
+        assert {event["who"] for event in json.loads(await run("audit", "log", "--json"))} == {"root"}
 
 
 def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:

@@ -93,7 +93,6 @@ def apply(
             plan,
             author=author,
             comment=comment,
-            unchanged=f"no change: version {plan.base} already says this",
             gate=gate,
             dry_run=dry_run,
             as_json=as_json,

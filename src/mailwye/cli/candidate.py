@@ -175,6 +175,11 @@ class Gate:
         require = max(asked, standing, key=order.index)
         return cls(installation, require, acknowledge, point_in_time(since, SystemClock().now()), pin_queued)
 
+    @classmethod
+    def open(cls, installation: Installation) -> Gate:
+        """For a change that no mail can notice: nothing is asked for."""
+        return cls(installation, "no", "", 0.0, pin_queued=False)
+
     def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
         """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""
         from mailwye.stores import STORE_ERRORS

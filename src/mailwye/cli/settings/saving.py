@@ -178,20 +178,20 @@ def save_plan(
     *,
     author: str,
     comment: str,
-    unchanged: str,
     gate: Gate,
+    unchanged: str = "",
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing;
-    `gate`: what stands before the activation.
+    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing,
+    if the usual words do not say it; `gate`: what stands before the activation.
     """
     print_problems(plan.problems)
     if plan.has_errors:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
     print_wanted(plan.changes, as_json=as_json)
     if not plan.changes:
-        click.echo(unchanged, err=as_json)
+        click.echo(unchanged or f"no change: version {plan.base} already says this", err=as_json)
         return
     put_in_force(installation, store, plan, author=author, comment=comment, gate=gate, dry_run=dry_run, quiet=as_json)
     if dry_run:
