@@ -11,11 +11,10 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
-from mailwye.cli.output import fail
+from mailwye.cli.output import fail, print_problems
 from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
     author_of,
-    print_problems,
     print_wanted,
     refuse_conflict,
     refuse_gate_with_draft,

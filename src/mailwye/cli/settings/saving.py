@@ -13,14 +13,13 @@ from mailwye.cli import exit_codes
 from mailwye.cli.access.auditing import record
 from mailwye.cli.candidate import Candidate, Gate
 from mailwye.cli.installation import activate
-from mailwye.cli.output import fail, local_time, print_json
+from mailwye.cli.output import fail, local_time, print_json, print_problems
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.config.diff import Change
     from mailwye.config.installation import Installation
     from mailwye.config.plan import Plan
-    from mailwye.config.problem import Problem
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
     from mailwye.config.versions.drafts import StoredDraft
@@ -47,12 +46,6 @@ def now() -> float:
     from mailwye.runtime.clock import SystemClock
 
     return SystemClock().now()
-
-
-def print_problems(problems: Sequence[Problem]) -> None:
-    """On standard error, each on its line."""
-    for problem in problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
 
 
 def print_changes(changes: Sequence[Change], *, as_json: bool) -> None:
