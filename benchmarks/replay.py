@@ -152,11 +152,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     wanted = parser.parse_args()
     lines = [
-        f"{wanted.messages:,} recorded messages, medians of {wanted.runs} (least to greatest), on {os.cpu_count()} cores:",
+        f"{wanted.messages:,} recorded messages, medians of {wanted.runs} (least to greatest):",
         "",
         "| traffic | seconds | CPU seconds | MiB on disk | recording: CPU µs for each kind of envelope and hour |",
         "|---|---|---|---|---|",
         *(measured(kind, wanted.messages, wanted.runs) for kind in kinds(wanted.messages)),
+        "",
+        "  \n".join(report.surroundings()),
     ]
     print("\n".join(lines))
     if wanted.write:
