@@ -90,8 +90,7 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
 
 def _with_credential(thing: ConfigObject, user_name: str | None, password: str) -> ConfigObject:
     """Ends the command where it is none."""
-    from pydantic_core import PydanticCustomError
-
+    from mailwye.config.problem import Fault
     from mailwye.config.schema.credential import read_credential
     from mailwye.config.secrets import FIELD
     from mailwye.connectors.model import SmartHostAuthMechanism
@@ -100,7 +99,7 @@ def _with_credential(thing: ConfigObject, user_name: str | None, password: str) 
     name = user_name or (known.user_name if known is not None else "")
     try:
         credential = read_credential({"UserName": name, "Password": password})
-    except PydanticCustomError as error:
+    except Fault as error:
         fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
     return thing.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
 
