@@ -92,6 +92,20 @@ class Route:
         return Reply(550, self.failure_enhanced, self.failure)
 
 
+def same_way(one: Route, other: Route) -> bool:
+    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
+    return (
+        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
+        and one.tls_settings is other.tls_settings
+        and one.tls_domain == other.tls_domain
+        and one.mta_sts_mode is other.mta_sts_mode
+        and one.smtp_dane_mode is other.smtp_dane_mode
+        and one.client_certificate == other.client_certificate
+        and one.credential == other.credential
+        and one.hello_name == other.hello_name
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which connector takes a domain, by which of its patterns, and the reason as a sentence. `connector` None: no one."""

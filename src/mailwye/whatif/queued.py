@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import NO_WAY, decide_route
-from mailwye.connectors.selection import Route, RouteKind
+from mailwye.connectors.selection import Route, RouteKind, same_way
 from mailwye.queue.item import Delivery, DeliveryState, QueuedMessage, QueueRow, Redirect
 from mailwye.whatif.answers import way_of
 from mailwye.whatif.differences import Aspect, way_aspects
@@ -42,15 +42,7 @@ def has_lost_its_way(delivery: Delivery, route: Route) -> bool:
 
 def dials_alike(one: Route, other: Route) -> bool:
     """Whether an attempt by one route would meet what an attempt by the other meets."""
-    return (
-        one.next_hop == other.next_hop
-        and one.smart_hosts == other.smart_hosts
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.client_certificate == other.client_certificate
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-    )
+    return one.next_hop == other.next_hop and same_way(one, other)
 
 
 def followed(delivery: Delivery, before: Route | None, after: Route, now: float) -> Redirect | None:

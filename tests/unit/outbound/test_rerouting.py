@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.model import SmartHost
+from mailwye.connectors.model import Credential, SmartHost, SmartHostAuthMechanism
 from mailwye.connectors.table import ConnectorTable
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, Redirect
@@ -58,6 +58,41 @@ def test_another_smart_host_of_the_same_connector_is_tried_at_once() -> None:
         change(world, other_host(3))
         await turns(60)
         assert len(world.smtp.works) == before + 1, "nothing changed for it"
+
+    in_world(story, script=down)
+
+
+def test_another_password_of_the_same_connector_is_tried_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.accept("john@contoso.com", sender=None)
+        await pass_time(world.loop, HOUR)
+        before = len(world.smtp.works)
+        change(world, with_password(2))
+        await turns(60)
+        assert [work.route.credential for work in world.smtp.works[before:]] == [Credential("relay", "sealed", "OutboundConnector:Own")]
+
+    in_world(story, script=down)
+
+
+def with_password(version: int) -> Snapshot:
+    made = snapshot(version)
+    own = replace(
+        made.connectors.outbound[0],
+        smart_host_auth_mechanism=SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS,
+        authentication_credential=Credential("relay", "sealed", "OutboundConnector:Own"),
+    )
+    return replace(made, connectors=ConnectorTable((), (own,)))
+
+
+def test_settings_that_change_right_after_the_start_are_followed_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.accept("john@contoso.com", sender=None)
+        await pass_time(world.loop, HOUR)
+        before = len(world.smtp.works)
+        world.dispatcher.settings_changed(None)  # as at the start, and it is not done with the queue yet
+        change(world, other_host(2))
+        await turns(60)
+        assert len(world.smtp.works) == before + 1
 
     in_world(story, script=down)
 
