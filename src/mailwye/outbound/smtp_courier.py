@@ -16,7 +16,7 @@ from mailwye.outbound.session.account import Account, OpenSecret
 from mailwye.outbound.session.login import unusable_password
 from mailwye.outbound.smtp_pool import Report, SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
-from mailwye.outbound.tls_check import demand_of, handshake_failed
+from mailwye.outbound.tls_check import demand_of, handshake_failed, is_watched
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.runtime.tls import ClientTlsContext, TlsError
@@ -135,7 +135,7 @@ class SmtpCourier:
                 self._settings.messages_per_connection,
                 self._settings.connection_lifetime,
                 self._border,
-                self._certificates,
+                self._certificates if is_watched(route) else None,
                 account,
             ),
             delivery=self._settings,

@@ -71,6 +71,13 @@ def demand_of(route: Route) -> TlsDemand:
     return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, logs_in=logs_in, field=route.tls_field)
 
 
+def is_watched(route: Route) -> bool:
+    """Whether somebody is told before the certificate of its host expires: of one that the connector names, or whose certificate it judges.
+    What the hosts of all other domains present is their business, and more than anybody wants to read of.
+    """
+    return bool(route.smart_hosts) or route.tls_settings in (TlsSettings.CERTIFICATE_VALIDATION, TlsSettings.DOMAIN_VALIDATION)
+
+
 def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:
     """The refusal where the message asks for REQUIRETLS and the peer, which was heard within TLS, does not offer it."""
     if not demand.require_tls or offered:
