@@ -75,11 +75,15 @@ class Route:
     def next_hop(self) -> str:
         """The key by which the queue groups work: "mailbox", "connector:NAME", "mx:DOMAIN", "none".
 
-        A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host.
+        A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host. A name may hold a colon and end like
+        a domain: with smart hosts it is "connector:NAME:" then, as no domain is empty.
         """
         kind = self.kind
         if kind is RouteKind.CONNECTOR:
-            return f"connector:{self.connector}" if self.smart_hosts else f"connector:{self.connector}:{self.domain}"
+            name = self.connector
+            if not self.smart_hosts:
+                return f"connector:{name}:{self.domain}"
+            return f"connector:{name}:" if ":" in name else f"connector:{name}"
         if kind is RouteKind.MX:
             return f"mx:{self.domain}"
         return "mailbox" if kind is RouteKind.MAILBOX else "none"
