@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mailwye.connectors.matching import certificate_name_matches, is_presentable, pattern_matches
 from mailwye.connectors.model import TlsSettings
-from mailwye.connectors.selection import Route
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.envelope import TlsWish
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
@@ -61,9 +61,9 @@ class TlsDemand:
 
 def demand_of(route: Route) -> TlsDemand:
     """What the connector of `route` asks for. A message with REQUIRETLS asks smart hosts for what it asks of MX hosts: a certificate for
-    their name (RFC 8689 section 4.2.1).
+    their name (RFC 8689 section 4.2.1). A mailbox is no further hop: the way to it stays on the own machines.
     """
-    require_tls = route.tls_wish is TlsWish.REQUIRED
+    require_tls = route.tls_wish is TlsWish.REQUIRED and route.kind is not RouteKind.MAILBOX
     settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
     logs_in = route.credential is not None
     if logs_in and settings is TlsSettings.OPPORTUNISTIC:
