@@ -18,6 +18,11 @@ ADDRESSES_LIMIT = 5
 TEXT_LIMIT = 200
 """Characters of a reason code."""
 
+POLICY_LIMIT = 8_192
+"""Characters of one policy's strings, and of its mx patterns, that are counted and reported: each different failure is stored with them, and
+who owns the domain makes them as long as he likes.
+"""
+
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")
 
 
@@ -69,6 +74,18 @@ class Submitter:
     organization: str
     contact: str
     hostname: str
+
+
+def within_limit(strings: Iterable[str]) -> tuple[str, ...]:
+    """As many as fit into POLICY_LIMIT."""
+    kept: list[str] = []
+    room = POLICY_LIMIT
+    for one in strings:
+        room -= len(one)
+        if room < 0:
+            break
+        kept.append(one)
+    return tuple(kept)
 
 
 def record_name(domain: str) -> str:
