@@ -71,9 +71,10 @@ class ClientConnection:
             self._channel.events.clear()
             self._end(Reply(450, "4.7.0", f"{self._peer} sent plaintext behind its reply to STARTTLS; the connection was dropped"))
 
-    def receive_eof(self) -> None:
-        """The peer closed, or the connection broke."""
-        self._end(Reply(450, "4.4.318", f"Connection was closed abruptly by {self._peer}{self._moment()}"))
+    def receive_eof(self, why: str = "") -> None:
+        """The peer closed, or the connection broke; `why`, where more is known than that."""
+        because = f": {why}" if why else ""
+        self._end(Reply(450, "4.4.318", f"Connection was closed abruptly by {self._peer}{self._moment()}{because}"))
 
     def next_event(self) -> ClientEvent | None:
         """The next event, None when more data is needed."""

@@ -19,8 +19,8 @@ TEXT_LIMIT = 200
 """Characters of a reason code."""
 
 POLICY_LIMIT = 8_192
-"""Characters of one policy's strings, and of its mx patterns, that are counted and reported: each different failure is stored with them, and
-who owns the domain makes them as long as he likes.
+"""Characters of one policy's strings, and of its mx patterns, that are counted and reported. Each different failure is stored with them,
+and who owns the domain makes them as long as he likes.
 """
 
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")

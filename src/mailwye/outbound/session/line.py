@@ -49,7 +49,7 @@ class Line:
                 self._client.receive_data(error.decrypted, now)
             if shaking:
                 self.failed = HostFailed(Stage.TLS, self._trial.broken(str(error)), handshake=True)
-            self._client.receive_eof()
+            self._client.receive_eof(str(error))
             return
         self._send_encrypted(tls)
         if shaking and tls.handshake_complete:
