@@ -45,6 +45,8 @@ class Route:
 
     Of a SendConnector: `hello_name` for EHLO ("": the usual one), `max_message_size` in octets (0: no limit of its own). `tls_field`: the
     setting that `tls_settings` came from, for people.
+
+    `kept_as`: of a way that is kept as it was decided then (connectors/pins.py), what tells it from all others.
     """
 
     kind: RouteKind
@@ -70,17 +72,21 @@ class Route:
     hello_name: str = ""
     max_message_size: int = 0
     tls_field: str = "TlsSettings"
+    kept_as: str = ""
 
     @property
     def next_hop(self) -> str:
         """The key by which the queue groups work: "mailbox", "connector:NAME", "mx:DOMAIN", "none".
 
         A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host. A name may hold a colon and end like
-        a domain: with smart hosts it is "connector:NAME:" then, as no domain is empty.
+        a domain: with smart hosts it is "connector:NAME:" then, as no domain is empty. A way that is kept gives "kept:KEY:NAME", or
+        "kept:KEY:NAME:DOMAIN": its hosts are not those that the connector has now.
         """
         kind = self.kind
         if kind is RouteKind.CONNECTOR:
             name = self.connector
+            if self.kept_as:
+                return f"kept:{self.kept_as}:{name}" if self.smart_hosts else f"kept:{self.kept_as}:{name}:{self.domain}"
             if not self.smart_hosts:
                 return f"connector:{name}:{self.domain}"
             return f"connector:{name}:" if ":" in name else f"connector:{name}"
