@@ -24,6 +24,7 @@ and who owns the domain makes them as long as he likes.
 """
 
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")
+_GRAPHIC = re.compile(r"[!-~]+").fullmatch  # a URI holds no blanks (RFC 3986)
 
 
 class PolicyType(Enum):
@@ -104,7 +105,7 @@ def report_addresses(records: Sequence[bytes]) -> tuple[str, ...]:
     if len(found) != 1:
         return ()
     addresses = [one.strip(" \t") for one in found[0].split(",")]
-    good = [one for one in addresses if one.lower().startswith(("mailto:", "https://")) and one.isascii() and one.isprintable()]
+    good = [one for one in addresses if one.lower().startswith(("mailto:", "https://")) and _GRAPHIC(one) is not None]
     return tuple(dict.fromkeys(good))[:ADDRESSES_LIMIT]
 
 

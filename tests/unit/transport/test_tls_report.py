@@ -56,6 +56,7 @@ RESULTS = (PolicyResults(STS, 5_326, {EXPIRED: 100, HIDDEN: 3}), PolicyResults(N
         ([b"v=TLSRPTv1; rua=" + b",".join(b"mailto:%d@b.example" % n for n in range(9))], tuple(f"mailto:{n}@b.example" for n in range(5))),
         ([b"v=TLSRPTv1; rua=mailto:a@b.example", b"v=TLSRPTv1; rua=mailto:c@d.example"], ()),
         ([b"v=TLSRPTv1; rua=mailto:a@b\r\nBcc:c@d"], ()),
+        ([b"v=TLSRPTv1; rua=https://r.example/a HTTP/1.1,https://r.example/b"], ("https://r.example/b",)),
         ([b"v=TLSRPTv2; rua=mailto:a@b.example"], ()),
         ([b"v=TLSRPTv1"], ()),
         ([b"v=TLSRPTv1; rua="], ()),
