@@ -284,13 +284,22 @@ def _pinned(directory: Directory, table: ConnectorTable, recipient: Address, pin
         failure = "An administrator keeps this message on a way that this version of Mailwye cannot read. Let it follow the settings."
         return Route(RouteKind.NONE, recipient, failure_enhanced=NO_WAY, failure=failure, reasons=(failure,))
     if kept is not None:
-        return kept
+        return _with_password_of_now(table, kept)
     name = pinned.removeprefix("connector:")
     if name == pinned:
         return _by_mx(table, recipient, (f"An administrator keeps it on the MX records of {recipient.domain} (pinned)",), ())
     said = f'An administrator keeps this message on connector "{name}"'
     reason = 'An administrator keeps it on connector "{}" (pinned)'
     return _by_name(directory, table, recipient, name, said, reason, "Correct the connector, or let the message follow the settings.")
+
+
+def _with_password_of_now(table: ConnectorTable, kept: Route) -> Route:
+    """The way with the password that its account has now: with an old one it would lock the account. Other hosts get no new password."""
+    connector = table.outbound_by_name.get(kept.connector.lower())
+    now = connector.login if connector is not None else None
+    if now is None or kept.credential is None or connector is None or now.user_name != kept.credential.user_name:
+        return kept
+    return replace(kept, credential=now) if connector.smart_hosts == kept.smart_hosts else kept
 
 
 def _by_name(directory: Directory, table: ConnectorTable, recipient: Address, name: str, said: str, reason: str, remedy: str) -> Route:

@@ -7,7 +7,16 @@ from dataclasses import fields, replace
 import pytest
 
 from mailwye.connectors.mailflow import decide_route
-from mailwye.connectors.model import ConnectorType, Credential, MtaStsMode, OutboundConnector, SmartHost, SmtpDaneMode, TlsSettings
+from mailwye.connectors.model import (
+    ConnectorType,
+    Credential,
+    MtaStsMode,
+    OutboundConnector,
+    SmartHost,
+    SmartHostAuthMechanism,
+    SmtpDaneMode,
+    TlsSettings,
+)
 from mailwye.connectors.pins import kept_way, pin_in_words, pin_of
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
@@ -85,6 +94,28 @@ def test_the_words_hold_no_password() -> None:
     assert told == "connector:Out by mail.contoso.com:2525, [2001:db8::1], TlsSettings DomainValidation"
     assert pin_in_words(pin_of(replace(BY_MX, tls_settings=TlsSettings.OPPORTUNISTIC))) == "connector:Out by MX records, TlsSettings null"
     assert (pin_in_words("mx"), pin_in_words("connector:Out"), pin_in_words("")) == ("mx", "connector:Out", "")
+
+
+def test_the_password_is_that_of_now_where_the_same_account_logs_in_at_the_same_hosts() -> None:
+    """With an old one the account would be locked; and new passwords are not for old hosts."""
+    mechanism = SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS
+    old, new, other = (Credential(user, f"v1:{text}", "OutboundConnector:out") for user, text in (("bob", "a"), ("bob", "b"), ("eve", "c")))
+    out = OutboundConnector("Out", recipient_domains=("*",), use_mx_record=False, smart_hosts=FULL.smart_hosts)
+    out = replace(out, smart_host_auth_mechanism=mechanism, authentication_credential=old)
+    directory = Directory((), ())
+    pin = pin_of(decide_route(directory, ConnectorTable((), (out,)), SUN, from_on_premises=False))
+    moved = replace(out, authentication_credential=new, smart_hosts=PLAIN.smart_hosts)
+    for connector, expected in (
+        (out, old),
+        (replace(out, authentication_credential=new), new),
+        (replace(out, authentication_credential=new, enabled=False), new),
+        (replace(out, authentication_credential=other), old),
+        (replace(out, smart_host_auth_mechanism=SmartHostAuthMechanism.NONE), old),
+        (moved, old),
+        (replace(out, name="Other", authentication_credential=new), old),
+    ):
+        route = decide_route(directory, ConnectorTable((), (connector,)), SUN, from_on_premises=False, pinned=pin)
+        assert (route.credential, route.smart_hosts) == (expected, FULL.smart_hosts)
 
 
 def test_what_the_settings_say_now_does_not_count() -> None:
