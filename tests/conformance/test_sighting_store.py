@@ -57,8 +57,13 @@ def test_all_are_in_order(store: SightingStore) -> None:
 def test_the_oldest_are_forgotten(store: SightingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "SIGHTINGS_LIMIT", 3)
     monkeypatch.setattr("mailwye.storage.sqlite.certificates.sighting_store.SIGHTINGS_LIMIT", 3)
+    monkeypatch.setattr("mailwye.storage.sqlite.certificates.sighting_store.FORGET_EVERY", 1)
     for number in range(5):
         store.saw(replace(ONE, fingerprint=f"f{number}", first_seen=float(number), last_seen=float(number)))
+    assert [one.fingerprint for one in store.all()] == ["f2", "f3", "f4"]
+    # What identified somebody stays, however many others come.
+    for number in range(5, 8):
+        store.saw(replace(ONE, name="", fingerprint=f"f{number}", first_seen=float(number), last_seen=float(number)))
     assert [one.fingerprint for one in store.all()] == ["f2", "f3", "f4"]
 
 

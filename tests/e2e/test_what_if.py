@@ -130,23 +130,26 @@ async def test_queued_mail_follows_a_change_and_is_delivered(tmp_path: Path, sit
 async def test_pinned_mail_stays_and_may_be_let_go(tmp_path: Path, site: tuple[PeerServer, str]) -> None:
     peer, host = site
     installed = Installed(tmp_path)
-    text = ORGANIZATION.replace("OLD", nobody())
-    organization = write(tmp_path, "organization.yaml", text)
-    new = f'  - {{Name: New site, ConnectorType: OnPremises, RecipientDomains: contoso.com, UseMXRecord: false, SmartHosts: "{host}"}}\n'
-    both = write(tmp_path, "both.yaml", text + new)
+    old = nobody()
+    organization = write(tmp_path, "organization.yaml", ORGANIZATION.replace("OLD", old))
+    moved = write(tmp_path, "moved.yaml", ORGANIZATION.replace("OLD", host))
     gone = write(tmp_path, "gone.yaml", ORGANIZATION.replace("OLD", host).replace("Old site", "New site"))
     async with serving(installed):
         await installed.run("apply", "-f", organization)
         await installed.send(SUN, JOHN, "Queued")
         await until_tried(installed, 1)
-        refused = await installed.run("apply", "-f", gone, "--prune", "--pin-queued", code=DATA_ERROR)
-        assert 'queued mail cannot stay pinned to connector "Old site", which is removed by this change' in refused.err
-        told = await installed.run("apply", "-f", both, "--pin-queued")
+        told = await installed.run("apply", "-f", moved, "--prune", "--pin-queued")
         assert "1 queued delivery stays with its connector (pinned)" in told.out
         await installed.send(SUN, MARY, "After the change")
         assert await arrived(peer, "After the change") == (MARY,)
+        await installed.run("apply", "-f", gone, "--prune")
+        await installed.send(SUN, MARY, "After the end of the connector")
+        assert await arrived(peer, "After the end of the connector") == (MARY,)
+        await installed.run("queue", "retry", "--all")
         (row,) = await installed.json("queue", "list")
-        assert (row["next_hop"], row["pinned"], row["recipient"]) == ("connector:Old site", "connector:Old site", JOHN)
+        assert row["next_hop"].startswith("kept:")
+        assert row["next_hop"].endswith(":Old site")
+        assert (row["pinned"], row["recipient"]) == (f"connector:Old site by {old}, TlsSettings null", JOHN)
         assert "1 delivery set to follow the settings" in (await installed.run("queue", "follow", "--all")).out
         assert await arrived(peer, "Queued") == (JOHN,)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mailwye.admin.queue_ways import WAY_OPERATIONS, Ways
 from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.pins import pin_in_words
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
 from mailwye.queue.transitions import REDIRECTED, Move, found_by
@@ -201,7 +202,7 @@ def as_dict(row: QueueRow) -> dict[str, Any]:
         "state": delivery.state.value,
         "next_hop": delivery.next_hop,
         "rule_connector": delivery.rule_connector,
-        "pinned": delivery.pinned,
+        "pinned": pin_in_words(delivery.pinned),
         "due": delivery.due,
         "attempts": delivery.attempts,
         "last_error": delivery.last_error,

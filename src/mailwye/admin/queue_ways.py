@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
+from mailwye.connectors.pins import pin_of
 from mailwye.connectors.selection import RouteKind
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueRow, Redirect
-from mailwye.whatif.queued import pin_for, route_of
+from mailwye.whatif.queued import route_of
 
 WAY_OPERATIONS = frozenset({"pin", "follow"})
 ATTEMPTS = 3  # at those whose attempt just ends
@@ -45,9 +46,10 @@ class Ways:
         for row in rows:
             one = row.delivery
             if self._pins:
-                pin = pin_for(route_of(self._snapshot, row.message, one))
+                pin = pin_of(route_of(self._snapshot, row.message, one))
                 if pin and pin != one.pinned:
-                    yield Redirect(one.id, one.next_hop, one.next_hop, pinned=pin)
+                    hop = route_of(self._snapshot, row.message, replace(one, pinned=pin)).next_hop
+                    yield Redirect(one.id, one.next_hop, hop, pinned=pin)
             elif one.pinned or one.rule_connector:
                 route = route_of(self._snapshot, row.message, replace(one, pinned="", rule_connector=""))
                 hop = one.next_hop if route.kind is RouteKind.NONE else route.next_hop

@@ -127,7 +127,7 @@ def queue_preview(installation: Installation, candidate: Candidate, *, limit: in
 def gate_options(command: F) -> F:
     """The options of commands that put settings in force, for `Gate`."""
     for option in (
-        click.option("--pin-queued", is_flag=True, help="What waits in the queue stays with the connector that it has."),
+        click.option("--pin-queued", is_flag=True, help="What waits in the queue stays on the way that it has."),
         click.option("--acknowledge", default="", metavar="DIGEST", help="Accept the difference of this name, as a replay showed it."),
         click.option("--since", default="24h", show_default=True, help="Replay what came since: 24h, 7d, or a date."),
         click.option(
@@ -194,24 +194,9 @@ class Gate:
             found = QueuePreview([], 0)
         for line in words_of(found):
             click.echo(escaped(line), err=quiet)
-        if self.pin_queued:
-            self._check_pins(candidate, found)
         if self.require != "no":
             self._check_replay(candidate, quiet=quiet)
         return found
-
-    def _check_pins(self, candidate: Candidate, found: QueuePreview) -> None:
-        """A way that will not be there cannot be kept."""
-        table = candidate.snapshots[1].connectors.outbound_by_name
-        for name in sorted({name for group in found.groups for name in group.connectors}):
-            connector = table.get(name.lower())
-            if connector is None or not connector.enabled or connector.test_mode:
-                state = "is removed" if connector is None else "is disabled" if not connector.enabled else "is put in TestMode"
-                fail(
-                    f'queued mail cannot stay pinned to connector "{name}", which {state} by this change; nothing was saved. Keep it '
-                    "enabled with IsTransportRuleScoped until the queue is empty, so that no new mail takes it, or leave out --pin-queued",
-                    exit_codes.DATA_ERROR,
-                )
 
     def _check_replay(self, candidate: Candidate, *, quiet: bool) -> None:
         report = replay_report(self.installation, candidate, since=self.since, examples=1)

@@ -103,7 +103,9 @@ def _received(caller: Caller, reception: Reception, facts: SessionFacts) -> Call
             )
             reasons = (reception.reason, *found.reasons)
     is_server = caller.kind is CallerKind.CONNECTOR
-    refusal = caller.refusal or refusal_of(receiver, facts, is_server=is_server, partners=caller.partners)
+    # Each that restricts single recipients only is one whose conditions were not met: he is nobody's partner where all are such.
+    partners = caller.partners if len(caller.restrictions) < len(caller.partners) else ()
+    refusal = caller.refusal or refusal_of(receiver, facts, is_server=is_server, partners=partners)
     return replace(caller, receiver=receiver, refusal=refusal, reasons=reasons)
 
 

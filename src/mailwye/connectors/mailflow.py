@@ -10,6 +10,7 @@ from dataclasses import replace
 from mailwye.connectors.attribution import Caller, CallerKind, attribute
 from mailwye.connectors.model import ConnectorType, OutboundConnector
 from mailwye.connectors.own_server import UNLIMITED, SendConnector
+from mailwye.connectors.pins import kept_way
 from mailwye.connectors.relay import RelayDecision, decide_relay, relay_to_accepted
 from mailwye.connectors.returned import resolve_returned
 from mailwye.connectors.selection import (
@@ -149,8 +150,8 @@ def decide_route(
 
     `from_on_premises`: the message came in through an OnPremises connector. `from_mailbox`: a mailbox user sent it, so centralized
     transport leaves a hosted recipient alone. `rule_connector`: the Name in a rule's RouteMessageOutboundConnector. `pinned`: the way on
-    which an administrator keeps a queued delivery (queue/item.Delivery); how it delivers there is the settings' say. With `explain`,
-    `considered` names every outbound connector; without it only the chosen one, so that the cost does not grow with their number.
+    which an administrator keeps a queued delivery (queue/item.Delivery). With `explain`, `considered` names every outbound connector;
+    without it only the chosen one, so that the cost does not grow with their number.
     """
     final = directory.locate(recipient)
     if pinned:
@@ -276,13 +277,29 @@ def _by_rule(directory: Directory, table: ConnectorTable, recipient: Address, na
 
 
 def _pinned(directory: Directory, table: ConnectorTable, recipient: Address, pinned: str) -> Route:
-    """A way that was chosen for what waited when the settings changed."""
+    """A way that was chosen for what waited when the settings changed. "connector:NAME" is what earlier versions pinned to."""
+    try:
+        kept = kept_way(pinned, recipient)
+    except ValueError:
+        failure = "An administrator keeps this message on a way that this version of Mailwye cannot read. Let it follow the settings."
+        return Route(RouteKind.NONE, recipient, failure_enhanced=NO_WAY, failure=failure, reasons=(failure,))
+    if kept is not None:
+        return _with_password_of_now(table, kept)
     name = pinned.removeprefix("connector:")
     if name == pinned:
         return _by_mx(table, recipient, (f"An administrator keeps it on the MX records of {recipient.domain} (pinned)",), ())
     said = f'An administrator keeps this message on connector "{name}"'
     reason = 'An administrator keeps it on connector "{}" (pinned)'
     return _by_name(directory, table, recipient, name, said, reason, "Correct the connector, or let the message follow the settings.")
+
+
+def _with_password_of_now(table: ConnectorTable, kept: Route) -> Route:
+    """The way with the password that its account has now: with an old one it would lock the account. Other hosts get no new password."""
+    connector = table.outbound_by_name.get(kept.connector.lower())
+    now = connector.login if connector is not None else None
+    if now is None or kept.credential is None or connector is None or now.user_name != kept.credential.user_name:
+        return kept
+    return replace(kept, credential=now) if connector.smart_hosts == kept.smart_hosts else kept
 
 
 def _by_name(directory: Directory, table: ConnectorTable, recipient: Address, name: str, said: str, reason: str, remedy: str) -> Route:

@@ -45,6 +45,8 @@ class Route:
 
     Of a SendConnector: `hello_name` for EHLO ("": the usual one), `max_message_size` in octets (0: no limit of its own). `tls_field`: the
     setting that `tls_settings` came from, for people.
+
+    `kept_as`: of a way that is kept as it was decided then (connectors/pins.py), what tells it from all others.
     """
 
     kind: RouteKind
@@ -70,16 +72,24 @@ class Route:
     hello_name: str = ""
     max_message_size: int = 0
     tls_field: str = "TlsSettings"
+    kept_as: str = ""
 
     @property
     def next_hop(self) -> str:
         """The key by which the queue groups work: "mailbox", "connector:NAME", "mx:DOMAIN", "none".
 
-        A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host.
+        A connector with UseMXRecord gives "connector:NAME:DOMAIN", since each domain is another host. A name may hold a colon and end like
+        a domain: with smart hosts it is "connector:NAME:" then, as no domain is empty. A way that is kept gives "kept:KEY:NAME", or
+        "kept:KEY:NAME:DOMAIN": its hosts are not those that the connector has now.
         """
         kind = self.kind
         if kind is RouteKind.CONNECTOR:
-            return f"connector:{self.connector}" if self.smart_hosts else f"connector:{self.connector}:{self.domain}"
+            name = self.connector
+            if self.kept_as:
+                return f"kept:{self.kept_as}:{name}" if self.smart_hosts else f"kept:{self.kept_as}:{name}:{self.domain}"
+            if not self.smart_hosts:
+                return f"connector:{name}:{self.domain}"
+            return f"connector:{name}:" if ":" in name else f"connector:{name}"
         if kind is RouteKind.MX:
             return f"mx:{self.domain}"
         return "mailbox" if kind is RouteKind.MAILBOX else "none"
@@ -90,6 +100,20 @@ class Route:
         if self.kind is not RouteKind.NONE:
             raise ValueError("only a route of kind NONE has a failure")
         return Reply(550, self.failure_enhanced, self.failure)
+
+
+def same_way(one: Route, other: Route) -> bool:
+    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
+    return (
+        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
+        and one.tls_settings is other.tls_settings
+        and one.tls_domain == other.tls_domain
+        and one.mta_sts_mode is other.mta_sts_mode
+        and one.smtp_dane_mode is other.smtp_dane_mode
+        and one.client_certificate == other.client_certificate
+        and one.credential == other.credential
+        and one.hello_name == other.hello_name
+    )
 
 
 @dataclass(frozen=True, slots=True)

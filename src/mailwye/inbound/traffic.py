@@ -14,20 +14,23 @@ from mailwye.whatif.answers import answer_to
 from mailwye.whatif.traffic import Envelope, Occurrence, Peer, TrafficStore
 
 FLUSH_SECONDS = 10.0
-"""How long a occurrence waits in memory; a crash forgets so much."""
+"""How long an occurrence waits in memory; a crash forgets so much."""
 
 WAITING_LIMIT = 5_000
-"""Kinds of envelopes that wait in memory; with one more they are stored at once. Some 3 MB."""
+"""Kinds of envelopes that wait in memory, counted by their final recipients, for a large group is decided on anew for each message; with
+one more they are stored at once. Some 3 MB.
+"""
 
 
 class Traffic:
     """The counter of one worker. `flush` and `close` are called in the event loop."""
 
-    __slots__ = ("_store", "_timer", "_waiting")
+    __slots__ = ("_copies", "_store", "_timer", "_waiting")
 
     def __init__(self, store: TrafficStore) -> None:
         self._store = store
         self._waiting: dict[object, _Seen] = {}
+        self._copies = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def saw(self, sender: KnownSender, recipient: KnownRecipient | None, header: tuple[str, ...] | None, at: float, trace_id: str) -> None:
@@ -42,8 +45,10 @@ class Traffic:
         seen.trace_id = trace_id
 
     def _first(self, key: object, sender: KnownSender, recipient: KnownRecipient | None, header: tuple[str, ...] | None) -> _Seen:
-        if len(self._waiting) >= WAITING_LIMIT:
+        copies = max(1, len(recipient.copies)) if recipient is not None else 1
+        if self._waiting and self._copies + copies > WAITING_LIMIT:
             self._hand_over()
+        self._copies += copies
         seen = self._waiting[key] = _Seen(sender, recipient, header)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._hand_over)
@@ -54,7 +59,7 @@ class Traffic:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            waiting, self._waiting = self._waiting, {}
+            waiting, self._waiting, self._copies = self._waiting, {}, 0
             self._store.add(list(waiting.values()))
 
     @property

@@ -81,8 +81,8 @@ class Work:
 
 
 def way_key(next_hop: str, wish: TlsWish) -> str:
-    """See Work.way."""
-    return next_hop if wish is _NO_WISH else f"{next_hop} {wish.value}"
+    """See Work.way. No name holds a line end, so that no connector's name reads like a wish."""
+    return next_hop if wish is _NO_WISH else f"{next_hop}\n{wish.value}"
 
 
 @dataclass(frozen=True, slots=True)

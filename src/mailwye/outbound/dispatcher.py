@@ -178,7 +178,8 @@ class Dispatcher:
         for delivery, route in parts.without_way:
             if told := self._lost.alert(delivery, route, snapshot.version):
                 self._alert(told)
-            self._attempted(flight, lease, route, snapshot.version, [Attempt(delivery, Stage.RESOLVE, self._lost.reply(delivery, route))])
+            attempts = [Attempt(delivery, Stage.RESOLVE, self._lost.reply(delivery, route))]
+            self._attempted(flight, replace(lease, deliveries=(delivery,)), route, snapshot.version, attempts)
         for work in parts.works:
             self._carry(flight, work, snapshot.version)
 

@@ -116,7 +116,7 @@ def within_size(route: Route, size: int) -> Route:
 
 def _shared(route: Route) -> str:
     """Alike for those who share a transaction. It has one sender: who gets it from a rewritten one goes apart."""
-    return f"{route.next_hop} rewritten" if route.rewrites_sender else route.next_hop
+    return f"{route.next_hop}\nrewritten" if route.rewrites_sender else route.next_hop
 
 
 def _work(snapshot: Snapshot, lease: Lease, way: list[tuple[Delivery, Route]]) -> Work:

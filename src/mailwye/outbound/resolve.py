@@ -17,6 +17,7 @@ from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host, Hosts
 from mailwye.outbound.mx import Exchanges, Ourselves, Usable, final_failure, judge_mx, order_smart_hosts, spread, usable_addresses
 from mailwye.outbound.protection import asks_for_dane, fetch_results, keep_listed, protect, require, tlsa_bases
+from mailwye.outbound.ticket import REPLY_KEPT
 from mailwye.runtime.dns_answer import Absence, Absent, MxRecord, Resolver, Unknown
 from mailwye.smtp.reply import Reply
 from mailwye.transport.dane import tlsa_name
@@ -24,6 +25,13 @@ from mailwye.transport.sts_policies import StsFinding, StsPolicies
 
 Protect = Callable[[list[Usable]], Awaitable[list[Usable]]]
 """Puts the demands of policies on the hosts of one group, or takes hosts away."""
+
+
+REASONS_LIMIT = 50
+"""Sentences about one look-up."""
+
+RESULTS_LIMIT = 50
+"""Results of one look-up for TLS reports: as many hosts are told of."""
 
 
 class RouteResolver:
@@ -50,9 +58,7 @@ class RouteResolver:
 
     async def hosts(self, route: Route) -> Hosts:
         """See HostResolver."""
-        if route.smart_hosts:
-            return await self._smart_hosts(route)
-        return await self._mx(route)
+        return bounded(await (self._smart_hosts(route) if route.smart_hosts else self._mx(route)))
 
     # MX
 
@@ -183,6 +189,17 @@ class RouteResolver:
         if not usable.hosts:
             return Hosts(failure=Reply(450, "4.4.312", "; ".join(usable.reasons)))
         return Hosts(usable.hosts)
+
+
+def bounded(found: Hosts) -> Hosts:
+    """What is told of it goes into queue, trace, notices and reports; a domain may have thousands of records to be told of."""
+    reasons, failure = found.reasons, found.failure
+    if len(reasons) > REASONS_LIMIT:
+        left_out = f"{len(reasons) - REASONS_LIMIT} more reasons are left out"
+        reasons = (*reasons[: REASONS_LIMIT - 1], left_out, reasons[-1])
+    if failure is not None:
+        failure = failure.shortened(REPLY_KEPT)
+    return Hosts(found.hosts, failure, reasons, found.results[:RESULTS_LIMIT])
 
 
 def _listed(hosts: Sequence[Host]) -> str:

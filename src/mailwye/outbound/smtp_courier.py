@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
 from mailwye.config.secrets import SecretError
-from mailwye.connectors.selection import Route
+from mailwye.connectors.selection import Route, same_way
 from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
 from mailwye.outbound.departure import Border
@@ -16,7 +16,7 @@ from mailwye.outbound.session.account import Account, OpenSecret
 from mailwye.outbound.session.login import unusable_password
 from mailwye.outbound.smtp_pool import Report, SmtpPool
 from mailwye.outbound.ticket import SessionSettings, Ticket
-from mailwye.outbound.tls_check import demand_of, handshake_failed
+from mailwye.outbound.tls_check import demand_of, handshake_failed, is_watched
 from mailwye.runtime.clock import Clock
 from mailwye.runtime.network import Network
 from mailwye.runtime.tls import ClientTlsContext, TlsError
@@ -135,7 +135,7 @@ class SmtpCourier:
                 self._settings.messages_per_connection,
                 self._settings.connection_lifetime,
                 self._border,
-                self._certificates,
+                self._certificates if is_watched(route) else None,
                 account,
             ),
             delivery=self._settings,
@@ -168,17 +168,3 @@ class SmtpCourier:
 def _with_wish(route: Route, wish: TlsWish) -> Route:
     """The route itself for most messages: a pool that has it knows the next one by identity."""
     return route if route.tls_wish is wish else replace(route, tls_wish=wish)
-
-
-def same_way(one: Route, other: Route) -> bool:
-    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
-    return (
-        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-        and one.client_certificate == other.client_certificate
-        and one.credential == other.credential
-        and one.hello_name == other.hello_name
-    )

@@ -140,7 +140,7 @@ class SmtpSession(asyncio.Protocol):
                 self._client.start(prepared.request, self._clock.monotonic())
                 self._flush()
                 return
-        except (LocalProtocolError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - D11: a fault of ours must end at its message, or nobody would hear of it again
             self._break_off(ticket, error)
             return
         self._care = care = self._loop.create_task(self._deliver_with_care(ticket))
@@ -269,6 +269,9 @@ class SmtpSession(asyncio.Protocol):
     def _finish_ticket(self, event: TransactionEnded) -> None:
         ticket = self._tickets.popleft()
         ticket.session = None
+        if self._care is not None:
+            self._care.cancel()  # it may still wait for somebody to ask for the content
+            self._care = None
         reused = self.messages > 0
         self.messages += 1
         if not event.replied and reused and not ticket.retried and not ticket.done() and event.outcomes[0].reply.enhanced != "4.4.315":
@@ -321,10 +324,7 @@ class SmtpSession(asyncio.Protocol):
         """A defect of ours, met by this message: it ends here, and the next one goes on over another connection."""
         if not ticket.done():
             ticket.set_exception(error)
-        if ticket in self._tickets:
-            self._tickets.remove(ticket)
-        ticket.session = None
-        self._loop.call_soon(self.abort)
+        self._loop.call_soon(self.abort)  # which lets go of the ticket
 
     async def _stream(self, ticket: Ticket, content: Content) -> None:
         await self._content_wanted.wait()

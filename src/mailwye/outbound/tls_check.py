@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mailwye.connectors.matching import certificate_name_matches, is_presentable, pattern_matches
 from mailwye.connectors.model import TlsSettings
-from mailwye.connectors.selection import Route
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.message.envelope import TlsWish
 from mailwye.runtime.tls import PresentedCertificate
 from mailwye.smtp.reply import Reply
@@ -61,14 +61,21 @@ class TlsDemand:
 
 def demand_of(route: Route) -> TlsDemand:
     """What the connector of `route` asks for. A message with REQUIRETLS asks smart hosts for what it asks of MX hosts: a certificate for
-    their name (RFC 8689 section 4.2.1).
+    their name (RFC 8689 section 4.2.1). A mailbox is no further hop: the way to it stays on the own machines.
     """
-    require_tls = route.tls_wish is TlsWish.REQUIRED
+    require_tls = route.tls_wish is TlsWish.REQUIRED and route.kind is not RouteKind.MAILBOX
     settings = TlsSettings.DOMAIN_VALIDATION if require_tls and route.smart_hosts else route.tls_settings
     logs_in = route.credential is not None
     if logs_in and settings is TlsSettings.OPPORTUNISTIC:
         settings = TlsSettings.ENCRYPTION_ONLY  # a password never goes over plaintext
     return TlsDemand(settings, route.tls_domain, route.connector, require_tls=require_tls, logs_in=logs_in, field=route.tls_field)
+
+
+def is_watched(route: Route) -> bool:
+    """Whether somebody is told before the certificate of its host expires: of one that the connector names, or whose certificate it judges.
+    What the hosts of all other domains present is their business, and more than anybody wants to read of.
+    """
+    return bool(route.smart_hosts) or route.tls_settings in (TlsSettings.CERTIFICATE_VALIDATION, TlsSettings.DOMAIN_VALIDATION)
 
 
 def unprotected(demand: TlsDemand, host: str, *, offered: bool) -> Reply | None:

@@ -128,7 +128,7 @@ class Delivery:
     last_error: str = ""
     delay_notice_sent: bool = False
     rule_connector: str = ""  # as in NewDelivery
-    pinned: str = ""  # "connector:NAME" | "mx": an administrator keeps it on this way, whatever the settings say (apply --pin-queued)
+    pinned: str = ""  # an administrator keeps it on this way, whatever the settings say (connectors/pins.py; apply --pin-queued)
 
 
 @dataclass(frozen=True, slots=True)

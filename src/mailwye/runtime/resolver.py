@@ -38,6 +38,8 @@ from mailwye.runtime.dns_answer import (
 from mailwye.runtime.resolver_cache import ExpiringCache
 
 EDNS_PAYLOAD = 1_232  # octets: no fragments on any usual path (DNS Flag Day 2020)
+ENTRY_OCTETS = 1_024  # what counts as one entry of the cache: an answer may have 65,535 octets, and its owner may make as many as he likes
+RECORD_OCTETS = 128  # what a record takes beside its text or data
 CHAIN_LIMIT = 8  # CNAMEs that are followed by further questions; within one answer dnspython follows 16
 ROUND_SHARES = (0.4, 0.6)  # each server is asked twice; together this is `timeout`
 
@@ -137,7 +139,7 @@ class DnsResolver:
         else:
             answer = await self._chase(name, kind)
         now = self._clock.monotonic()
-        self._cache.put(key, answer, now + self._seconds(answer), now)
+        self._cache.put(key, answer, now + self._seconds(answer), now, weight=_weight(answer))
         return answer
 
     def _seconds(self, answer: Answer[Any]) -> float:
@@ -207,6 +209,24 @@ def read_response(response: dns.message.Message, kind: str, *, validating: bool)
     absence = Absence.NXDOMAIN if response.rcode() == dns.rcode.NXDOMAIN else Absence.NODATA
     # RFC 2308 section 5: the SOA says how long; an answer without it is not remembered.
     return Absent(absence, float(chain.minimum_ttl) if has_soa else 0.0, authenticated)
+
+
+def _weight(answer: Answer[Any]) -> int:
+    """For how many entries of the cache it counts."""
+    if not isinstance(answer, Found):
+        return 1
+    octets = sum(RECORD_OCTETS + len(_payload(record)) for record in answer.records)
+    return 1 + octets // ENTRY_OCTETS
+
+
+def _payload(record: str | bytes | MxRecord | TlsaRecord) -> str | bytes:
+    match record:
+        case MxRecord():
+            return record.exchange
+        case TlsaRecord():
+            return record.data
+        case _:
+            return record
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:

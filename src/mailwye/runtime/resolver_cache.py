@@ -9,13 +9,16 @@ V = TypeVar("V")
 
 
 class ExpiringCache(Generic[K, V]):
-    """At most `limit` values, each until a time of a clock that only grows (seconds). When it is full the oldest entry goes."""
+    """At most `limit` values, each until a time of a clock that only grows (seconds). When it is full the oldest entries go. A large
+    value counts for several.
+    """
 
-    __slots__ = ("_entries", "_limit")
+    __slots__ = ("_entries", "_limit", "_weight")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._entries: dict[K, tuple[float, V]] = {}
+        self._weight = 0
+        self._entries: dict[K, tuple[float, V, int]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -26,20 +29,26 @@ class ExpiringCache(Generic[K, V]):
         if entry is None:
             return None
         if entry[0] <= now:
-            del self._entries[key]
+            self._forget(key)
             return None
         return entry[1]
 
-    def put(self, key: K, value: V, until: float, now: float) -> None:
-        """Remember `value` until `until`; nothing where that is not later than `now`."""
+    def put(self, key: K, value: V, until: float, now: float, *, weight: int = 1) -> None:
+        """Remember `value` until `until`; nothing where that is not later than `now`. It counts for `weight` values."""
         entries = self._entries
-        entries.pop(key, None)
-        if until <= now or self._limit <= 0:
+        if key in entries:
+            self._forget(key)
+        if until <= now or weight > self._limit:
             return
-        if len(entries) >= self._limit:
-            del entries[next(iter(entries))]
-        entries[key] = (until, value)
+        while self._weight + weight > self._limit:
+            self._forget(next(iter(entries)))
+        entries[key] = (until, value, weight)
+        self._weight += weight
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._weight = 0
+
+    def _forget(self, key: K) -> None:
+        self._weight -= self._entries.pop(key)[2]

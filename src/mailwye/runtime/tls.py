@@ -30,7 +30,7 @@ from mailwye.runtime.tls_certificates import (
 )
 from mailwye.runtime.tls_names import NameTable
 
-__all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsError", "TlsLayer"]
+__all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsBroken", "TlsError", "TlsLayer"]
 
 # TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has its own list, all of it good.
 # As a server without finite-field DHE: every client of Mozilla's "intermediate" profile has ECDHE. As a client with it, for old servers.
@@ -43,6 +43,14 @@ _RECORD = 16_384  # plaintext of one TLS record at most (RFC 8446 section 5.1)
 _PIECE = 262_144
 CHAIN_LIMIT = 16
 """How many certificates of a presented chain are looked at."""
+
+
+class TlsBroken(TlsError):
+    """The session broke. `decrypted`: octets that came before that, whole and unchanged."""
+
+    def __init__(self, text: str, decrypted: bytes) -> None:
+        super().__init__(text)
+        self.decrypted = decrypted
 
 
 class _Context:
@@ -230,7 +238,7 @@ class TlsLayer:
     def receive_data(self, data: bytes) -> bytes:
         """Ciphertext in; decrypted application octets out (b"" while shaking hands).
 
-        :raises TlsError: broken. An alert that says so to the peer is in `data_to_send`.
+        :raises TlsError: broken (TlsBroken once the handshake is over). An alert that says so to the peer is in `data_to_send`.
         """
         if not data:
             return b""
@@ -259,7 +267,7 @@ class TlsLayer:
             except SSL.ZeroReturnError:
                 self._peer_closed = True
             except SSL.Error as error:
-                raise TlsError(f"the TLS session broke: {_openssl_words(error)}") from error
+                raise TlsBroken(f"the TLS session broke: {_openssl_words(error)}", b"".join(pieces)) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def send(self, data: bytes) -> None:

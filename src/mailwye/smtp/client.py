@@ -39,7 +39,7 @@ COMMAND_LIMIT = 512
 class ClientConnection:
     """See the module. `peer` names the far side in the replies that describe failures: `mail.contoso.com[192.0.2.1]:25`."""
 
-    __slots__ = ("_channel", "_config", "_gone", "_initial", "_parser", "_peer", "_ready", "_shaking_hands", "_transactions")
+    __slots__ = ("_cancelled", "_channel", "_config", "_gone", "_initial", "_parser", "_peer", "_ready", "_shaking_hands", "_transactions")
 
     def __init__(self, config: ClientConfig, *, now: float, peer: str = "the server") -> None:
         self._config = config
@@ -52,6 +52,7 @@ class ClientConnection:
         self._shaking_hands = False
         self._gone = False
         self._initial: bytes | None = None  # of AUTH, where it did not fit into the command
+        self._cancelled = False  # AUTH
 
     # Receiving
 
@@ -70,9 +71,10 @@ class ClientConnection:
             self._channel.events.clear()
             self._end(Reply(450, "4.7.0", f"{self._peer} sent plaintext behind its reply to STARTTLS; the connection was dropped"))
 
-    def receive_eof(self) -> None:
-        """The peer closed, or the connection broke."""
-        self._end(Reply(450, "4.4.318", f"Connection was closed abruptly by {self._peer}{self._moment()}"))
+    def receive_eof(self, why: str = "") -> None:
+        """The peer closed, or the connection broke; `why`, where more is known than that."""
+        because = f": {why}" if why else ""
+        self._end(Reply(450, "4.4.318", f"Connection was closed abruptly by {self._peer}{self._moment()}{because}"))
 
     def next_event(self) -> ClientEvent | None:
         """The next event, None when more data is needed."""
@@ -126,7 +128,7 @@ class ClientConnection:
         self._require_idle("AUTH")
         if mechanism not in self.extensions.auth:
             raise LocalProtocolError(f"AUTH {mechanism} is not offered")
-        self._ready = False
+        self._ready = self._cancelled = False
         command = f"AUTH {mechanism}".encode("ascii")
         if initial is not None:
             encoded = base64.b64encode(initial) or b"="  # RFC 4954 section 4: "=" is an empty one
@@ -139,6 +141,7 @@ class ClientConnection:
     def continue_auth(self, response: bytes | None, now: float) -> None:
         """Answer AuthChallenged; None cancels the exchange (the server then ends it with 501). Harmless once the server is gone."""
         if not self._gone:
+            self._cancelled = response is None
             line = b"*" if response is None else base64.b64encode(response)  # RFC 4954 section 4: "*" cancels
             self._channel.say(line + b"\r\n", Awaited.AUTH, now)
 
@@ -276,6 +279,9 @@ class ClientConnection:
         self._channel.events.append(TlsRefused(reply))
 
     def _continue_auth(self, reply: Reply, now: float) -> None:
+        if self._cancelled:  # section 4: it must refuse now; to cancel again and again would keep the mail of this hop for ever
+            self._channel.awaited.appendleft((Awaited.AUTH, None, 0))
+            raise RemoteProtocolError("it goes on with a login that was cancelled")
         try:
             challenge = base64.b64decode(reply.text.encode("ascii"), validate=True)
         except (binascii.Error, UnicodeEncodeError):

@@ -4,10 +4,11 @@ issuer than before: the mail goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mailwye.runtime.clock import Clock
+from mailwye.trace.presented import bounded_names
 from mailwye.trace.sightings import News, Sighting, SightingStore, news_of, other_issuer_alert
 
 AGAIN_SECONDS = 3_600.0
@@ -62,14 +63,15 @@ class Certificate(Protocol):
 
 
 class CertificateWatch:
-    """One of a worker. `alert` takes a sentence. A store that fails is asked again later: mail does not wait for it."""
+    """One of a worker. `alert` takes a sentence. A store that fails is told of once, and asked again later: mail does not wait for it."""
 
-    __slots__ = ("_alert", "_clock", "_store", "_told")
+    __slots__ = ("_alert", "_clock", "_failing", "_store", "_told")
 
     def __init__(self, store: SightingStore, clock: Clock, alert: Callable[[str], None]) -> None:
         self._store = store
         self._clock = clock
         self._alert = alert
+        self._failing = False
         self._told: dict[tuple[str, str, str], float] = {}  # (use, fingerprint, name) → when
 
     def saw(self, use: str, certificate: Certificate, *, name: str = "", verdict: str = "") -> None:
@@ -87,7 +89,7 @@ class CertificateWatch:
             Sighting(
                 use=use,
                 name=name,
-                names=certificate.names,
+                names=bounded_names(certificate.names),
                 subject=certificate.subject,
                 issuer=certificate.issuer,
                 verdict=verdict or certificate.trust_reason,
@@ -101,12 +103,15 @@ class CertificateWatch:
         )
 
     def _tell(self, seen: Sighting) -> None:
+        known: Sequence[Sighting] = ()
         try:
             known = self._store.of(seen.use) if seen.name else ()
             self._store.saw(seen)
+            self._failing = False
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, mail goes on
-            self._alert(f"the memory of certificates cannot be used, so another issuer would not be noticed: {error}")
-            return
+            if not self._failing:
+                self._alert(f"the memory of certificates cannot be used, so another issuer may not be noticed: {error}")
+            self._failing = True
         if seen.name and news_of(known, seen) is News.OTHER_ISSUER:
             self._alert(other_issuer_alert(known, seen))
 

@@ -14,7 +14,7 @@ FACTS = "certificate_facts"
 """The key in an event's data under which the whole certificate is, as JSON; not for people."""
 
 NAMES_KEPT = 100  # as many as decisions look at (connectors/table.CERTIFICATE_NAMES)
-NAMES_CHARACTERS = 4_096  # of all names together: a stranger fills no disk with them
+NAMES_CHARACTERS = 4_096  # of all names together
 NAMES_SHOWN = 10
 
 
@@ -61,15 +61,21 @@ def recorded_certificate(data: Mapping[str, str]) -> PeerCertificate | None:
         return None
 
 
-def _bounded(certificate: PeerCertificate) -> PeerCertificate:
+def bounded_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of a certificate's names as are kept: a stranger fills no disk with them."""
     kept: list[str] = []
     left = NAMES_CHARACTERS
-    for name in certificate.names[:NAMES_KEPT]:
+    for name in names[:NAMES_KEPT]:
         left -= len(name)
         if left < 0:
             break
         kept.append(name)
-    return certificate if len(kept) == len(certificate.names) else replace(certificate, names=tuple(kept))
+    return names if len(kept) == len(names) else tuple(kept)
+
+
+def _bounded(certificate: PeerCertificate) -> PeerCertificate:
+    kept = bounded_names(certificate.names)
+    return certificate if kept is certificate.names else replace(certificate, names=kept)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 SIGHTINGS_LIMIT = 10_000
-"""Certificates that a store keeps; above it those seen longest ago are forgotten."""
+"""Certificates that a store keeps, or a few more; above it those seen longest ago are forgotten, and those that identified nobody first."""
 
 # The organization in a distinguished name of RFC 4514: authorities change the rest when they renew an intermediate certificate.
 _ORGANIZATION = re.compile(r"(?:\A|(?<!\\)[,+])O=((?:\\.|[^,+\\])+)")
@@ -125,7 +125,7 @@ class MemorySightings:
             sighting = replace(known, last_seen=max(known.last_seen, sighting.last_seen), name=sighting.name or known.name)
         self._kept[key] = sighting
         if len(self._kept) > SIGHTINGS_LIMIT:
-            del self._kept[min(self._kept, key=lambda one: self._kept[one].last_seen)]
+            del self._kept[min(self._kept, key=lambda one: (self._kept[one].name != "", self._kept[one].last_seen))]
 
     def warned(self) -> Mapping[str, int]:
         """See SightingStore."""

@@ -12,7 +12,7 @@ from mailwye.transport.dane import match, secure_records, shown, tlsa_name, usab
 from mailwye.transport.failures import Failure, FailureType
 from mailwye.transport.mta_sts import CachedPolicy, StsMode, mx_matches
 from mailwye.transport.staples import trust_at
-from mailwye.transport.tls_report import PolicyType, ReportedPolicy
+from mailwye.transport.tls_report import PolicyType, ReportedPolicy, within_limit
 
 NAMES_SHOWN = 10
 
@@ -102,8 +102,8 @@ def sts_host_policy(cached: CachedPolicy | None, host: str) -> HostPolicy | str:
 
 def reported_sts(cached: CachedPolicy) -> ReportedPolicy:
     """The policy as TLS reports tell of it (RFC 8460 section 4.4)."""
-    lines = tuple(line.strip() for line in cached.text.splitlines() if line.strip())
-    return ReportedPolicy(cached.domain, PolicyType.STS, lines, cached.policy.mx)
+    lines = within_limit(line.strip() for line in cached.text.splitlines() if line.strip())
+    return ReportedPolicy(cached.domain, PolicyType.STS, lines, within_limit(cached.policy.mx))
 
 
 def dane_host_policy(answer: Answer[TlsaRecord], base: str, port: int, domain: str, names: tuple[str, ...]) -> HostPolicy | Failure | None:
@@ -115,7 +115,7 @@ def dane_host_policy(answer: Answer[TlsaRecord], base: str, port: int, domain: s
         return None
     at = f"the TLSA records of {tlsa_name(base, port)}"
     good = usable(records)
-    reported = ReportedPolicy(domain, PolicyType.TLSA, tuple(map(whole, records)), (base,))
+    reported = ReportedPolicy(domain, PolicyType.TLSA, within_limit(map(whole, records)), (base,))
     if not good:
         listed = ", ".join(map(shown, records[:5]))
         return HostPolicy(Demand.DANE_ENCRYPTION, domain, f"{at} (none is usable: {listed})", base=base, reported=reported)

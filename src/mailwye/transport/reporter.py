@@ -1,7 +1,7 @@
 """Sends TLS reports: once a UTC day, to the domains whose TXT records ask for them (RFC 8460), by HTTPS and by mail.
 
 One worker of an installation does it. What was sent is kept, so a restart sends nothing twice; what could not be sent is tried again for a
-day, then given up.
+day, after longer and longer pauses (section 5.4), then given up.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class Reporter:
         self._rng = rng
         self._alert = alert
         self._delays: dict[str, float] = {}
+        self._failed: dict[tuple[str, str], tuple[float, float]] = {}  # (day, domain) → (when, pause before the next attempt)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -133,8 +134,10 @@ class Reporter:
             if now < over_at + delay:
                 continue
             for domain in self._store.domains(day):
-                if not self._store.is_done(day, domain, ""):
-                    await self._report(day, domain, last_time=now > over_at + DAY)
+                last_time = now > over_at + DAY
+                failed_at, pause = self._failed.get((day, domain), (now, 0.0))
+                if (last_time or now >= failed_at + pause) and not self._store.is_done(day, domain, ""):
+                    await self._report(day, domain, last_time=last_time)
 
     async def _run(self) -> None:
         while True:
@@ -166,6 +169,10 @@ class Reporter:
             self._alert(f"The TLS report about {day} to {domain} was given up: {'; '.join(failures)}")
         if not failures or last_time:
             self._store.mark_done(day, domain, "")
+            self._failed.pop((day, domain), None)
+        else:
+            _, pause = self._failed.get((day, domain), (0.0, ROUND_SECONDS / 2))
+            self._failed[day, domain] = self._clock.now(), pause * 2
 
     def _is_sent_to(self, address: str) -> bool:
         match self._settings.tls_reports:

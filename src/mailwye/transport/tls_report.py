@@ -18,7 +18,13 @@ ADDRESSES_LIMIT = 5
 TEXT_LIMIT = 200
 """Characters of a reason code."""
 
+POLICY_LIMIT = 8_192
+"""Characters of one policy's strings, and of its mx patterns, that are counted and reported. Each different failure is stored with them,
+and who owns the domain makes them as long as he likes.
+"""
+
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")
+_GRAPHIC = re.compile(r"[!-~]+").fullmatch  # a URI holds no blanks (RFC 3986)
 
 
 class PolicyType(Enum):
@@ -71,6 +77,18 @@ class Submitter:
     hostname: str
 
 
+def within_limit(strings: Iterable[str]) -> tuple[str, ...]:
+    """As many as fit into POLICY_LIMIT."""
+    kept: list[str] = []
+    room = POLICY_LIMIT
+    for one in strings:
+        room -= len(one)
+        if room < 0:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
 def record_name(domain: str) -> str:
     """Where the TXT record of `domain` stands (section 3)."""
     return f"_smtp._tls.{domain}"
@@ -87,7 +105,7 @@ def report_addresses(records: Sequence[bytes]) -> tuple[str, ...]:
     if len(found) != 1:
         return ()
     addresses = [one.strip(" \t") for one in found[0].split(",")]
-    good = [one for one in addresses if one.lower().startswith(("mailto:", "https://")) and one.isascii() and one.isprintable()]
+    good = [one for one in addresses if one.lower().startswith(("mailto:", "https://")) and _GRAPHIC(one) is not None]
     return tuple(dict.fromkeys(good))[:ADDRESSES_LIMIT]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import NO_WAY, decide_route
-from mailwye.connectors.selection import Route, RouteKind
+from mailwye.connectors.selection import Route, RouteKind, same_way
 from mailwye.queue.item import Delivery, DeliveryState, QueuedMessage, QueueRow, Redirect
 from mailwye.whatif.answers import way_of
 from mailwye.whatif.differences import Aspect, way_aspects
@@ -42,15 +42,7 @@ def has_lost_its_way(delivery: Delivery, route: Route) -> bool:
 
 def dials_alike(one: Route, other: Route) -> bool:
     """Whether an attempt by one route would meet what an attempt by the other meets."""
-    return (
-        one.next_hop == other.next_hop
-        and one.smart_hosts == other.smart_hosts
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.client_certificate == other.client_certificate
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-    )
+    return one.next_hop == other.next_hop and same_way(one, other)
 
 
 def followed(delivery: Delivery, before: Route | None, after: Route, now: float) -> Redirect | None:
@@ -70,17 +62,6 @@ def followed(delivery: Delivery, before: Route | None, after: Route, now: float)
     return None
 
 
-def pin_for(route: Route) -> str:
-    """How to keep a delivery on `route` (Delivery.pinned); "" where that cannot be: a mailbox is where the directory says it is."""
-    match route.kind:
-        case RouteKind.CONNECTOR:
-            return f"connector:{route.connector}"
-        case RouteKind.MX:
-            return "mx"
-        case _:
-            return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """One delivery as an example: enough to find it with `mailwye queue show`."""
@@ -94,7 +75,7 @@ class Waiting:
 @dataclass(slots=True)
 class QueueGroup:
     """Deliveries to which a change does the same. `aspects`: what changes, from what to what. `waits`: they would wait for a way, `fails`:
-    the next attempt would be their last. `hops`: their next hops until now; `connectors`: those that they leave.
+    the next attempt would be their last. `hops`: their next hops until now.
     """
 
     aspects: tuple[Aspect, ...]
@@ -103,7 +84,6 @@ class QueueGroup:
     count: int = 0
     examples: list[Waiting] = field(default_factory=list)
     hops: set[str] = field(default_factory=set)
-    connectors: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -123,7 +103,7 @@ class QueuePreview:
 def preview(rows: Iterable[QueueRow], before: Snapshot, after: Snapshot) -> QueuePreview:
     """What `after` in the place of `before` would do to `rows`, most frequent first."""
     groups: dict[tuple[object, ...], QueueGroup] = {}
-    known: dict[tuple[object, ...], tuple[tuple[Aspect, ...], bool, bool, str]] = {}
+    known: dict[tuple[object, ...], tuple[tuple[Aspect, ...], bool, bool]] = {}
     found = QueuePreview([], 0)
     for row in rows:
         message, delivery = row.message, row.delivery
@@ -134,7 +114,7 @@ def preview(rows: Iterable[QueueRow], before: Snapshot, after: Snapshot) -> Queu
             if len(known) >= 100_000:
                 known.clear()
             known[key] = _change(message, delivery, before, after)
-        aspects, waits, fails, connector = known[key]
+        aspects, waits, fails = known[key]
         if not aspects:
             found.unchanged += 1
             continue
@@ -146,8 +126,6 @@ def preview(rows: Iterable[QueueRow], before: Snapshot, after: Snapshot) -> Queu
             group = groups[aspects, waits, fails] = QueueGroup(aspects, waits, fails)
         group.count += 1
         group.hops.add(delivery.next_hop)
-        if connector:
-            group.connectors.add(connector)
         if len(group.examples) < EXAMPLES:
             sender = str(message.sender) if message.sender is not None else "<>"
             group.examples.append(Waiting(message.id, sender, str(delivery.recipient), delivery.next_hop))
@@ -155,14 +133,14 @@ def preview(rows: Iterable[QueueRow], before: Snapshot, after: Snapshot) -> Queu
     return found
 
 
-def _change(message: QueuedMessage, delivery: Delivery, before: Snapshot, after: Snapshot) -> tuple[tuple[Aspect, ...], bool, bool, str]:
-    """What changes, whether it then waits for a way or fails, and the connector that it leaves."""
+def _change(message: QueuedMessage, delivery: Delivery, before: Snapshot, after: Snapshot) -> tuple[tuple[Aspect, ...], bool, bool]:
+    """What changes, and whether it then waits for a way or fails."""
     old, new = route_of(before, message, delivery), route_of(after, message, delivery)
     aspects = way_aspects(way_of(old), way_of(new))
     if not aspects or new.kind is not RouteKind.NONE:
-        return aspects, False, False, old.connector if aspects and old.connector != new.connector else ""
+        return aspects, False, False
     waits = has_lost_its_way(delivery, new)
-    return (*aspects, Aspect("because", "", new.failure)), waits, not waits, old.connector
+    return (*aspects, Aspect("because", "", new.failure)), waits, not waits
 
 
 def words_of(preview_: QueuePreview) -> list[str]:

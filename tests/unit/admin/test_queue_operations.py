@@ -186,10 +186,14 @@ async def test_pin_and_follow() -> None:
 
     assert (await ask("pin", hops=["connector:Own"]))["count"] == 1
     assert (await ask("pin"))["count"] == 1, "the other one; the first is pinned already"
-    assert [row["pinned"] for row in (await ask("list"))["rows"]] == ["connector:Own", "mx"]
+    first, second = (await ask("list"))["rows"]
+    assert (first["pinned"], second["pinned"]) == ("connector:Own by 192.0.2.1, TlsSettings null", "mx")
+    assert first["next_hop"].startswith("kept:")
+    assert (await ask("pin"))["count"] == 0, "they are pinned to the very ways that they have"
     assert [event.message for event in trace.recorded if event.kind is EventKind.REROUTE] == ["A", "B"]
     assert (await ask("follow", recipient="john@contoso.com"))["count"] == 1
-    assert [row["pinned"] for row in (await ask("list"))["rows"]] == ["", "mx"]
+    rows = (await ask("list"))["rows"]
+    assert [(row["pinned"], row["next_hop"]) for row in rows] == [("", "connector:Own"), ("mx", "mx:example.org")]
 
 
 async def test_ways_need_the_settings() -> None:

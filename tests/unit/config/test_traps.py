@@ -18,6 +18,7 @@ OUT = "ConnectorType: OnPremises, UseMXRecord: false, SmartHosts: mail.contoso.c
 TLS = "TlsSettings: DomainValidation, TlsDomain: mail.contoso.com"
 IN = "ConnectorType: OnPremises, TlsSenderCertificateName: mail.contoso.com"
 BY_ADDRESS = "ConnectorType: OnPremises, SenderIPAddresses: "
+LOCK = "ConnectorType: Partner, RestrictDomainsToCertificate: true"
 
 
 def found(text: str) -> list[Problem]:
@@ -93,6 +94,15 @@ TRAPS = [
         "EFSkipLastIP",
         "a second time",
     ),
+    *(
+        (f"InboundConnector: [{{Name: In, CloudServicesMailEnabled: true, {more}{IN}}}{others}]", "CloudServicesMailEnabled", words)
+        for more, others, words in (
+            ("EFSkipLastIP: true, ", "", "what a stranger writes there"),
+            ("EFSkipIPs: 192.0.2.1, ", "", "counts as the organization's word"),
+            ("", f", {{Name: Lock, {LOCK}, TlsSenderCertificateName: mail.contoso.com}}", "what a stranger writes there"),
+            ("", f", {{Name: Lock, {LOCK}, TlsSenderCertificateName: '*.contoso.com'}}", "what a stranger writes there"),
+        )
+    ),
     (rules("Name: All, StopRuleProcessing: true", "Name: Never, SentToScope: InOrganization"), "Priority", "is never asked"),
 ]
 
@@ -128,6 +138,17 @@ def test_each_trap_is_warned_of(text: str, field: str, words: str) -> None:
             f"OutboundConnector: {{Name: Out, AllAcceptedDomains: true, CloudServicesMailEnabled: true, {OUT}, {TLS}}}"
         ),
         f"InboundConnector: {{Name: In, {IN}}}\nOutboundConnector: {{Name: Out, RouteAllMessagesViaOnPremises: true, {OUT}}}",
+        f"InboundConnector: [{{Name: In, {IN}}}, {{Name: Lock, {LOCK}, TlsSenderCertificateName: mail.contoso.com}}]",
+        f"InboundConnector: {{Name: In, EFSkipLastIP: true, {IN}}}",
+        *(
+            f"InboundConnector: [{{Name: In, CloudServicesMailEnabled: true, {IN}}}, {{Name: Lock, {lock}}}]"
+            for lock in (
+                f"{LOCK}, TlsSenderCertificateName: mail.filter.example",
+                f"{LOCK}, TlsSenderCertificateName: mail.contoso.com, SenderDomains: partner.example",
+                f"{LOCK}, TlsSenderCertificateName: mail.contoso.com, Enabled: false",
+                "ConnectorType: Partner, RequireTls: true, TlsSenderCertificateName: mail.contoso.com",
+            )
+        ),
         rules("Name: Some, StopRuleProcessing: true, SentToScope: InOrganization", "Name: Other, SentToScope: InOrganization"),
         rules("Name: All, StopRuleProcessing: true, ExceptIfSentToScope: InOrganization", "Name: Other, SentToScope: InOrganization"),
         rules("Name: All, StopRuleProcessing: true, Mode: Audit", "Name: Other, SentToScope: InOrganization"),

@@ -110,6 +110,7 @@ def asked(
 
 OWN_SERVER = inbound("Own", sender_ip_addresses=("203.0.113.5/32",))
 FROM_PARTNER = inbound("Partner", connector_type=PARTNER, sender_domains=("example.net",), require_tls=True)
+FOR_FABRIKAM = replace(FROM_PARTNER, name="Fabrikam's", associated_accepted_domains=("fabrikam.com",))
 PERMISSIONS = [
     ((ANONYMOUS,), session(), (), ""),
     ((), session(), (), "530 5.7.1 Client was not authenticated: AnonymousUsers is not among"),
@@ -122,6 +123,11 @@ PERMISSIONS = [
     ((PARTNERS,), session(tls=True), (FROM_PARTNER,), ""),
     ((PARTNERS,), session(), (FROM_PARTNER,), "451 5.7.3 "),
     ((PARTNERS,), session(tls=True), (), "530 5.7.1 "),
+    # who did not meet its conditions is no partner for the other accepted domains either
+    ((PARTNERS,), session(tls=True), (FOR_FABRIKAM,), ""),
+    ((PARTNERS,), session(), (FOR_FABRIKAM,), "530 5.7.1 "),
+    ((PARTNERS, ANONYMOUS), session(), (FOR_FABRIKAM,), ""),
+    ((PARTNERS,), session(), (FOR_FABRIKAM, replace(FROM_PARTNER, require_tls=False)), ""),
 ]
 
 

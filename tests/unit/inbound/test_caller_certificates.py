@@ -86,8 +86,27 @@ def test_partners_with_a_certificate_are_remembered_where_they_passed() -> None:
     watched.come(presented("mx.evil.example", fingerprint="f2"), "x@y.example")
     assert [(one.use, one.name, one.fingerprint) for one in watched.store.all()] == [
         ('inbound connector "Lock"', "mx.filter.example", "f1"),
-        ('inbound connector "Plain"', "", "f1"),
     ]
+
+
+def test_who_only_says_a_partners_domain_is_a_stranger() -> None:
+    """He could make a certificate for each session, drive out what identifies others, and flood somebody with warnings."""
+    plain = inbound("Plain", connector_type=PARTNER, require_tls=True)
+    lock = inbound("Lock", connector_type=PARTNER, tls_sender_certificate_name="*.filter.example", restrict_domains_to_certificate=True)
+    some = replace(lock, name="Some", associated_accepted_domains=("fabrikam.com",))
+    watched = Watched((plain, some))
+    watched.come(presented("mx.filter.example", trusted=False), "x@y.example")
+    watched.come(presented("mx.evil.example"), "x@y.example")
+    assert watched.store.all() == []
+    watched.come(presented("mx.filter.example"), "x@y.example")
+    assert [one.use for one in watched.store.all()] == ['inbound connector "Some"']
+
+
+def test_many_long_names_do_not_fill_the_disk() -> None:
+    watched = Watched()
+    watched.come(presented("mail.contoso.com", *(f"{'x' * 60}{number:03}.example" for number in range(200))))
+    (kept,) = watched.store.all()
+    assert sum(map(len, kept.names)) <= 4_096
 
 
 def test_once_an_hour_is_enough() -> None:
@@ -106,7 +125,26 @@ class Broken(MemorySightings):
         raise OSError("disk gone")
 
 
-def test_a_store_that_fails_is_told_and_stops_nobody() -> None:
+def test_a_store_that_fails_is_told_once_and_stops_nobody() -> None:
     watched = Watched(store=Broken())
     watched.come(presented())
-    assert "would not be noticed: disk gone" in watched.alerts[0]
+    watched.come(presented(fingerprint="f2"))
+    (alert,) = watched.alerts
+    assert "may not be noticed: disk gone" in alert
+
+
+class Full(MemorySightings):
+    full = False
+
+    def saw(self, sighting: Sighting) -> None:
+        if self.full:
+            raise OSError("disk full")
+        super().saw(sighting)
+
+
+def test_another_issuer_is_noticed_where_nothing_can_be_written() -> None:
+    watched = Watched(store=Full())
+    watched.come(presented())
+    watched.store.full = True  # type: ignore[attr-defined]  # a Full
+    watched.come(presented(issuer="CN=X,O=Other,C=US", fingerprint="f3"))
+    assert ["disk full" in watched.alerts[0], "never seen here before" in watched.alerts[1]] == [True, True]

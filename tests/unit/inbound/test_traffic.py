@@ -136,3 +136,15 @@ async def test_memory_is_bounded_and_nothing_is_lost_by_that(monkeypatch: pytest
     assert [len(batch) for batch in kept.batches] == [10, 10]
     await traffic.close()
     assert len({one.envelope.sender for one in kept.all}) == 25
+
+
+async def test_large_groups_count_by_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of ten thousand is decided on anew for each message: a few thousand of them would fill the memory."""
+    place, kept, traffic = watched()
+    monkeypatch.setattr(module, "WAITING_LIMIT", 5)
+    for number in range(5):
+        send(place.greeted(), "all@contoso.com", sender=f"user{number}@elsewhere.example")
+        await settle()
+    assert [len(batch) for batch in kept.batches] == [2, 2]
+    await traffic.close()
+    assert len({one.envelope.sender for one in kept.all}) == 5

@@ -12,11 +12,14 @@ import pytest
 from mailwye.config.installation import DeliverySettings
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import Credential, OutboundConnector, SmartHost, SmartHostAuthMechanism
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.envelope import Notify
 from mailwye.outbound import bounces
+from mailwye.outbound import dispatcher as dispatcher_module
 from mailwye.outbound.courier import Attempt, Stage, Work
-from mailwye.queue.item import Delivery, DeliveryState, Lease, QueueQuery, Result, Settlement
+from mailwye.outbound.settling import Ended, conclude
+from mailwye.queue.item import Delivery, DeliveryState, Lease, QueuedMessage, QueueQuery, Result, Settlement
 from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind
@@ -349,6 +352,27 @@ def test_a_lease_is_split_where_the_ways_differ_now() -> None:
         assert [len(work.lease.deliveries) for work in world.smtp.works] == [1]
         assert [event.reply for event in world.events(EventKind.FAIL)] == ["550 5.4.1 Recipient address rejected: Access denied"]
         assert await world.rows() == []
+
+    in_world(story)
+
+
+def test_a_crash_at_one_without_a_way_leaves_the_others_of_its_lease_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is delivered in the same moment would be delivered again."""
+
+    def conclude_all_but_failures(message: QueuedMessage, route: Route, *more: Any, **options: Any) -> list[Ended]:
+        if route.kind is RouteKind.NONE:
+            raise RuntimeError("a bug")
+        return conclude(message, route, *more, **options)
+
+    monkeypatch.setattr(dispatcher_module, "conclude", conclude_all_but_failures)
+
+    async def story(world: World) -> None:
+        message = world.message("alice@contoso.com", "gone@contoso.com")
+        same = tuple(type(one)(one.recipient, one.original, "connector:Old", one.notify) for one in message.deliveries)
+        await world.engine.accept(type(message)(**{n: getattr(message, n) for n in type(message).__slots__} | {"deliveries": same}))
+        await turns()
+        assert [str(row.delivery.recipient) for row in await world.rows()] == ["gone@contoso.com"]
+        assert [alert for alert in world.alerts if "twice" in alert] == []
 
     in_world(story)
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mailwye.connectors.selection import Route, RouteKind
+from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Host
 from mailwye.outbound.mailbox_lmtp import LmtpCourier, parse_lmtp_address
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.network import SystemNetwork
+from mailwye.smtp.reply import Reply
 from tests.unit.outbound.scripted_server import BOB, FAST, JOHN, Peer, ScriptedServer, carry, work_for
 
 
@@ -53,5 +56,23 @@ async def test_a_unix_socket_and_a_reply_for_each_recipient(tmp_path: Path) -> N
     attempts = await carry(courier, work_for(JOHN, BOB))
     assert [attempt.reply.code for attempt in attempts] == [250, 452]
     assert server.lines[0] == "LHLO me.example"
+    await courier.close()
+    listening.close()
+
+
+@pytest.mark.parametrize("wish", TlsWish)
+async def test_what_a_message_asks_of_tls_ends_at_its_mailbox(tmp_path: Path, wish: TlsWish) -> None:
+    """RFC 8689 is about the way from server to server; the mailbox is on the own machines, and asks for no TLS."""
+
+    async def talk(peer: Peer) -> None:
+        await peer.hello(b"PIPELINING")
+        await peer.serve()
+
+    server = ScriptedServer([talk])
+    path = str(tmp_path / "lmtp")
+    listening = await asyncio.start_unix_server(server.accept, path)
+    courier = LmtpCourier(path, network=SystemNetwork(), clock=SystemClock(), settings=FAST, hostname="me.example")
+    (attempt,) = await carry(courier, work_for(JOHN, route=Route(RouteKind.MAILBOX, JOHN, mailbox=str(JOHN)), tls=wish))
+    assert attempt.reply == Reply(250, "2.0.0", "queued")
     await courier.close()
     listening.close()

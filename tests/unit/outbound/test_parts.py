@@ -10,8 +10,9 @@ from mailwye.connectors.own_server import AddressSpace, SendConnector
 from mailwye.connectors.selection import RouteKind
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.content import InlineContent
-from mailwye.message.envelope import BodyType, Notify
+from mailwye.message.envelope import BodyType, Notify, TlsWish
 from mailwye.outbound import parts
+from mailwye.outbound.courier import way_key
 from mailwye.outbound.parts import Splitter
 from mailwye.queue.item import Delivery, DeliveryState, Lease, Origin, QueuedMessage
 from mailwye.smtp.address import parse_address
@@ -122,6 +123,24 @@ def test_who_gets_it_from_a_rewritten_sender_gets_it_in_a_transaction_of_its_own
         (True, ["sun", "moon"]),
     ]
     assert all(work.snapshot is now for work in works)
+
+
+def test_connectors_whose_names_read_like_ways_of_others_are_kept_apart() -> None:
+    """Their mail would go to each other's hosts, with each other's demands."""
+    host = (SmartHost("192.0.2.10", look_up_mx=False),)
+    own = OutboundConnector("A", recipient_domains=("example.net",))
+    like_domain = OutboundConnector("A:example.net", recipient_domains=("example.org",), use_mx_record=False, smart_hosts=host)
+    like_like = OutboundConnector("A:example.net:", recipient_domains=("a.example",), use_mx_record=False, smart_hosts=host)
+    plain = OutboundConnector("B", recipient_domains=("b.example",), use_mx_record=False, smart_hosts=host)
+    like_wish = OutboundConnector("B requiretls", recipient_domains=("c.example",), use_mx_record=False, smart_hosts=host)
+    all_five = (own, like_domain, like_like, plain, like_wish)
+    now = replace(snapshot(), connectors=ConnectorTable((), all_five))
+    found = lease(*(f"ann@{one.recipient_domains[0]}" for one in all_five))
+    for wish in (TlsWish.DEFAULT, TlsWish.REQUIRED):
+        works = Splitter().split(now, replace(found, message=replace(found.message, tls=wish))).works
+        assert [work.route.connector for work in works] == [one.name for one in all_five]
+    ways = {way_key(work.route.next_hop, wish) for work in works for wish in TlsWish}
+    assert len(ways) == len(all_five) * len(TlsWish)
 
 
 def ruled(one: Lease, connector: str) -> Lease:

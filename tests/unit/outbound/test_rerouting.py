@@ -6,13 +6,15 @@ import asyncio
 from dataclasses import replace
 
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.model import SmartHost
+from mailwye.connectors.model import Credential, SmartHost, SmartHostAuthMechanism
+from mailwye.connectors.pins import pin_of
 from mailwye.connectors.table import ConnectorTable
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, Redirect
 from mailwye.smtp.reply import Reply
 from mailwye.trace.event import EventKind
-from tests.unit.outbound.world import World, down, in_world, pass_time, says, snapshot, turns
+from mailwye.whatif.queued import route_of
+from tests.unit.outbound.world import World, down, in_world, pass_time, says, snapshot, taken, turns
 
 BUSY = Reply(451, "4.3.2", "Come back later")
 HOUR = 3600.0
@@ -58,6 +60,41 @@ def test_another_smart_host_of_the_same_connector_is_tried_at_once() -> None:
         change(world, other_host(3))
         await turns(60)
         assert len(world.smtp.works) == before + 1, "nothing changed for it"
+
+    in_world(story, script=down)
+
+
+def test_another_password_of_the_same_connector_is_tried_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.accept("john@contoso.com", sender=None)
+        await pass_time(world.loop, HOUR)
+        before = len(world.smtp.works)
+        change(world, with_password(2))
+        await turns(60)
+        assert [work.route.credential for work in world.smtp.works[before:]] == [Credential("relay", "sealed", "OutboundConnector:Own")]
+
+    in_world(story, script=down)
+
+
+def with_password(version: int) -> Snapshot:
+    made = snapshot(version)
+    own = replace(
+        made.connectors.outbound[0],
+        smart_host_auth_mechanism=SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS,
+        authentication_credential=Credential("relay", "sealed", "OutboundConnector:Own"),
+    )
+    return replace(made, connectors=ConnectorTable((), (own,)))
+
+
+def test_settings_that_change_right_after_the_start_are_followed_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.accept("john@contoso.com", sender=None)
+        await pass_time(world.loop, HOUR)
+        before = len(world.smtp.works)
+        world.dispatcher.settings_changed(None)  # as at the start, and it is not done with the queue yet
+        change(world, other_host(2))
+        await turns(60)
+        assert len(world.smtp.works) == before + 1
 
     in_world(story, script=down)
 
@@ -133,6 +170,28 @@ def test_what_is_pinned_stays_even_when_it_was_pinned_during_an_attempt() -> Non
         await pass_time(world.loop, HOUR)
         assert {work.route.connector for work in world.smtp.works} == {"Own"}, "its connector is gone: it waits"
         assert 'An administrator keeps this message on connector "Own", which does not exist' in world.alerts[-1]
+
+    in_world(story, script=says(BUSY))
+
+
+def test_what_is_pinned_goes_the_way_that_it_had_when_the_connector_has_another_one_or_is_gone() -> None:
+    async def story(world: World) -> None:
+        await world.accept("john@contoso.com", sender=None)
+        await pass_time(world.loop, 10)
+        (row,) = await world.rows()
+        pin = pin_of(route_of(world.active.current, row.message, row.delivery))
+        kept = route_of(world.active.current, row.message, replace(row.delivery, pinned=pin)).next_hop
+        assert await world.engine.redirect([Redirect(row.delivery.id, row.delivery.next_hop, kept, pinned=pin)])
+        await world.accept("john@contoso.com", sender=None)
+        for number, settings in enumerate((other_host(2), snapshot(3, connector="New"), snapshot(4, enabled=False))):
+            change(world, settings)
+            before = len(world.smtp.works)
+            await pass_time(world.loop, HOUR)
+            gone = {(work.route.next_hop == kept, str(work.route.smart_hosts[0])) for work in world.smtp.works[before:]}
+            assert gone == {(True, "192.0.2.10"), *([] if number == 2 else [(False, ("192.0.2.99", "192.0.2.10")[number])])}
+        world.smtp.script = taken
+        await pass_time(world.loop, 2 * HOUR)
+        assert [row.delivery.pinned for row in await world.rows()] == [""], "the other one waits for a way"
 
     in_world(story, script=says(BUSY))
 

@@ -49,6 +49,8 @@ ZONE: Zone = {
     "mx3.many.example": {"A": ["192.0.2.30"]},
     "wide.example": {"MX": [(10, "wide-host.example"), (20, "b.example.net")]},
     "wide-host.example": {"A": [f"198.51.100.{n}" for n in range(1, 200)]},
+    "private-crowd.example": {"MX": [(10, f"crowd{n}.example") for n in range(30)]},
+    **{f"crowd{n}.example": {"A": [f"10.{n}.{i // 250}.{1 + i % 250}" for i in range(1_000)]} for n in range(30)},
     "loop.example": {"CNAME": ["loop.example"]},
     "aliased.example": {"MX": [(10, "to-a.example")]},
     "to-a.example": {"CNAME": ["a.example.net"]},
@@ -121,6 +123,16 @@ async def test_why_there_is_no_host(domain: str, code: int, enhanced: str) -> No
     assert found.failure is not None
     assert (found.failure.code, found.failure.enhanced) == (code, enhanced)
     assert found.reasons
+
+
+async def test_what_is_told_of_thousands_of_records_is_bounded() -> None:
+    """It goes into the queue and the trace with each attempt, and into the notice."""
+    found = await mx("private-crowd.example")
+    assert found.failure is not None
+    assert (found.failure.code, found.failure.enhanced) == (550, "5.4.4")
+    assert len(found.failure.text) <= 1_000
+    assert len(found.reasons) <= 51
+    assert sum(map(len, found.reasons)) < 10_000
 
 
 async def test_private_hosts_where_tests_allow_them() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +82,52 @@ def encrypted(context: ssl.SSLContext) -> Talk:
         await peer.serve()
 
     return talk
+
+
+async def test_a_server_that_wants_our_certificate_is_understood(authority: Authority) -> None:
+    """With TLS 1.3 its alert comes when the handshake is over for us."""
+    context = server_context(authority, "mail.contoso.com")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def talk(peer: Peer) -> None:
+        """asyncio's own TLS would hang up without an alert."""
+        await peer.hello(b"STARTTLS")
+        assert await peer.line() == b"STARTTLS"
+        await peer.send(b"220 go\r\n")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        with suppress(ssl.SSLError):
+            while octets := await peer.reader.read(65_536):
+                incoming.write(octets)
+                with suppress(ssl.SSLWantReadError):
+                    tls.do_handshake()
+                await peer.send(outgoing.read())
+        await peer.send(outgoing.read())
+
+    async with scripted(talk) as server, courier_to(server.host(), tls=ClientTlsContext()) as courier:
+        (attempt,) = await carry(courier, work_for())
+        assert judge(attempt).result is Result.DEFERRED
+        assert "certificate required" in attempt.reply.text
+
+
+async def test_a_break_of_tls_behind_the_verdict_does_not_undo_it(authority: Authority) -> None:
+    """Else the message would be sent a second time."""
+
+    async def talk(peer: Peer) -> None:
+        await peer.hello(b"STARTTLS")
+        await peer.start_tls(server_context(authority, "mail.contoso.com"))
+        await peer.offer()
+        for verb, reply in ((b"MAIL", b"250 ok"), (b"RCPT", b"250 ok"), (b"DATA", b"354 go")):
+            assert (await peer.line()).startswith(verb)
+            await peer.send(reply + b"\r\n")
+        await peer.content()
+        peer.writer.write(b"250 2.0.0 queued\r\n")
+        os.write(peer.writer.get_extra_info("socket").fileno(), b"no TLS at all\r\n")  # in the same moment
+        await peer.reader.read()
+
+    async with scripted(talk) as server, courier_to(server.host(), tls=ClientTlsContext()) as courier:
+        (attempt,) = await carry(courier, work_for())
+        assert (attempt.stage, attempt.reply) == (Stage.CONTENT, Reply(250, "2.0.0", "queued"))
 
 
 @pytest.mark.parametrize("offers", [(), (b"PIPELINING",), ALL_OFFERS], ids=["lock-step", "pipelining", "chunking"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mailwye.connectors.model import TlsSettings
-from mailwye.outbound.tls_check import TlsDemand, check_certificate, handshake_failed, name_satisfies
+from mailwye.connectors.model import SmartHost, TlsSettings
+from mailwye.connectors.selection import Route, RouteKind
+from mailwye.outbound.tls_check import TlsDemand, check_certificate, handshake_failed, is_watched, name_satisfies
 from mailwye.runtime.tls import PresentedCertificate
+from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
 
 
@@ -67,3 +69,19 @@ def test_many_names_stay_readable() -> None:
 def test_a_broken_handshake_names_who_asked() -> None:
     assert "required" not in handshake_failed(TlsDemand(), "h", "alert").text
     assert "EncryptionOnly" in handshake_failed(TlsDemand(TlsSettings.ENCRYPTION_ONLY, "", "X"), "h", "alert").text
+
+
+@pytest.mark.parametrize(
+    ("settings", "smart_hosts", "watched"),
+    [
+        (TlsSettings.OPPORTUNISTIC, (), False),
+        (TlsSettings.ENCRYPTION_ONLY, (), False),
+        (TlsSettings.CERTIFICATE_VALIDATION, (), True),
+        (TlsSettings.DOMAIN_VALIDATION, (), True),
+        (TlsSettings.OPPORTUNISTIC, (SmartHost("mail.contoso.com"),), True),
+    ],
+)
+def test_what_all_the_world_presents_is_not_remembered(settings: TlsSettings, smart_hosts: tuple[SmartHost, ...], watched: bool) -> None:
+    recipient = Address("sun", "example.net")
+    route = Route(RouteKind.CONNECTOR, recipient, "All", smart_hosts, "example.net", settings)
+    assert is_watched(route) is watched

@@ -258,3 +258,40 @@ def test_the_cache_is_bounded_and_forgets_in_time() -> None:
     assert cache.get("c", 10.0) is None
     cache.put("d", 3, until=5.0, now=5.0)
     assert len(cache) == 1
+
+
+def test_large_values_count_for_several() -> None:
+    cache: ExpiringCache[str, int] = ExpiringCache(10)
+    for number, key in enumerate("abc"):
+        cache.put(key, number, until=10.0, now=0.0, weight=3)
+    cache.put("d", 3, until=10.0, now=0.0, weight=5)
+    assert [cache.get(key, 0.0) for key in "abcd"] == [None, None, 2, 3]
+    cache.put("c", 4, until=10.0, now=0.0)
+    for key in "efgh":
+        cache.put(key, 5, until=10.0, now=0.0)
+    assert len(cache) == 6  # 5 + 5 * 1
+    cache.put("huge", 6, until=10.0, now=0.0, weight=11)
+    assert (cache.get("huge", 0.0), len(cache)) == (None, 6)
+    assert cache.get("d", 10.0) is None
+    cache.clear()
+    cache.put("all", 7, until=10.0, now=0.0, weight=10)
+    assert cache.get("all", 0.0) == 7
+
+
+async def test_answers_with_many_records_do_not_fill_the_memory() -> None:
+    """Whoever owns a domain makes its answers as large as the DNS lets him, and has as many names as he likes."""
+    names = [f"_25._tcp.mx{number}.evil.example" for number in range(4)]
+    large: Zone = {name: {"TLSA": [(3, 1, 0, f"{number:04x}" + "ab" * 198) for number in range(200)]} for name in names}
+    server = DnsServer({**ZONE, **large})
+    await server.start()
+    resolver = DnsResolver(clock=HandClock(), nameservers=[server.nameserver], timeout=1.0, cache_entries=200)
+    for _ in range(2):
+        for name in names:
+            assert len(records(await resolver.tlsa(name))) == 200
+    assert len(set(server.questions)) == 4
+    assert len(server.questions) == 2 * 8  # over UDP, then TCP; three of 65 KiB fit into 200, so the oldest one is always gone
+    for _ in range(2):
+        await resolver.mx("example.net")
+    assert len(server.questions) == 2 * 8 + 1
+    await resolver.close()
+    await server.stop()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
-from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate, ServerTlsContext, TlsError, TlsLayer
+from mailwye.runtime.tls import ClientTlsContext, PresentedCertificate, ServerTlsContext, TlsBroken, TlsError, TlsLayer
 from tests.unit.runtime.tls_pki import Issued, issue, trust
 
 
@@ -290,6 +290,15 @@ def test_octet_changed_on_the_way_breaks_the_session(pki: Pki) -> None:
     data[-3] ^= 1
     with pytest.raises(TlsError, match="the TLS session broke"):
         server.receive_data(bytes(data))
+
+
+def test_what_came_before_the_break_is_told(pki: Pki) -> None:
+    client, server = TlsLayer(pki.client()), TlsLayer(pki.server)
+    shake(client, server)
+    server.send(b"250 2.0.0 queued\r\n")
+    with pytest.raises(TlsBroken) as caught:
+        client.receive_data(server.data_to_send() + b"no TLS at all\r\n")
+    assert caught.value.decrypted == b"250 2.0.0 queued\r\n"
 
 
 def test_server_that_asks_for_no_certificate_gets_none(pki: Pki) -> None:

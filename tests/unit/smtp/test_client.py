@@ -429,6 +429,19 @@ def test_a_challenge_that_is_no_base64_ends_the_connection(challenge: bytes) -> 
     assert peer.sent() == b""
 
 
+def test_a_server_that_goes_on_with_a_cancelled_login_is_left() -> None:
+    """Else the two would talk for ever, and the mail for this hop would wait for the end of it."""
+    peer = Peer(SMTP, (b"AUTH PLAIN",))
+    peer.client.start_auth("PLAIN", b"x", 1.0)
+    peer.says(b"334 \r\n")
+    peer.client.continue_auth(None, 1.0)
+    end = gone(peer.says(b"334 \r\n"))
+    assert (end.at, str(end.reply)) == (
+        Awaited.AUTH,
+        "450 4.5.0 mail.contoso.com[192.0.2.1]:25 does not speak SMTP properly: it goes on with a login that was cancelled",
+    )
+
+
 def test_misuse_is_told() -> None:
     peer = Peer(SMTP)
     with pytest.raises(LocalProtocolError):

@@ -138,6 +138,22 @@ async def test_what_could_not_be_sent_is_tried_for_a_day(authority: Authority, m
     assert world.mails == []
 
 
+async def test_whoever_does_not_take_reports_is_asked_less_and_less(authority: Authority, pair: KeyPair) -> None:
+    """Anybody may name anybody's server in his record."""
+    async with https_server(pair, text(b"", "500 Internal Server Error")) as server:
+        world = World(authority, f"https://{REPORTS}/tls", port=server.port)
+        asked: list[int] = []
+        for number in range(200):
+            await world.after(LATE + 300 * number)
+            if len(server.requests) > len(asked):
+                asked.append(number)
+        assert asked == [0, 1, 3, 7, 15, 31, 63, 127]
+        await world.after(DAY + 1)
+        assert len(server.requests) == 9
+        assert "given up" in world.alerts[0]
+        assert world.store.is_done(YESTERDAY, "example.com", "")
+
+
 async def test_each_address_is_retried_by_itself(authority: Authority, pair: KeyPair) -> None:
     async with https_server(pair, text(b"", "503 Busy")) as server:
         world = World(authority, f"mailto:reports@example.com,https://{REPORTS}/", port=server.port)

@@ -15,10 +15,14 @@ from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_organization
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import TlsWish
+from mailwye.runtime.dns_answer import Found, TlsaRecord
 from mailwye.transport.failures import FailureType
+from mailwye.transport.host_policy import HostPolicy, dane_host_policy, reported_sts
+from mailwye.transport.mta_sts import CachedPolicy, parse_policy
 from mailwye.transport.report_mail import ReportMail
 from mailwye.transport.report_message import report_message, submitter_of
 from mailwye.transport.tls_report import (
+    POLICY_LIMIT,
     PolicyResults,
     PolicyType,
     ReportedPolicy,
@@ -52,6 +56,7 @@ RESULTS = (PolicyResults(STS, 5_326, {EXPIRED: 100, HIDDEN: 3}), PolicyResults(N
         ([b"v=TLSRPTv1; rua=" + b",".join(b"mailto:%d@b.example" % n for n in range(9))], tuple(f"mailto:{n}@b.example" for n in range(5))),
         ([b"v=TLSRPTv1; rua=mailto:a@b.example", b"v=TLSRPTv1; rua=mailto:c@d.example"], ()),
         ([b"v=TLSRPTv1; rua=mailto:a@b\r\nBcc:c@d"], ()),
+        ([b"v=TLSRPTv1; rua=https://r.example/a HTTP/1.1,https://r.example/b"], ("https://r.example/b",)),
         ([b"v=TLSRPTv2; rua=mailto:a@b.example"], ()),
         ([b"v=TLSRPTv1"], ()),
         ([b"v=TLSRPTv1; rua="], ()),
@@ -134,3 +139,20 @@ def test_addresses_that_lead_nowhere_are_refused(to: str) -> None:
     assert parsed.value is not None
     with pytest.raises(ValueError, match=r"."):
         report_message(ReportMail("Q1", 0.0, DAY, "example.com", to, b""), SUBMITTER, compile_snapshot(parsed.value, 3))
+
+
+def test_of_a_huge_policy_a_part_is_reported() -> None:
+    """It is stored with each different failure: 64 KiB a thousand times a day would fill the disk."""
+    names = [f"mx{number}.a-long-name-to-fill-the-policy.example.com" for number in range(900)]
+    text = "\r\n".join(["version: STSv1", "mode: enforce", "max_age: 86400", *(f"mx: {name}" for name in names), "more: " + "x" * 9_000])
+    policy = parse_policy(text.encode())
+    sts = reported_sts(CachedPolicy("example.com", "1", policy, 0.0, text))
+    assert sts.strings[:3] == ("version: STSv1", "mode: enforce", "max_age: 86400")
+    assert sts.mx[0] == names[0]
+    records = tuple(TlsaRecord(3, 1, 0, bytes([number]) * 300) for number in range(200))
+    dane = dane_host_policy(Found(records, 60.0, authenticated=True), "mx.example.com", 25, "example.com", ())
+    assert isinstance(dane, HostPolicy)
+    assert dane.reported is not None
+    for reported in (sts, dane.reported):
+        assert 0 < sum(map(len, reported.strings)) <= POLICY_LIMIT
+        assert sum(map(len, reported.mx)) <= POLICY_LIMIT

@@ -8,7 +8,7 @@ from __future__ import annotations
 from mailwye.config.checks.findings import Findings
 from mailwye.config.schema import InboundConnector, Organization, OutboundConnector, TransportRule
 from mailwye.config.snapshot import Snapshot
-from mailwye.connectors.matching import pattern_matches
+from mailwye.connectors.matching import pattern_matches, sender_certificate_matches
 from mailwye.connectors.model import ConnectorType, TlsSettings
 from mailwye.directory.lookup import Directory
 from mailwye.policy.rules.model import RuleMode
@@ -31,6 +31,7 @@ def check_traps(organization: Organization, snapshot: Snapshot, findings: Findin
             _check_unaccepted_senders(restricting, snapshot.directory, findings)
     _check_same_addresses(organization, findings)
     _check_header_pair(organization, findings)
+    _check_strangers_headers(organization, findings)
     _check_filtering_behind_own_servers(organization, findings)
     _check_rules_after_the_last(organization.transport_rules, snapshot, findings)
 
@@ -161,6 +162,44 @@ def _check_header_pair(organization: Organization, findings: Findings) -> None:
             "no OutboundConnector of type OnPremises has it: the organization's headers are believed here, but never sent there",
             f"Set {_HEADERS} in both connectors of the pair",
         )
+
+
+def _check_strangers_headers(organization: Organization, findings: Findings) -> None:
+    """SEMANTICS section 9: what a trusted server passes on is its own word, also what it had from the Internet. Settings do not tell where
+    the MX records point; these two tell that Internet mail comes through such a server.
+    """
+    locks = [c for c in organization.inbound_connectors if c.enabled and _is_only_way_in(c)]
+    for connector in organization.inbound_connectors:
+        name = connector.tls_sender_certificate_name
+        own = connector.enabled and connector.connector_type is ConnectorType.ON_PREMISES
+        if not (own and connector.cloud_services_mail_enabled and name):
+            continue
+        lock = next((c for c in locks if _may_be_alike(c.tls_sender_certificate_name, name)), None)
+        if connector.ef_skip_last_ip or connector.ef_skip_ips:
+            because = f"{'EFSkipLastIP' if connector.ef_skip_last_ip else 'EFSkipIPs'} says that mail of others comes through it"
+        elif lock is not None:
+            because = f"{lock.label} lets in Internet mail only through it"
+        else:
+            continue
+        findings.warning(
+            connector,
+            _HEADERS,
+            f"the organization's headers are believed in all that this server passes on, and {because}: what a stranger writes there, "
+            "such as X-MS-Exchange-Organization-AuthAs: Internal, counts as the organization's word unless the server removes it",
+            "Make sure that it removes X-MS-Exchange-Organization-* and X-MS-Exchange-CrossPremises-* from what strangers send (Exchange "
+            f"does; Postfix needs header_checks), or set {_HEADERS} false in both connectors of the pair",
+        )
+
+
+def _is_only_way_in(connector: InboundConnector) -> bool:
+    """A Partner connector for every sender that keeps out who has not its certificate."""
+    for_all = connector.connector_type is ConnectorType.PARTNER and "*" in connector.sender_domains
+    return for_all and connector.restrict_domains_to_certificate and bool(connector.tls_sender_certificate_name)
+
+
+def _may_be_alike(one: str, other: str) -> bool:
+    """Whether one certificate may have both names."""
+    return one == other or sender_certificate_matches(one, other) or sender_certificate_matches(other, one)
 
 
 def _check_filtering_behind_own_servers(organization: Organization, findings: Findings) -> None:

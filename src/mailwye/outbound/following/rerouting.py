@@ -42,6 +42,8 @@ class Rerouting:
         if self._running is not None and not self._running.done():
             self._running.cancel()
         else:
+            self._before = None
+        if self._before is None:  # nothing is under way, or what nobody knows the settings before of: these are some at least
             self._before = before
         self._running = asyncio.ensure_future(self.run(engines, self._before, self._snapshot.current))
         return self._running

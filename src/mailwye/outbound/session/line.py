@@ -8,7 +8,7 @@ from mailwye.outbound.courier import Host, Stage
 from mailwye.outbound.ticket import HostFailed, SessionSettings
 from mailwye.outbound.tls_trial import TlsTrial
 from mailwye.runtime.clock import Clock
-from mailwye.runtime.tls import TlsError, TlsLayer
+from mailwye.runtime.tls import TlsBroken, TlsError, TlsLayer
 from mailwye.smtp.client import ClientConnection
 
 
@@ -44,9 +44,12 @@ class Line:
             plain = tls.receive_data(data)
         except TlsError as error:
             self._send_encrypted(tls)
+            if isinstance(error, TlsBroken) and not shaking:
+                # The 250 to a message may have come just before: to forget it would send the message twice.
+                self._client.receive_data(error.decrypted, now)
             if shaking:
                 self.failed = HostFailed(Stage.TLS, self._trial.broken(str(error)), handshake=True)
-            self._client.receive_eof()
+            self._client.receive_eof(str(error))
             return
         self._send_encrypted(tls)
         if shaking and tls.handshake_complete:

@@ -20,6 +20,7 @@ from mailwye.trace.sightings import SIGHTINGS_LIMIT, Sighting
 
 SCHEMA_VERSION: Final = 2
 BUSY_SECONDS: Final = 0.2  # that an event loop may wait for another worker's write
+FORGET_EVERY: Final = 100  # sightings: to look through all for the oldest takes some 10 ms
 
 # Version 1 knew only what identified callers; all of it is presented again.
 _SCHEMA = """
@@ -47,7 +48,8 @@ _SAW = (
     "ON CONFLICT DO UPDATE SET last_seen = max(last_seen, excluded.last_seen), name = ifnull(nullif(excluded.name, ''), name)"
 )
 _FORGET = (
-    "DELETE FROM sightings WHERE (use, fingerprint) IN (SELECT use, fingerprint FROM sightings ORDER BY last_seen DESC LIMIT -1 OFFSET ?)"
+    "DELETE FROM sightings WHERE (use, fingerprint) IN "
+    "(SELECT use, fingerprint FROM sightings ORDER BY name = '', last_seen DESC LIMIT -1 OFFSET ?)"
 )
 _ORDER = "ORDER BY use, first_seen"
 
@@ -61,6 +63,7 @@ class SqliteSightings:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = Lock()
+        self._saw = 0
         self._db = open_database(path, synchronous="NORMAL")
         self._db.transaction_mode = "IMMEDIATE"  # what reads first and then writes would fail beside another worker's write, unasked
         try:
@@ -92,7 +95,9 @@ class SqliteSightings:
         values = {**asdict(sighting), "names": json.dumps(sighting.names)}
         with self._errors(), self._db:
             self._db.execute(_SAW, values)
-            self._db.execute(_FORGET, (SIGHTINGS_LIMIT,))
+            if self._saw % FORGET_EVERY == 0:  # at the first one too, for what former processes left
+                self._db.execute(_FORGET, (SIGHTINGS_LIMIT,))
+            self._saw += 1
 
     def warned(self) -> Mapping[str, int]:
         """See SightingStore."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from itertools import groupby
@@ -58,6 +58,7 @@ class SqliteTraffic:
         self._day = date.min
         self._full = False
         self._failing = False
+        self._faulty = False
         self._writing = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -99,9 +100,19 @@ class SqliteTraffic:
             while self._waiting:
                 batch = self._waiting[:BATCH]
                 del self._waiting[:BATCH]  # the event loop only appends
-                occurrences = sorted((one.occurrence() for one in batch), key=lambda one: one.at)
+                occurrences = sorted(self._told(batch), key=lambda one: one.at)
                 for day, of_day in groupby(occurrences, key=lambda one: day_of(one.at)):
                     self._store_day(day, list(of_day))
+
+    def _told(self, batch: Sequence[Countable]) -> Iterator[Occurrence]:
+        for one in batch:
+            try:
+                yield one.occurrence()
+            except Exception as error:  # noqa: BLE001 - a fault of ours at one envelope must not end the recording of all others
+                self.dropped += 1
+                if not self._faulty:  # said once: the next batch may meet the same envelope again
+                    self._alert(f"Internal error: envelopes that cannot be recorded for replays: {error!r}")
+                self._faulty = True
 
     def _store_day(self, day: date, occurrences: list[Occurrence]) -> None:
         try:

@@ -64,6 +64,23 @@ async def test_what_is_alike_is_counted_by_answer_and_version(tmp_path: Path) ->
     }
 
 
+class Faulty:
+    def occurrence(self) -> Occurrence:
+        raise RuntimeError("a bug at this envelope")
+
+
+async def test_one_envelope_that_breaks_the_software_does_not_end_the_recording(tmp_path: Path) -> None:
+    alerts: list[str] = []
+    recorder = SqliteTraffic(tmp_path, 0, free_space_minimum=0, on_alert=alerts.append)
+    recorder.add([Seen(seen()), Faulty(), Seen(seen("john"))])
+    await recorder.flush()
+    recorder.add([Seen(seen("sun")), Faulty()])
+    await recorder.close()
+    assert set(read(tmp_path)) == {"bob", "john", "sun"}
+    assert recorder.dropped == 2
+    assert alerts == ["Internal error: envelopes that cannot be recorded for replays: RuntimeError('a bug at this envelope')"]
+
+
 async def test_counts_add_up_over_hours_days_workers_and_restarts(tmp_path: Path) -> None:
     for worker in (0, 1):
         for day in range(3):
