@@ -356,6 +356,8 @@ def test_confirmed_is_what_says_so_everywhere(base: Organization) -> None:
     assert run("Remove-OutboundConnector 'Connector 2' -Confirm:$false", base).is_confirmed
     assert not run("Remove-OutboundConnector 'Connector 2' -Confirm:$false; New-AcceptedDomain a.example", base).is_confirmed
     assert not run("Get-AcceptedDomain").is_confirmed
+    script = "Remove-OutboundConnector 'Connector 2' -WhatIf:$false; Set-OutboundConnector 'Site CA' -Comment x -Confirm:$false"
+    assert not run(script, base).is_confirmed  # -WhatIf:$false removes it, and nobody confirmed that
 
 
 # --- pipes
@@ -389,6 +391,19 @@ def test_pipes_change(base: Organization) -> None:
         "Get-TransportRule | Remove-TransportRule -Confirm:$false; Get-OutboundConnector Site* | Remove-OutboundConnector", base
     ).organization
     assert (len(made.outbound_connectors), len(made.transport_rules)) == (1, 0)
+
+
+def test_a_pipe_changes_one_object_after_the_other(base: Organization) -> None:
+    """So none is lost under the name of another, and what follows from one change is there for the next."""
+    (error,) = errors("Get-OutboundConnector | Set-OutboundConnector -Name Same", base)
+    assert 'another one of this identity: OutboundConnector "Same"' in error
+    (error,) = errors("Remove-OutboundConnector 'Connector 2','connector 2'", base)
+    assert "there is no OutboundConnector" in error
+    made = run("New-AcceptedDomain a.example; New-AcceptedDomain b.example; Get-AcceptedDomain | Set-AcceptedDomain -MakeDefault $true", base)
+    assert [domain.domain_name for domain in made.organization.accepted_domains if domain.default] == ["b.example"]
+    rules = "".join(f"New-TransportRule {name} -Priority {number};" for number, name in enumerate("ABC"))
+    made = run(f"{rules} Get-TransportRule | Set-TransportRule -Priority 0")
+    assert {rule.name: rule.priority for rule in made.organization.transport_rules} == {"C": 0, "B": 1, "A": 2}
 
 
 def test_formats(base: Organization) -> None:
