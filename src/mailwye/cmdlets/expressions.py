@@ -232,6 +232,7 @@ class Expressions:
         scan = self.scan
         self.enter(at)
         entries: list[tuple[str, Node]] = []
+        known: set[str] = set()
         while True:
             scan.skip(newlines=True)
             if scan.take(";"):
@@ -241,7 +242,11 @@ class Expressions:
                 return Table(tuple(entries), at)
             if not scan.peek():
                 raise Unreadable(at, "the @{ is never closed", "Close it with }")
+            place = scan.at
             key = self._key()
+            if key.lower() in known:
+                raise Complaint(place, f"{key} stands twice in @{{…}}", "Write one list of values: @{Add='a','b'}")
+            known.add(key.lower())
             scan.skip()
             if not scan.take("="):
                 raise Complaint(scan.at, f"after {key} in @{{…}} must come =", "Write @{Add='…'; Remove='…'}")

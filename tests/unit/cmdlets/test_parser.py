@@ -114,6 +114,7 @@ def test_statements_of_each_kind() -> None:
         ("Get-X a,", 1, 8, "a value is missing"),
         ("Get-X -List @{Add=192.0.2.1}", 1, 19, "text must be in quotes"),
         ("Get-X -List @{Add=abc}", 1, 19, "text must be in quotes"),
+        ("Get-X -List @{Add='a'; add='b'}", 1, 24, "add stands twice"),
         ("Get-X $x[0]", 1, 9, "index"),
         ("Get-X $env:HOME", 1, 7, "another place"),
         ("[string]$x = 'a'", 1, 1, "the type [string] is not understood"),
