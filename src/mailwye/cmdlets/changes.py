@@ -154,8 +154,7 @@ class Changes:
         return [_Effect(thing, after, filled.marks), *self._consequences(thing, after, given)]
 
     def _filled(self, kind: str, given: Mapping[str, Given], thing: ConfigObject | None, at: int) -> Filled:
-        domains = self._workspace.objects("AcceptedDomain").values()
-        domain = next((one.identity for one in domains if getattr(one, "default", False)), "")
+        domain = next((one.identity for one in self._workspace.default_domains()), "")
         return fill(kind, given, thing, at, domain=domain, note=self._note)
 
     def _valid(self, kind: str, filled: Filled) -> ConfigObject:
@@ -183,8 +182,7 @@ class Changes:
         """What changes with it, as in Exchange: one default domain, rules that follow a renamed connector, rules that make room."""
         found: list[_Effect] = []
         if after.kind == "AcceptedDomain" and ("MakeDefault" in given or "Default" in given) and getattr(after, "default", False):
-            domains = self._workspace.objects("AcceptedDomain").values()
-            others = [one for one in domains if getattr(one, "default", False) and one.identity != after.identity]
+            others = [one for one in self._workspace.default_domains() if one.identity != after.identity]
             found += [self._with(domain, {"Default": False}) for domain in others]
         if after.kind == "OutboundConnector" and before is not None and before.identity != after.identity:
             rules = self._workspace.objects("TransportRule").values()

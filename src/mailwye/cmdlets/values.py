@@ -76,7 +76,7 @@ class Evaluator:
                 return {key: self._entry(value) for key, value in node.entries}
             case Group():
                 found = self.run_body(node.body)
-                self.step(node.at, len(found))
+                self.step(node.at, _size(found))
                 return found if node.is_list else _unwrapped(found)
             case Foreign():
                 raise Complaint(node.at, f"{node.what} is of PowerShell's own library, which is not here", node.remedy)
@@ -84,7 +84,12 @@ class Evaluator:
                 return self._truth(node)
 
     def _text(self, node: Joined) -> str:
-        text = "".join(text_of(self.evaluate(part)) for part in node.parts)
+        parts = []
+        for part in node.parts:
+            value = self.evaluate(part)
+            self.step(node.at, _size(value))
+            parts.append(text_of(value))
+        text = "".join(parts)
         if len(text) > TEXT_LIMIT:
             raise Complaint(node.at, f"the text becomes longer than {TEXT_LIMIT} characters", "Shorten it")
         return text
@@ -94,7 +99,7 @@ class Evaluator:
         for item in node.items:
             value = self.evaluate(item)
             found += value if isinstance(value, list) else [value]
-            self.step(node.at, len(value) if isinstance(value, list) else 1)
+            self.step(node.at, _size(value))
         return found
 
     def _entry(self, node: Node) -> Any:
@@ -126,7 +131,9 @@ class Evaluator:
                 results = (is_true(self.evaluate(one)) for one in node.operands)
                 return all(results) if node.operator == "and" else any(results)
             case Compare():
-                return compare(node.operator, self.evaluate(node.left), self.evaluate(node.right), node.at)
+                left, right = self.evaluate(node.left), self.evaluate(node.right)
+                self.step(node.at, _size(left) + _size(right))
+                return compare(node.operator, left, right, node.at)
 
 
 def property_of(record: Record, name: str, at: int) -> Any:
@@ -210,6 +217,10 @@ def _flag(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return is_true(value)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 1
 
 
 def _unwrapped(found: list[Any]) -> Any:
