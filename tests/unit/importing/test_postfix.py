@@ -313,6 +313,25 @@ def test_networks() -> None:
     assert imported("mynetworks = 10.0.0.0/8").organization.inbound_connectors == ()
 
 
+@pytest.mark.parametrize(
+    ("restrictions", "is_relaying"),
+    [
+        ("smtpd_relay_restrictions = permit_mynetworks, reject", True),
+        ("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination", True),
+        ("smtpd_relay_restrictions = permit_mynetworks, reject\nsmtpd_recipient_restrictions = reject_unknown_sender_domain, permit", True),
+        ("smtpd_relay_restrictions = reject_unauth_destination, permit_mynetworks", False),
+        ("smtpd_relay_restrictions = permit_sasl_authenticated, reject\nsmtpd_recipient_restrictions = permit_mynetworks", False),
+        ("smtpd_relay_restrictions = permit_mynetworks\nsmtpd_recipient_restrictions = reject_unauth_destination", False),
+    ],
+)
+def test_networks_for_which_postfix_does_not_relay_get_no_connector(restrictions: str, is_relaying: bool) -> None:
+    found = imported(f"mynetworks = 10.0.0.0/8\n{restrictions}")
+    assert bool(found.organization.inbound_connectors) is is_relaying
+    assert ("refuses what they send to other domains" in said(found)) is not is_relaying
+    main = f"relay_clientcerts = hash:/t/c\n{restrictions}".replace("permit_mynetworks", "permit_tls_clientcerts")
+    assert ("refuses what they send to other domains" in said(imported(main, c="xyz none"))) is not is_relaying
+
+
 def test_fingerprints() -> None:
     main = "relay_clientcerts = hash:/t/c\nsmtpd_relay_restrictions = permit_tls_clientcerts"
     found = said(imported(main, c=f"{'AB:' * 15}AB md5\n{'AB:' * 31}AB sha256\nxyz none"))
