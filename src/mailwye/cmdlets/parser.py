@@ -138,7 +138,7 @@ class Parser(Expressions):
             raise Complaint(at, f"${name} cannot be assigned", "Choose another name")
         self.scan.at = found.end()
         self.scan.skip(newlines=True)
-        return Assignment(name, self.pipeline(), at)
+        return Assignment(name, self.pipeline(), at=at)
 
     def _loop(self, at: int, end: int) -> Loop:
         scan = self.scan
@@ -153,12 +153,12 @@ class Parser(Expressions):
             raise Complaint(scan.at, "after foreach ( must come $name in", "Write foreach ($name in …) { … }")
         scan.at = found.end()
         self.enter(opened)
-        over = Group(self.body(")", opened), True, opened)
+        over = Group(self.body(")", opened), True, at=opened)
         self.depth -= 1
         scan.skip(newlines=True)
         if scan.peek() != "{":
             raise Complaint(scan.at, "after foreach ( … ) must come { … }", "Write foreach ($name in …) { … }")
-        return Loop(found[1].lower(), over, self.block(), at)
+        return Loop(found[1].lower(), over, self.block(), at=at)
 
     def pipeline(self) -> Pipeline:
         """Stages between |."""
@@ -168,7 +168,7 @@ class Parser(Expressions):
         while True:
             scan.skip()
             if scan.peek() != "|":
-                return Pipeline(tuple(stages), at)
+                return Pipeline(tuple(stages), at=at)
             if scan.peek(1) == "|":
                 raise Complaint(scan.at, "|| is not understood", "Write the two lines one below the other")
             scan.at += 1
@@ -202,7 +202,7 @@ class Parser(Expressions):
             scan.skip()
             one = scan.peek()
             if not one or one in "\r\n;|)}":
-                return Command(str(word.value), tuple(elements), at)
+                return Command(str(word.value), tuple(elements), at=at)
             if _REDIRECTION.match(scan.text, scan.at):
                 raise Complaint(scan.at, "output cannot be written to a file here", "Redirect the output of `mailwye ps` itself")
             if one == "&":
@@ -219,9 +219,9 @@ class Parser(Expressions):
             return None
         name, colon = found
         if not colon:
-            return Named(name, at)
+            return Named(name, at=at)
         scan.skip()
-        return Named(name, at, self._argument())
+        return Named(name, self._argument(), at=at)
 
     def _argument(self) -> Node:
         """One value of a cmdlet; values between commas are one list."""
@@ -234,7 +234,7 @@ class Parser(Expressions):
             comma = scan.at
             if not scan.take(","):
                 scan.at = end
-                return items[0] if len(items) == 1 else Many(tuple(items), at)
+                return items[0] if len(items) == 1 else Many(tuple(items), at=at)
             scan.skip(newlines=True)
             if not scan.peek():
                 raise Complaint(comma, "a value is missing after the comma", "Add it, or remove the comma")
