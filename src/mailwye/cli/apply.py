@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailwye.config.installation import Installation
     from mailwye.config.parse import Parsed
     from mailwye.config.schema import Organization
+    from mailwye.config.secrets import Vault
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
 
@@ -78,7 +79,9 @@ def apply(
     vault = open_vault(installation)
     with config_store(installation) as store:
         if draft:
-            _into_draft(store, draft, parsed, installation, prune=prune, dry_run=dry_run, author=author, comment=comment, as_json=as_json)
+            _into_draft(
+                store, draft, parsed, installation, vault, prune=prune, dry_run=dry_run, author=author, comment=comment, as_json=as_json
+            )
             return
         plan: Plan | Conflict = plan_file(
             store.current() if base is None else store.load(base), parsed, prune=prune, installation=installation, vault=vault
@@ -105,6 +108,7 @@ def _into_draft(
     name: str,
     parsed: Parsed[Organization],
     installation: Installation,
+    vault: Vault,
     *,
     prune: bool,
     dry_run: bool,
@@ -114,10 +118,9 @@ def _into_draft(
 ) -> None:
     """Errors are told, and keep the draft from being activated; only what cannot be read is not saved."""
     from mailwye.config.plan import draft_version, plan_file
-    from mailwye.stores import open_vault
 
     stored = store.draft(name)
-    plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation, vault=open_vault(installation))
+    plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation, vault=vault)
     print_problems(plan.problems)
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
@@ -141,22 +144,33 @@ def _into_draft(
 )
 def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
     """Print the organization's settings; `mailwye apply` takes YAML and JSON back unchanged. Of passwords, "(saved)" is left."""
-    from mailwye.cmdlets.write import write as write_cmdlets
-    from mailwye.config.export import to_json, to_yaml
-    from mailwye.importing.exchange.write import to_exchange_json
-
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
-    if form == "exchange" and not as_json:
-        click.echo(to_exchange_json(stored.organization))
-    elif form == "cmdlets" and not as_json:
-        click.echo(write_cmdlets(stored.organization), nl=False)
-    elif form == "json" or as_json:
-        click.echo(to_json(stored.organization))
-    else:
-        click.echo(to_yaml(stored.organization), nl=False)
+    form = "json" if as_json else form
+    click.echo(_written(stored.organization, form), nl=form in ("json", "exchange"))
+
+
+def _written(organization: Organization, form: str) -> str:
+    """The settings in one of the forms of --format (JSON without a last line end); only what writes that one is imported."""
+    match form:
+        case "exchange":
+            from mailwye.importing.exchange.write import to_exchange_json
+
+            return to_exchange_json(organization)
+        case "cmdlets":
+            from mailwye.cmdlets.write import write
+
+            return write(organization)
+        case "json":
+            from mailwye.config.export import to_json
+
+            return to_json(organization)
+        case _:
+            from mailwye.config.export import to_yaml
+
+            return to_yaml(organization)
 
 
 @click.command()
