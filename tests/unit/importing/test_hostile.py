@@ -105,6 +105,8 @@ def test_any_text(case: tuple[Callable[[str], Imported], str]) -> None:
         (_tables, "".join(f"d{n}.example smtp:[gw{n}.example]\n" for n in range(2_000))),
         (_main_cf, "relay_domains = " + " ".join(f"d{n}.example" for n in range(5_000))),
         (_main_cf, "a = " + "{" * 500_000),
+        (_main_cf, "relay_domains = " + "a." * 300_000 + "example"),
+        (_tables, "a." * 300_000 + "example smtp:[b.example]"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value[:20],
 )
