@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.candidate import Gate, gate_options
+from mailwye.cli.candidate import Gate, gate_options, read_settings
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail
 from mailwye.cli.settings.config import print_versions
@@ -64,7 +64,6 @@ def apply(
 
     A running service uses them at once, in all workers together. What waits in the queue follows them, unless --pin-queued keeps it.
     """
-    from mailwye.config.parse import read_organization
     from mailwye.config.plan import Plan, plan_edit, plan_file
     from mailwye.stores import open_vault
 
@@ -73,7 +72,7 @@ def apply(
     refuse_gate_with_draft(draft, gating)
     installation = read(config)
     gate = Gate.of(installation, **gating)
-    parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
+    parsed = read_settings(file)
     author = author_of(author)
     work_as_owner(installation)
     vault = open_vault(installation)

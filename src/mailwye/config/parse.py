@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
+from mailwye.config.encoding import decode
 from mailwye.config.exchange_server_only import EXCHANGE_SERVER_ONLY
 from mailwye.config.installation import Installation
 from mailwye.config.installation_reader import InstallationReader
@@ -68,14 +69,15 @@ def read_installation(path: Path) -> Parsed[Installation]:
     return _parsed(value, reader.problems, places)
 
 
-def read_organization(source: Path | str, file: str = "") -> Parsed[Organization]:
-    """Read an organization from a file (Path) or from text (str, which messages call `file`). YAML, and so JSON too.
+def read_organization(source: Path | bytes | str, file: str = "") -> Parsed[Organization]:
+    """Read an organization from a file (Path), or from octets or text that messages call `file`. YAML, and so JSON too.
 
     What one object or one key shows to be wrong is found here; what several objects do together, by checks.py.
     """
-    if isinstance(source, Path):
-        file = str(source)
-        source, problem = _read_text(source, ORGANIZATION_FILE_LIMIT)
+    if not isinstance(source, str):
+        file = file if isinstance(source, bytes) else str(source)
+        limit = ORGANIZATION_FILE_LIMIT
+        source, problem = _text_of(source, limit, file) if isinstance(source, bytes) else _read_text(source, limit)
         if problem is not None:
             return Parsed(None, (problem,), Places(file))
     reader = YamlReader(file)
@@ -126,13 +128,13 @@ def _read_text(path: Path, limit: int) -> tuple[str, Problem | None]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return "", Problem(f"cannot be read: {reason}", "Check the path, its owner and mode", file=str(path))
+    return _text_of(data, limit, str(path))
+
+
+def _text_of(data: bytes, limit: int, file: str) -> tuple[str, Problem | None]:
     if len(data) > limit:
-        return "", Problem(f"is larger than {limit} octets", "Split it", file=str(path))
-    try:
-        return data.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return "", Problem("is not UTF-8 text", "Save it as UTF-8", file=str(path), line=line)
+        return "", Problem(f"is larger than {limit} octets", "Split it", file=file)
+    return decode(data, file)
 
 
 def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Problem:
