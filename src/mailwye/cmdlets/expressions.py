@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 
-from mailwye.cmdlets.scanner import DASHES, DOUBLE, QUOTES, SINGLE, Scanner, Unreadable
+from mailwye.cmdlets.scanner import QUOTES, Scanner, Unreadable
 from mailwye.cmdlets.syntax import (
     Block,
     Compare,
@@ -24,6 +24,7 @@ from mailwye.cmdlets.syntax import (
     Table,
     Variable,
 )
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 
 NESTING_LIMIT = 32
 """Brackets within brackets."""

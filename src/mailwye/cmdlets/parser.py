@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mailwye.cmdlets.expressions import Expressions, joined
-from mailwye.cmdlets.scanner import DASHES, DOUBLE, QUOTES, SINGLE, Unreadable
+from mailwye.cmdlets.scanner import QUOTES, Unreadable
 from mailwye.cmdlets.syntax import (
     Assignment,
     Command,
@@ -21,6 +21,7 @@ from mailwye.cmdlets.syntax import (
     Source,
     Statement,
 )
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 from mailwye.config.problem import Problem
 
 SCRIPT_LIMIT = 4_194_304

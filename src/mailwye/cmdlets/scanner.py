@@ -1,17 +1,12 @@
-"""The characters of PowerShell: space, comments, quotes, names. A position in the text that only moves forward.
-
-Web pages and word processors turn quotes and dashes into typographic ones; PowerShell takes those for the plain ones, so this does.
-"""
+"""The characters of PowerShell: space, comments, quotes, names. A position in the text that only moves forward."""
 
 from __future__ import annotations
 
 import re
 
 from mailwye.cmdlets.syntax import Complaint, Source
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 
-SINGLE = "'\u2018\u2019\u201a\u201b"
-DOUBLE = '"\u201c\u201d\u201e'
-DASHES = "-\u2013\u2014\u2015"
 QUOTES = SINGLE + DOUBLE
 
 _BLANK = " \t\v\f\u0085\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
