@@ -135,6 +135,8 @@ class Parser(Expressions):
         name = (found[1] or found[2]).lower()
         if found[3]:
             raise Complaint(at, f"{found[3]}= is not understood", "Assign the whole value with =")
+        if name in ("whatifpreference", "psdefaultparametervalues"):
+            raise Complaint(at, f"${found[1] or found[2]} is not understood", "Write -WhatIf, or use `mailwye ps --what-if`")
         if name in ("true", "false", "_"):
             raise Complaint(at, f"${name} cannot be assigned", "Choose another name")
         self.scan.at = found.end()
@@ -167,12 +169,10 @@ class Parser(Expressions):
         at = scan.at
         stages = [self._stage(first=True)]
         while True:
-            scan.skip()
-            if scan.peek() != "|":
+            if not scan.take_pipe():
                 return Pipeline(tuple(stages), at=at)
-            if scan.peek(1) == "|":
-                raise Complaint(scan.at, "|| is not understood", "Write the two lines one below the other")
-            scan.at += 1
+            if scan.peek() == "|":
+                raise Complaint(scan.at - 1, "|| is not understood", "Write the two lines one below the other")
             scan.skip(newlines=True)
             stages.append(self._stage(first=False))
 
@@ -244,6 +244,7 @@ class Parser(Expressions):
     def _item(self) -> Node:
         scan = self.scan
         scan.visible()
+        scan.after_backtick()
         at, one = scan.at, scan.peek()
         if not one or one in "\r\n;|)},&":
             raise Complaint(at, "a value is missing here", "Add it; text that holds this character belongs in quotes")
