@@ -13,7 +13,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.schema import AcceptedDomain, Mailbox, Organization
 from mailwye.config.store import (
     ConfigStore,
@@ -27,6 +26,7 @@ from mailwye.config.store import (
 )
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
+from mailwye.config.versions.memory import MemoryConfigStore
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.testing.versions import save_whole
 

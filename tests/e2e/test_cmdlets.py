@@ -104,7 +104,7 @@ async def test_scripts_of_other_encodings(installed: Installed) -> None:
     await installed.run("ps", "-f", str(script))
     script.write_bytes(b"Get-AcceptedDomain\r\n# \x93typographic\x94\r\n")
     refused = await installed.run("ps", "-f", str(script), code=DATA_ERROR)
-    assert "s.ps1:2: is not UTF-8 text" in refused.err
+    assert "s.ps1:2: is neither UTF-8 nor UTF-16 text" in refused.err
 
 
 async def test_verbs_are_the_same_cmdlets(installed: Installed) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import decide_recipient, decide_sender
 from mailwye.connectors.model import InboundConnector, OutboundConnector
-from mailwye.connectors.own_server import EVERYWHERE, Binding, PermissionGroup, ReceiveConnector
+from mailwye.connectors.own_server import EVERYWHERE, MEGABYTE, Binding, PermissionGroup, ReceiveConnector
 from mailwye.connectors.receive_table import ReceiveTable
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.facts import SessionFacts
@@ -50,6 +50,8 @@ RECEIVERS = st.lists(
         permission_groups=st.sets(st.sampled_from(PermissionGroup)).map(tuple),
         require_tls=st.booleans(),
         cloud_services_domains=st.sampled_from([(), ("mail.contoso.com",)]),
+        max_hop_count=st.sampled_from([30, 5]),
+        max_message_size=st.sampled_from([36 * MEGABYTE, MEGABYTE]),
     ),
     min_size=1,
     max_size=3,

@@ -14,11 +14,11 @@ from mailwye.admin.explain import Question, explain
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.export import in_order, to_json
-from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.schema import KINDS, Organization
 from mailwye.config.store import ConfigStore
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import reconcile
+from mailwye.config.versions.memory import MemoryConfigStore
 from mailwye.config.versions.stored_form import from_stored, stored_text
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.testing.versions import save_whole
@@ -91,6 +91,43 @@ outbound = named(
         }
     ),
 )
+senders = named(
+    "Name",
+    ("To the service", "Internet"),
+    st.fixed_dictionaries(
+        {"AddressSpaces": st.sampled_from(["*", "SMTP:*.contoso.com;5", ["fabrikam.com;2", "*.partner.example"], "partner.example"])},
+        optional={
+            "DNSRoutingEnabled": flags,
+            "SmartHosts": st.lists(st.sampled_from(["mail.contoso.com", "[192.0.2.1]"]), max_size=2),
+            "Port": st.sampled_from([25, 587]),
+            "RequireTLS": flags,
+            "TlsAuthLevel": st.sampled_from(["EncryptionOnly", "DomainValidation", None]),
+            "TlsDomain": st.sampled_from(["", "*.contoso.com"]),
+            "Fqdn": st.just("mail.contoso.com"),
+            "CloudServicesMailEnabled": flags,
+            "MaxMessageSize": st.sampled_from(["unlimited", "10MB", 65_536]),
+            "Enabled": flags,
+        },
+    ),
+)
+receivers = named(
+    "Name",
+    ("Default", "Relay"),
+    st.fixed_dictionaries(
+        {"Bindings": st.sampled_from(["0.0.0.0:25", ["192.0.2.250:25", "[::]:25"]])},
+        optional={
+            "RemoteIPRanges": st.lists(st.sampled_from([*ADDRESSES, "10.0.0.1-10.0.0.9"]), min_size=1, max_size=2),
+            "PermissionGroups": st.sampled_from(["AnonymousUsers", "ExchangeUsers, ExchangeServers", "None"]),
+            "TlsDomainCapabilities": st.just("mail.contoso.com:AcceptCloudServicesMail"),
+            "RequireTLS": flags,
+            "MaxHopCount": st.sampled_from([5, 30]),
+            "MaxMessageSize": st.sampled_from(["64KB", "36MB"]),
+            "MaxInboundConnectionPerSource": st.sampled_from(["unlimited", 3]),
+            "ConnectionTimeout": st.sampled_from(["00:10:00", "01:00:00"]),
+            "Enabled": flags,
+        },
+    ),
+)
 rules = named(
     "Name",
     ("West", "East"),
@@ -112,6 +149,8 @@ ORGANIZATIONS = some(
         "Mailbox": boxes,
         "InboundConnector": inbound,
         "OutboundConnector": outbound,
+        "SendConnector": senders,
+        "ReceiveConnector": receivers,
         "TransportRule": rules,
     }
 ).map(lambda data: in_order(Organization.model_validate(data)))

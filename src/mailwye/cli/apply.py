@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.candidate import Gate, gate_options
+from mailwye.cli.candidate import Gate, gate_options, read_settings
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_problems
 from mailwye.cli.settings.config import print_versions
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mailwye.config.installation import Installation
     from mailwye.config.parsed import Parsed
     from mailwye.config.schema import Organization
+    from mailwye.config.secrets import Vault
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
 
@@ -62,7 +63,6 @@ def apply(
 
     A running service uses them at once, in all workers together. What waits in the queue follows them, unless --pin-queued keeps it.
     """
-    from mailwye.config.parse import read_organization
     from mailwye.config.plan import Plan, plan_edit, plan_file
     from mailwye.stores import open_vault
 
@@ -71,13 +71,15 @@ def apply(
     refuse_gate_with_draft(draft, gating)
     installation = read(config)
     gate = Gate.of(installation, **gating)
-    parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
+    parsed = read_settings(file)
     author = author_of(author)
     work_as_owner(installation)
     vault = open_vault(installation)
     with config_store(installation) as store:
         if draft:
-            _into_draft(store, draft, parsed, installation, prune=prune, dry_run=dry_run, author=author, comment=comment, as_json=as_json)
+            _into_draft(
+                store, draft, parsed, installation, vault, prune=prune, dry_run=dry_run, author=author, comment=comment, as_json=as_json
+            )
             return
         plan: Plan | Conflict = plan_file(
             store.current() if base is None else store.load(base), parsed, prune=prune, installation=installation, vault=vault
@@ -103,6 +105,7 @@ def _into_draft(
     name: str,
     parsed: Parsed[Organization],
     installation: Installation,
+    vault: Vault,
     *,
     prune: bool,
     dry_run: bool,
@@ -112,10 +115,9 @@ def _into_draft(
 ) -> None:
     """Errors are told, and keep the draft from being activated; only what cannot be read is not saved."""
     from mailwye.config.plan import draft_version, plan_file
-    from mailwye.stores import open_vault
 
     stored = store.draft(name)
-    plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation, vault=open_vault(installation))
+    plan = plan_file(draft_version(store, stored), parsed, prune=prune, installation=installation, vault=vault)
     print_problems(plan.problems)
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
@@ -139,22 +141,33 @@ def _into_draft(
 )
 def export(config: Path, number: int | None, *, as_json: bool, form: str) -> None:
     """Print the organization's settings; `mailwye apply` takes YAML and JSON back unchanged. Of passwords, "(saved)" is left."""
-    from mailwye.cmdlets.write import write as write_cmdlets
-    from mailwye.config.export import to_json, to_yaml
-    from mailwye.importing.exchange.write import to_exchange_json
-
     installation = read(config)
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.current() if number is None else store.load(number)
-    if form == "exchange" and not as_json:
-        click.echo(to_exchange_json(stored.organization))
-    elif form == "cmdlets" and not as_json:
-        click.echo(write_cmdlets(stored.organization), nl=False)
-    elif form == "json" or as_json:
-        click.echo(to_json(stored.organization))
-    else:
-        click.echo(to_yaml(stored.organization), nl=False)
+    form = "json" if as_json else form
+    click.echo(_written(stored.organization, form), nl=form in ("json", "exchange"))
+
+
+def _written(organization: Organization, form: str) -> str:
+    """The settings in one of the forms of --format (JSON without a last line end); only what writes that one is imported."""
+    match form:
+        case "exchange":
+            from mailwye.importing.exchange.write import to_exchange_json
+
+            return to_exchange_json(organization)
+        case "cmdlets":
+            from mailwye.cmdlets.write import write
+
+            return write(organization)
+        case "json":
+            from mailwye.config.export import to_json
+
+            return to_json(organization)
+        case _:
+            from mailwye.config.export import to_yaml
+
+            return to_yaml(organization)
 
 
 @click.command()

@@ -19,6 +19,7 @@ from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
+    from mailwye.config.parse import Parsed
     from mailwye.config.schema import Organization
     from mailwye.config.snapshot import Snapshot
     from mailwye.config.store import ConfigStore, StoredVersion
@@ -57,7 +58,6 @@ def candidate_of(
     """The candidate of a command line: a file as `apply` takes it, an older version, or a draft as activating it now would leave the
     settings. What is wrong with it ends the command.
     """
-    from mailwye.config.parse import read_organization
     from mailwye.config.plan import Plan, plan_draft, plan_file
     from mailwye.stores import open_vault
 
@@ -71,12 +71,21 @@ def candidate_of(
             fail(f"{plan}: nothing was compared", exit_codes.TEMPORARY_FAILURE)
     else:
         assert file is not None, "the command asked for one of them"
-        parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
+        parsed = read_settings(file)
         plan = plan_file(base, parsed, prune=prune, installation=installation, vault=vault)
     print_problems(plan.problems)
     if plan.has_errors:
         fail("it cannot be put in force, see above: nothing was compared", exit_codes.DATA_ERROR)
     return Candidate(base, plan.organization)
+
+
+def read_settings(file: Path) -> Parsed[Organization]:
+    """The file that an option names, - for standard input."""
+    from mailwye.config.parse import ORGANIZATION_FILE_LIMIT, read_organization
+
+    if str(file) == "-":
+        return read_organization(sys.stdin.buffer.read(ORGANIZATION_FILE_LIMIT + 1), "standard input")
+    return read_organization(file.absolute())
 
 
 def replay_report(installation: Installation, candidate: Candidate, *, since: float, examples: int) -> Report:

@@ -106,8 +106,10 @@ def _table(name: str, directory: Path) -> Source | str:
     if path.is_relative_to("/etc/postfix"):
         beside = directory / path.relative_to("/etc/postfix")
         path = beside if beside.exists() else path
+    if path.exists() and not path.is_file():
+        return "is no file"
     try:
-        return _decode(path.read_bytes(), str(path))
+        return _decode(path)
     except OSError as error:
         return f"cannot be read: {(error.strerror or str(error)).lower()}"
 
@@ -117,18 +119,20 @@ def _sources(files: Iterable[Path]) -> list[Source]:
 
 
 def _read(path: Path) -> Source:
-    if str(path) == "-":
-        return _decode(sys.stdin.buffer.read(), "standard input")
     try:
-        return _decode(path.read_bytes(), str(path))
+        return _decode(path)
     except OSError as error:
         fail(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", exit_codes.NO_INPUT)
 
 
-def _decode(data: bytes, name: str) -> Source:
-    from mailwye.importing.source import decode
+def _decode(path: Path) -> Source:
+    """No more of it is read than a file may have: it may be a device."""
+    from mailwye.importing.source import SIZE_LIMIT, decode
 
-    return decode(data, name)
+    if str(path) == "-":
+        return decode(sys.stdin.buffer.read(SIZE_LIMIT + 1), "standard input")
+    with path.open("rb") as file:
+        return decode(file.read(SIZE_LIMIT + 1), str(path))
 
 
 def _run(read: Callable[[], Imported], output: Path | None, report: str) -> NoReturn:

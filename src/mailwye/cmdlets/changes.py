@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,11 @@ class _Effect:
     marks: Mapping[str, int]
 
 
+def is_what_if(given: Mapping[str, Given]) -> bool:
+    """Whether a cmdlet is to say what it would do, and not to do it: -WhatIf, but not -WhatIf:$false."""
+    return "WhatIf" in given and is_true(given["WhatIf"].value)
+
+
 class Changes:
     """Carries out the cmdlets that change something. `report` takes errors, `note` warnings."""
 
@@ -43,16 +48,19 @@ class Changes:
 
     def run(self, cmdlet: Cmdlet, given: Mapping[str, Given], piped: list[Any] | None, at: int) -> list[Output]:
         """Carry it out, for each object of the pipeline where one comes. :raises Complaint, Halted: not done."""
+        # The next object is looked up when the one before it was changed: what a change brings with it is not undone by the next.
+        changes: Iterable[list[_Effect]]
         if cmdlet.noun == MEMBER_NOUN:
-            effects = self._members(cmdlet, given, piped, at)
+            changes = [self._members(cmdlet, given, piped, at)]
         elif cmdlet.verb == "New":
-            effects = self._new(cmdlet, given, at)
+            changes = [self._new(cmdlet, given, at)]
         else:
-            effects = [effect for thing in self.targets(cmdlet, given, piped, at) for effect in self._change(cmdlet, given, thing, at)]
-        if "WhatIf" in given and is_true(given["WhatIf"].value):
-            return [_what_if(cmdlet, effects)]
-        for effect in effects:
-            self._apply(effect)
+            changes = (self._change(cmdlet, given, thing, at) for thing in self.targets(cmdlet, given, piped, at))
+        if is_what_if(given):
+            return [_what_if(cmdlet, [effect for effects in changes for effect in effects])]
+        for effects in changes:
+            for effect in effects:
+                self._apply(effect)
         return []
 
     def examine(self, cmdlet: Cmdlet, given: Mapping[str, Given], at: int) -> None:
@@ -71,17 +79,19 @@ class Changes:
             if problem.message != "is missing":
                 self._report(_located(problem, filled.marks))
 
-    def targets(self, cmdlet: Cmdlet, given: Mapping[str, Given], piped: list[Any] | None, at: int) -> list[ConfigObject]:
-        """The objects that Identity or the pipeline names."""
+    def targets(self, cmdlet: Cmdlet, given: Mapping[str, Given], piped: list[Any] | None, at: int) -> Iterator[ConfigObject]:
+        """The objects that Identity or the pipeline names, each as it is when it is asked for."""
         if cmdlet.noun == CONFIG_NOUN:
-            return [self._workspace.settings]
+            yield self._workspace.settings
+            return
         identity = given.get("Identity")
         if identity is not None and piped is not None:
             raise Complaint(identity.at, "the pipeline says already which object is meant", "Remove -Identity")
         if identity is None and piped is None:
             raise Complaint(at, f"{cmdlet.name} does not say which object", f'Write {cmdlet.name} "name" …')
         names = piped if identity is None else identity.value if isinstance(identity.value, list) else [identity.value]
-        return [self.target(cmdlet.kind, name, identity.at if identity is not None else at) for name in names or []]
+        for name in names or []:
+            yield self.target(cmdlet.kind, name, identity.at if identity is not None else at)
 
     def target(self, kind: str, name: Any, at: int) -> ConfigObject:
         """One object by its name, or as it came through the pipeline. :raises Complaint, Halted: there is none."""
@@ -144,8 +154,7 @@ class Changes:
         return [_Effect(thing, after, filled.marks), *self._consequences(thing, after, given)]
 
     def _filled(self, kind: str, given: Mapping[str, Given], thing: ConfigObject | None, at: int) -> Filled:
-        domains = self._workspace.objects("AcceptedDomain").values()
-        domain = next((one.identity for one in domains if getattr(one, "default", False)), "")
+        domain = next((one.identity for one in self._workspace.default_domains()), "")
         return fill(kind, given, thing, at, domain=domain, note=self._note)
 
     def _valid(self, kind: str, filled: Filled) -> ConfigObject:
@@ -173,8 +182,7 @@ class Changes:
         """What changes with it, as in Exchange: one default domain, rules that follow a renamed connector, rules that make room."""
         found: list[_Effect] = []
         if after.kind == "AcceptedDomain" and ("MakeDefault" in given or "Default" in given) and getattr(after, "default", False):
-            domains = self._workspace.objects("AcceptedDomain").values()
-            others = [one for one in domains if getattr(one, "default", False) and one.identity != after.identity]
+            others = [one for one in self._workspace.default_domains() if one.identity != after.identity]
             found += [self._with(domain, {"Default": False}) for domain in others]
         if after.kind == "OutboundConnector" and before is not None and before.identity != after.identity:
             rules = self._workspace.objects("TransportRule").values()

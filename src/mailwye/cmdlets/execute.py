@@ -10,7 +10,7 @@ from typing import Any
 
 from mailwye.cmdlets.bind import Given, Halted, bind
 from mailwye.cmdlets.catalog import MEMBER_NOUN, RECIPIENT_KINDS, Cmdlet, catalog
-from mailwye.cmdlets.changes import Changes
+from mailwye.cmdlets.changes import Changes, is_what_if
 from mailwye.cmdlets.elsewhere import NOTHING_TO_DO, USE_INSTEAD
 from mailwye.cmdlets.fill import flag
 from mailwye.cmdlets.filters import ALIASES, FILTERS, apply_filter, shown
@@ -184,7 +184,7 @@ class _Runner(Evaluator):
     def _carry_out(self, cmdlet: Cmdlet, given: Mapping[str, Given], piped: list[Any] | None, at: int) -> list[Any]:
         if not cmdlet.is_change:
             return list(self._get(cmdlet, given, piped, at))
-        if "WhatIf" not in given:
+        if not is_what_if(given):
             self.changes_count += 1
             confirm = given.get("Confirm")
             self.confirmed_count += confirm is not None and not is_true(confirm.value)
@@ -230,7 +230,7 @@ class _Runner(Evaluator):
             kinds = (cmdlet.kind,) if cmdlet.kind else RECIPIENT_KINDS
             return [thing for kind in kinds for thing in self.workspace.objects(kind).values()]
         if identity is None or piped is not None:
-            return self._changes.targets(cmdlet, given, piped, at)
+            return list(self._changes.targets(cmdlet, given, piped, at))
         found: dict[int, ConfigObject] = {}
         for name in identity.value if isinstance(identity.value, list) else [identity.value]:
             is_pattern = isinstance(name, str) and bool({"*", "?"} & set(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 
-from mailwye.cmdlets.scanner import DASHES, DOUBLE, QUOTES, SINGLE, Scanner, Unreadable
+from mailwye.cmdlets.scanner import QUOTES, Scanner, Unreadable
 from mailwye.cmdlets.syntax import (
     Block,
     Compare,
@@ -24,6 +24,7 @@ from mailwye.cmdlets.syntax import (
     Table,
     Variable,
 )
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 
 NESTING_LIMIT = 32
 """Brackets within brackets."""
@@ -79,7 +80,7 @@ class Expressions:
                 self.link(at)
                 operands.append(self._comparison())
                 again = self._operator(operator)
-            left = Logic(operator, tuple(operands), at)
+            left = Logic(operator, tuple(operands), at=at)
         return left
 
     def _operator(self, *wanted: str) -> str:
@@ -99,7 +100,7 @@ class Expressions:
             self.link(at)
             if operator not in COMPARISONS:
                 operator = operator[1:]  # -ieq, -ceq: names here have no case
-            left = Compare(operator, left, self._list(), at)
+            left = Compare(operator, left, self._list(), at=at)
         self._refuse_other_operators()
         return left
 
@@ -117,7 +118,7 @@ class Expressions:
         while True:
             self.scan.skip()
             if not self.scan.take(","):
-                return items[0] if len(items) == 1 else Many(tuple(items), at)
+                return items[0] if len(items) == 1 else Many(tuple(items), at=at)
             self.scan.skip(newlines=True)
             items.append(self._unary())
 
@@ -128,7 +129,7 @@ class Expressions:
             negations += 1
             self.scan.skip()
         node = self._primary()
-        return node if not negations else Not(node if negations % 2 else Not(node, at), at)
+        return node if not negations else Not(node if negations % 2 else Not(node, at=at), at=at)
 
     def _primary(self) -> Node:
         scan = self.scan
@@ -137,7 +138,7 @@ class Expressions:
         number = _NUMBER.match(scan.text, at)
         if number:
             scan.at = number.end()
-            return Literal(int(number[0].replace("–", "-").replace("—", "-").replace("―", "-")), at)
+            return Literal(int(number[0].replace("–", "-").replace("—", "-").replace("―", "-")), at=at)
         if one and one in QUOTES:
             return self.members(self.quoted())
         if one in ("$", "@", "("):
@@ -149,7 +150,7 @@ class Expressions:
                 raise Complaint(at, f"the type {kind[0]} is not understood", "Leave it out")
             if scan.peek() == "(":
                 self._call()
-            return self.members(Foreign(kind[0], _METHOD_REMEDY, at))
+            return self.members(Foreign(kind[0], _METHOD_REMEDY, at=at))
         if not one or one in "\r\n;|)}":
             raise Complaint(at, "a value is missing here", "Add it")
         raise Complaint(at, "text must be in quotes here", "Write 'text'")
@@ -185,8 +186,8 @@ class Expressions:
             raise Complaint(at, f"the variable ${name}: is of another place than this script", "Write the value itself")
         scan.at = found.end()
         if name in CONSTANTS:
-            return Literal(CONSTANTS[name], at)
-        return Variable("_" if name == "psitem" else name, at)
+            return Literal(CONSTANTS[name], at=at)
+        return Variable("_" if name == "psitem" else name, at=at)
 
     def members(self, node: Node) -> Node:
         """`.Name` after a value; a call makes it something that cannot be computed."""
@@ -198,9 +199,9 @@ class Expressions:
             name = scan.name()
             if scan.peek() == "(":
                 self._call()
-                node = Foreign(f".{name}()", _METHOD_REMEDY, at)
+                node = Foreign(f".{name}()", _METHOD_REMEDY, at=at)
             else:
-                node = Member(node, name, at)
+                node = Member(node, name, at=at)
         if scan.peek() == "[":
             raise Complaint(scan.at, "an index in [ ] is not understood", "Use Select-Object -First 1, or name the object")
         return node
@@ -217,7 +218,7 @@ class Expressions:
         self.enter(at)
         body = self.body(")", at)
         self.depth -= 1
-        return Group(body, is_list, at)
+        return Group(body, is_list, at=at)
 
     def block(self) -> Block:
         """`{ … }`; the position is at the bracket."""
@@ -226,22 +227,27 @@ class Expressions:
         self.enter(at)
         body = self.body("}", at)
         self.depth -= 1
-        return Block(body, at)
+        return Block(body, at=at)
 
     def _table(self, at: int) -> Table:
         scan = self.scan
         self.enter(at)
         entries: list[tuple[str, Node]] = []
+        known: set[str] = set()
         while True:
             scan.skip(newlines=True)
             if scan.take(";"):
                 continue
             if scan.take("}"):
                 self.depth -= 1
-                return Table(tuple(entries), at)
+                return Table(tuple(entries), at=at)
             if not scan.peek():
                 raise Unreadable(at, "the @{ is never closed", "Close it with }")
+            place = scan.at
             key = self._key()
+            if key.lower() in known:
+                raise Complaint(place, f"{key} stands twice in @{{…}}", "Write one list of values: @{Add='a','b'}")
+            known.add(key.lower())
             scan.skip()
             if not scan.take("="):
                 raise Complaint(scan.at, f"after {key} in @{{…}} must come =", "Write @{Add='…'; Remove='…'}")
@@ -267,7 +273,7 @@ class Expressions:
         """Text in single or double quotes; the position is at the quote."""
         at = self.scan.at
         if self.scan.peek() in SINGLE:
-            return Literal(self.scan.single_quoted(), at)
+            return Literal(self.scan.single_quoted(), at=at)
         self.scan.at += 1
         return joined(self._parts(_DOUBLE_STOP, len(self.scan.text), at), at)
 
@@ -275,7 +281,7 @@ class Expressions:
         text, start, expands = here
         after = self.scan.at
         if not expands:
-            return Literal(text, at)
+            return Literal(text, at=at)
         self.scan.at = start
         parts = self._parts(_HERE_STOP, start + len(text), at)
         self.scan.at = after
@@ -322,11 +328,11 @@ def joined(parts: list[str | Node], at: int, *, bare: bool = False) -> Node:
             text.append(part)
             continue
         if any(text):
-            nodes.append(Literal("".join(text), at))
+            nodes.append(Literal("".join(text), at=at))
         text = []
         nodes.append(part)
     if not nodes:
-        return Literal("".join(text), at, bare)
+        return Literal("".join(text), bare, at=at)
     if any(text):
-        nodes.append(Literal("".join(text), at))
-    return Joined(tuple(nodes), at)
+        nodes.append(Literal("".join(text), at=at))
+    return Joined(tuple(nodes), at=at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mailwye.cmdlets.expressions import Expressions, joined
-from mailwye.cmdlets.scanner import DASHES, DOUBLE, QUOTES, SINGLE, Unreadable
+from mailwye.cmdlets.scanner import QUOTES, Unreadable
 from mailwye.cmdlets.syntax import (
     Assignment,
     Command,
@@ -21,6 +21,7 @@ from mailwye.cmdlets.syntax import (
     Source,
     Statement,
 )
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 from mailwye.config.problem import Problem
 
 SCRIPT_LIMIT = 4_194_304
@@ -134,11 +135,13 @@ class Parser(Expressions):
         name = (found[1] or found[2]).lower()
         if found[3]:
             raise Complaint(at, f"{found[3]}= is not understood", "Assign the whole value with =")
+        if name in ("whatifpreference", "psdefaultparametervalues"):
+            raise Complaint(at, f"${found[1] or found[2]} is not understood", "Write -WhatIf, or use `mailwye ps --what-if`")
         if name in ("true", "false", "_"):
             raise Complaint(at, f"${name} cannot be assigned", "Choose another name")
         self.scan.at = found.end()
         self.scan.skip(newlines=True)
-        return Assignment(name, self.pipeline(), at)
+        return Assignment(name, self.pipeline(), at=at)
 
     def _loop(self, at: int, end: int) -> Loop:
         scan = self.scan
@@ -153,12 +156,12 @@ class Parser(Expressions):
             raise Complaint(scan.at, "after foreach ( must come $name in", "Write foreach ($name in …) { … }")
         scan.at = found.end()
         self.enter(opened)
-        over = Group(self.body(")", opened), True, opened)
+        over = Group(self.body(")", opened), True, at=opened)
         self.depth -= 1
         scan.skip(newlines=True)
         if scan.peek() != "{":
             raise Complaint(scan.at, "after foreach ( … ) must come { … }", "Write foreach ($name in …) { … }")
-        return Loop(found[1].lower(), over, self.block(), at)
+        return Loop(found[1].lower(), over, self.block(), at=at)
 
     def pipeline(self) -> Pipeline:
         """Stages between |."""
@@ -166,12 +169,10 @@ class Parser(Expressions):
         at = scan.at
         stages = [self._stage(first=True)]
         while True:
-            scan.skip()
-            if scan.peek() != "|":
-                return Pipeline(tuple(stages), at)
-            if scan.peek(1) == "|":
-                raise Complaint(scan.at, "|| is not understood", "Write the two lines one below the other")
-            scan.at += 1
+            if not scan.take_pipe():
+                return Pipeline(tuple(stages), at=at)
+            if scan.peek() == "|":
+                raise Complaint(scan.at - 1, "|| is not understood", "Write the two lines one below the other")
             scan.skip(newlines=True)
             stages.append(self._stage(first=False))
 
@@ -202,7 +203,7 @@ class Parser(Expressions):
             scan.skip()
             one = scan.peek()
             if not one or one in "\r\n;|)}":
-                return Command(str(word.value), tuple(elements), at)
+                return Command(str(word.value), tuple(elements), at=at)
             if _REDIRECTION.match(scan.text, scan.at):
                 raise Complaint(scan.at, "output cannot be written to a file here", "Redirect the output of `mailwye ps` itself")
             if one == "&":
@@ -219,9 +220,9 @@ class Parser(Expressions):
             return None
         name, colon = found
         if not colon:
-            return Named(name, at)
+            return Named(name, at=at)
         scan.skip()
-        return Named(name, at, self._argument())
+        return Named(name, self._argument(), at=at)
 
     def _argument(self) -> Node:
         """One value of a cmdlet; values between commas are one list."""
@@ -234,7 +235,7 @@ class Parser(Expressions):
             comma = scan.at
             if not scan.take(","):
                 scan.at = end
-                return items[0] if len(items) == 1 else Many(tuple(items), at)
+                return items[0] if len(items) == 1 else Many(tuple(items), at=at)
             scan.skip(newlines=True)
             if not scan.peek():
                 raise Complaint(comma, "a value is missing after the comma", "Add it, or remove the comma")
@@ -243,6 +244,7 @@ class Parser(Expressions):
     def _item(self) -> Node:
         scan = self.scan
         scan.visible()
+        scan.after_backtick()
         at, one = scan.at, scan.peek()
         if not one or one in "\r\n;|)},&":
             raise Complaint(at, "a value is missing here", "Add it; text that holds this character belongs in quotes")

@@ -1,23 +1,20 @@
-"""The characters of PowerShell: space, comments, quotes, names. A position in the text that only moves forward.
-
-Web pages and word processors turn quotes and dashes into typographic ones; PowerShell takes those for the plain ones, so this does.
-"""
+"""The characters of PowerShell: space, comments, quotes, names. A position in the text that only moves forward."""
 
 from __future__ import annotations
 
 import re
+import sys
 
 from mailwye.cmdlets.syntax import Complaint, Source
+from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
 
-SINGLE = "'\u2018\u2019\u201a\u201b"
-DOUBLE = '"\u201c\u201d\u201e'
-DASHES = "-\u2013\u2014\u2015"
 QUOTES = SINGLE + DOUBLE
 
 _BLANK = " \t\v\f\u0085\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _SPACE = re.compile(f"[{_BLANK}]*")
 _NEWLINE = re.compile("\r\n|\r|\n")
 _CONTINUED = re.compile("`(?:\r\n|\r|\n)")
+_NOT_CONTINUED = re.compile(f"`[{_BLANK}]+(?=[\r\n]|\\Z)")
 _LINE_REST = re.compile("[^\r\n]*")
 _COMMENT_END = re.compile("#>")
 _PROMPT = re.compile(r"(?:\[PS\]|PS)[ \t]+[^>\r\n|;'\"]{0,200}>[ \t]*", re.IGNORECASE)
@@ -27,6 +24,7 @@ _PARAMETER = re.compile(f"[{DASHES}]([A-Za-z_?][^\\s{_BLANK}{{}}();,|&.\\[:{QUOT
 _HERE_START = re.compile(f"@([{QUOTES}])[{_BLANK}]*(?:\r\n|\r|\n)")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
+_CODE = re.compile(r"`u\{([0-9A-Fa-f]{1,6})\}")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
 
 
@@ -61,6 +59,21 @@ class Scanner:
                 self.at += 1
             else:
                 return
+
+    def take_pipe(self) -> bool:
+        """A | here, or (PowerShell 7) at the beginning of a line that follows; nothing is taken otherwise."""
+        at = self.at
+        self.skip(newlines=True)
+        if self.peek() == "|":
+            self.at += 1
+            return True
+        self.at = at
+        return False
+
+    def after_backtick(self) -> None:
+        """:raises Complaint: a backtick was to continue the line, but space stands behind it."""
+        if _NOT_CONTINUED.match(self.text, self.at):
+            raise Complaint(self.at, "space stands after the backtick, so the line does not go on", "Remove the space")
 
     def take_newline(self) -> bool:
         """One line end."""
@@ -128,9 +141,16 @@ class Scanner:
 
     def escape(self) -> str:
         """A backtick and what it stands for."""
-        one = self.peek(1)
-        self.at += 2
-        return _ESCAPES.get(one, one)
+        at, one = self.at, self.peek(1)
+        named = _CODE.match(self.text, at)
+        if named is None:
+            self.at += 2
+            return _ESCAPES.get(one, one)
+        self.at = named.end()
+        code = int(named[1], 16)
+        if code > sys.maxunicode or 0xD800 <= code < 0xE000:
+            raise Complaint(at, f"{named[0]} is no character", "Write the character itself")
+        return chr(code)
 
     def single_quoted(self) -> str:
         """'text', with two quotes for one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mailwye.config.problem import Problem, Severity
@@ -53,151 +53,141 @@ class Complaint(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class Placed:
+    """A part of a script, with its offset."""
+
+    at: int = field(default=-1, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Placed):
     """Text, a number, $true, $false or $null. `bare`: text without quotes."""
 
     value: str | int | bool | None
-    at: int = -1
     bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Placed):
     """Text with variables in it: "to $name"."""
 
     parts: tuple[Node, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Placed):
     """`$name`; `_` for the object of a pipeline."""
 
     name: str
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Member(Placed):
     """`of.name`."""
 
     of: Node
     name: str
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class Many(Placed):
     """`a,b,c`."""
 
     items: tuple[Node, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Placed):
     """`@{Add='a'; Remove='b'}`."""
 
     entries: tuple[tuple[str, Node], ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Placed):
     """`( … )`, `$( … )`, or with `is_list` `@( … )`."""
 
     body: tuple[Statement, ...]
     is_list: bool
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Placed):
     """`{ … }`, as Where-Object and ForEach-Object take it."""
 
     body: tuple[Statement, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Placed):
     """`left -eq right`. `operator` in lower case, without dash."""
 
     operator: str
     left: Node
     right: Node
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Logic:
+class Logic(Placed):
     """`a -and b -and c`: operands of one operator ("and" | "or")."""
 
     operator: str
     operands: tuple[Node, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(Placed):
     """`-not a`, `!a`."""
 
     of: Node
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(Placed):
     """Something of PowerShell that is recognized and cannot be computed here; harmless where nobody asks for its value."""
 
     what: str
     remedy: str
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Named(Placed):
     """`-Name`, or `-Name:value`. Whether the next element is its value depends on the cmdlet."""
 
     name: str
-    at: int = -1
     value: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Placed):
     """A cmdlet with its elements in order."""
 
     name: str
     elements: tuple[Named | Node, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Placed):
     """Stages between `|`. Only the first may be an expression."""
 
     stages: tuple[Command | Node, ...]
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Placed):
     """`$name = …`."""
 
     name: str
     value: Statement
-    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Placed):
     """`foreach ($name in …) { … }`."""
 
     name: str
     over: Node
     body: Block
-    at: int = -1
 
 
 Node = Literal | Joined | Variable | Member | Many | Table | Group | Block | Compare | Logic | Not | Foreign

@@ -5,27 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+from mailwye.cmdlets import syntax
 from mailwye.cmdlets.catalog import name_field
 from mailwye.cmdlets.exchange import RESULTS
 from mailwye.cmdlets.like import is_like
 from mailwye.cmdlets.records import Record
-from mailwye.cmdlets.syntax import (
-    Block,
-    Compare,
-    Complaint,
-    Foreign,
-    Group,
-    Joined,
-    Literal,
-    Logic,
-    Many,
-    Member,
-    Node,
-    Not,
-    Statement,
-    Table,
-    Variable,
-)
+from mailwye.cmdlets.syntax import Complaint
 from mailwye.config.problem import did_you_mean
 
 STEPS_LIMIT = 5_000_000
@@ -46,7 +31,7 @@ class Evaluator:
         self._steps = 0
 
     @abstractmethod
-    def run_body(self, body: tuple[Statement, ...]) -> list[Any]:
+    def run_body(self, body: tuple[syntax.Statement, ...]) -> list[Any]:
         """Everything that the statements give."""
 
     def step(self, at: int, count: int = 1) -> None:
@@ -55,55 +40,60 @@ class Evaluator:
         if self._steps > STEPS_LIMIT:
             raise Enough(at, f"the script does more than {STEPS_LIMIT} steps", "Split it")
 
-    def evaluate(self, node: Node) -> Any:
+    def evaluate(self, node: syntax.Node) -> Any:
         """The value of a node. :raises Complaint: it has none here."""
         match node:
-            case Literal():
+            case syntax.Literal():
                 return node.value
-            case Block():
+            case syntax.Block():
                 return node
-            case Joined():
+            case syntax.Joined():
                 return self._text(node)
-            case Variable():
+            case syntax.Variable():
                 if node.name not in self.variables:
                     raise Complaint(node.at, f"${node.name} has no value", "Assign it first, in the same script: $name = …")
                 return self.variables[node.name]
-            case Member():
+            case syntax.Member():
                 return self._member(self.evaluate(node.of), node)
-            case Many():
+            case syntax.Many():
                 return self._many(node)
-            case Table():
+            case syntax.Table():
                 return {key: self._entry(value) for key, value in node.entries}
-            case Group():
+            case syntax.Group():
                 found = self.run_body(node.body)
-                self.step(node.at, len(found))
+                self.step(node.at, _size(found))
                 return found if node.is_list else _unwrapped(found)
-            case Foreign():
+            case syntax.Foreign():
                 raise Complaint(node.at, f"{node.what} is of PowerShell's own library, which is not here", node.remedy)
             case _:
                 return self._truth(node)
 
-    def _text(self, node: Joined) -> str:
-        text = "".join(text_of(self.evaluate(part)) for part in node.parts)
+    def _text(self, node: syntax.Joined) -> str:
+        parts = []
+        for part in node.parts:
+            value = self.evaluate(part)
+            self.step(node.at, _size(value))
+            parts.append(text_of(value))
+        text = "".join(parts)
         if len(text) > TEXT_LIMIT:
             raise Complaint(node.at, f"the text becomes longer than {TEXT_LIMIT} characters", "Shorten it")
         return text
 
-    def _many(self, node: Many) -> list[Any]:
+    def _many(self, node: syntax.Many) -> list[Any]:
         found: list[Any] = []
         for item in node.items:
             value = self.evaluate(item)
             found += value if isinstance(value, list) else [value]
-            self.step(node.at, len(value) if isinstance(value, list) else 1)
+            self.step(node.at, _size(value))
         return found
 
-    def _entry(self, node: Node) -> Any:
+    def _entry(self, node: syntax.Node) -> Any:
         value = self.evaluate(node)
-        if isinstance(value, dict | Block) or (isinstance(value, list) and any(isinstance(one, dict | Block) for one in value)):
+        if any(isinstance(one, dict | syntax.Block) for one in (value if isinstance(value, list) else (value,))):
             raise Complaint(node.at, "a table within a table is not understood", "Write @{Add='…'; Remove='…'}")
         return value
 
-    def _member(self, of: Any, node: Member) -> Any:
+    def _member(self, of: Any, node: syntax.Member) -> Any:
         if isinstance(of, list):
             if node.name.lower() in ("count", "length"):
                 return len(of)
@@ -118,15 +108,17 @@ class Evaluator:
             return None
         raise Complaint(node.at, f"text has no property {node.name} here", "Only objects of Get-… have properties")
 
-    def _truth(self, node: Compare | Logic | Not) -> bool:
+    def _truth(self, node: syntax.Compare | syntax.Logic | syntax.Not) -> bool:
         match node:
-            case Not():
+            case syntax.Not():
                 return not is_true(self.evaluate(node.of))
-            case Logic():
+            case syntax.Logic():
                 results = (is_true(self.evaluate(one)) for one in node.operands)
                 return all(results) if node.operator == "and" else any(results)
-            case Compare():
-                return compare(node.operator, self.evaluate(node.left), self.evaluate(node.right), node.at)
+            case syntax.Compare():
+                left, right = self.evaluate(node.left), self.evaluate(node.right)
+                self.step(node.at, _size(left) + _size(right))
+                return compare(node.operator, left, right, node.at)
 
 
 def property_of(record: Record, name: str, at: int) -> Any:
@@ -210,6 +202,10 @@ def _flag(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return is_true(value)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 1
 
 
 def _unwrapped(found: list[Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mailwye.cmdlets.catalog import RECIPIENT_KINDS
@@ -20,6 +20,10 @@ _LOOKED_AT = 10_000  # objects among which the nearest name is sought
 Marks = Mapping[str, int]
 """Field in Exchange's spelling → offset of the value that set it; "" → that of the statement."""
 
+Words = Callable[[ConfigObject], tuple[str, ...]]
+"""What people call an object, in lower case."""
+_DEFAULT = "default"
+
 
 class Workspace:
     """One organization being changed."""
@@ -27,7 +31,7 @@ class Workspace:
     def __init__(self, organization: Organization) -> None:
         self._before = organization
         self._kinds: dict[str, dict[str, ConfigObject]] = {}
-        self._aliases: dict[str, ConfigObject] | None = None
+        self._indexes: dict[tuple[str, Words], _Index] = {}
         self._marks: dict[tuple[str, str], dict[str, int]] = {}
         self.settings: OrganizationSettings = organization.organization
         self.broken: set[tuple[str, str]] = set()
@@ -46,7 +50,6 @@ class Workspace:
 
     def put(self, thing: ConfigObject, instead_of: ConfigObject | None, marks: Marks) -> None:
         """Add `thing`, or put it in the place of another one."""
-        self._aliases = None
         if isinstance(thing, OrganizationSettings):
             self.settings = thing
         else:
@@ -55,11 +58,16 @@ class Workspace:
                 del known[instead_of.identity]
                 self._marks.pop((thing.kind, instead_of.identity), None)
             known[thing.identity] = thing
+            for index in self._indexes_of(thing.kind):
+                if instead_of is not None:
+                    index.drop(instead_of)
+                index.add(thing)
         self._marks.setdefault((thing.kind, thing.identity), {}).update(marks)
 
     def remove(self, thing: ConfigObject) -> None:
         """Take one away."""
-        self._aliases = None
+        for index in self._indexes_of(thing.kind):
+            index.drop(thing)
         del self.objects(thing.kind)[thing.identity]
         self._marks.pop((thing.kind, thing.identity), None)
 
@@ -70,14 +78,17 @@ class Workspace:
         for one in kinds:
             if (found := self.objects(one).get(identity)) is not None:
                 return found
-        if kinds[0] in RECIPIENT_KINDS:
-            found = self._by_alias().get(identity)
-            if found is not None and found.kind in kinds:
-                return found
+        aliased = self._called(identity, kinds, _aliases) if kinds[0] in RECIPIENT_KINDS else []
+        if aliased:
+            return aliased[-1]
         if kind == "ReceiveConnector" and "\\" in text:
             return self.find(kind, text.partition("\\")[2])  # Exchange Server says EX1\\Default Frontend EX1
-        titled = [thing for one in kinds for thing in self.objects(one).values() if text.lower() in _titles(thing)]
+        titled = self._called(text.lower(), kinds, _titles)
         return titled[0] if len(titled) == 1 else None
+
+    def default_domains(self) -> list[ConfigObject]:
+        """The accepted domains that are the default: one, unless something is wrong."""
+        return self._called(_DEFAULT, ("AcceptedDomain",), _default)
 
     def matching(self, kind: str, pattern: str) -> list[ConfigObject]:
         """The objects whose name or title is like `pattern` with * and ?."""
@@ -122,15 +133,39 @@ class Workspace:
         update = {KINDS[kind].attribute: tuple(found) for kind, found in things.items()}
         return Parsed(Organization().model_copy(update=update), (), Places(source.file, places))
 
-    def _by_alias(self) -> dict[str, ConfigObject]:
-        if self._aliases is None:
-            self._aliases = {
-                address.key: thing
-                for kind in RECIPIENT_KINDS
-                for thing in self.objects(kind).values()
-                for address in getattr(thing, "email_addresses", ())
-            }
-        return self._aliases
+    def _called(self, word: str, kinds: Iterable[str], words: Words) -> list[ConfigObject]:
+        """The objects that have `word` among their `words`."""
+        found: list[ConfigObject] = []
+        for kind in kinds:
+            index = self._indexes.get((kind, words))
+            if index is None:
+                index = self._indexes[kind, words] = _Index(words, self.objects(kind).values())
+            found += index.get(word)
+        return found
+
+    def _indexes_of(self, kind: str) -> list[_Index]:
+        return [index for (of, _), index in self._indexes.items() if of == kind]
+
+
+class _Index:
+    """Objects of one kind by words; kept while they change, because a script may ask in every line."""
+
+    def __init__(self, words: Words, things: Iterable[ConfigObject]) -> None:
+        self._words = words
+        self._found: dict[str, dict[str, ConfigObject]] = {}
+        for thing in things:
+            self.add(thing)
+
+    def get(self, word: str) -> Iterable[ConfigObject]:
+        return self._found.get(word, {}).values()
+
+    def add(self, thing: ConfigObject) -> None:
+        for word in self._words(thing):
+            self._found.setdefault(word, {})[thing.identity] = thing
+
+    def drop(self, thing: ConfigObject) -> None:
+        for word in self._words(thing):
+            self._found[word].pop(thing.identity, None)
 
 
 def kinds_of(space: str) -> Iterator[str]:
@@ -152,6 +187,14 @@ def _identity(text: str, kind: str) -> str:
     except AddressError:
         pass
     return text.lower()
+
+
+def _aliases(thing: ConfigObject) -> tuple[str, ...]:
+    return tuple(address.key for address in getattr(thing, "email_addresses", ()))
+
+
+def _default(thing: ConfigObject) -> tuple[str, ...]:
+    return (_DEFAULT,) if getattr(thing, "default", False) else ()
 
 
 def _titles(thing: ConfigObject) -> tuple[str, ...]:

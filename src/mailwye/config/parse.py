@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.exchange_server_only import EXCHANGE_SERVER_ONLY
-from mailwye.config.parsed import Parsed, parsed_from, read_file
+from mailwye.config.parsed import Parsed, parsed_from, read_file, text_of
 from mailwye.config.problem import Fault, Places, Problem, Severity, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT, YamlReader
@@ -32,14 +32,15 @@ _NOT_HERE = {
 }
 
 
-def read_organization(source: Path | str, file: str = "") -> Parsed[Organization]:
-    """Read an organization from a file (Path) or from text (str, which messages call `file`). YAML, and so JSON too.
+def read_organization(source: Path | bytes | str, file: str = "") -> Parsed[Organization]:
+    """Read an organization from a file (Path), or from octets or text that messages call `file`. YAML, and so JSON too.
 
     What one object or one key shows to be wrong is found here; what several objects do together, by checks.py.
     """
-    if isinstance(source, Path):
-        file = str(source)
-        source, problem = read_file(source, ORGANIZATION_FILE_LIMIT)
+    if not isinstance(source, str):
+        file = file if isinstance(source, bytes) else str(source)
+        limit = ORGANIZATION_FILE_LIMIT
+        source, problem = text_of(source, limit, file) if isinstance(source, bytes) else read_file(source, limit)
         if problem is not None:
             return Parsed(None, (problem,), Places(file))
     reader = YamlReader(file)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from mailwye.config.encoding import decode
 from mailwye.config.problem import Places, Problem
 
 _T = TypeVar("_T")
@@ -37,17 +38,18 @@ def parsed_from(value: _T | None, problems: Iterable[Problem], places: Places) -
 
 
 def read_file(path: Path, limit: int) -> tuple[str, Problem | None]:
-    """The text of a UTF-8 file of at most `limit` octets, or why not."""
+    """The text of a file of at most `limit` octets, or why not."""
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return "", Problem(f"cannot be read: {reason}", "Check the path, its owner and mode", file=str(path))
+    return text_of(data, limit, str(path))
+
+
+def text_of(data: bytes, limit: int, file: str) -> tuple[str, Problem | None]:
+    """The text of octets, at most `limit` of them, that messages call `file`; or why not."""
     if len(data) > limit:
-        return "", Problem(f"is larger than {limit} octets", "Split it", file=str(path))
-    try:
-        return data.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return "", Problem("is not UTF-8 text", "Save it as UTF-8", file=str(path), line=line)
+        return "", Problem(f"is larger than {limit} octets", "Split it", file=file)
+    return decode(data, file)

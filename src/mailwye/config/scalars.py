@@ -12,7 +12,8 @@ NAME_LIMIT = 64  # characters, as Exchange (New-OutboundConnector -Name)
 TEXT_LIMIT = 1_024  # characters of a comment or a display name
 RANGE_LIMIT = 64  # networks that one written range "first-last" may become
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]").search
+# Control characters, marks of direction, and surrogates, which JSON can name and no encoding can write.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]").search
 
 
 def read_text(value: object) -> str:
@@ -20,8 +21,9 @@ def read_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Fault("must be text", "Put it in quotes" if isinstance(value, bool) else "Write one piece of text here")
     text = str(value).strip()
-    if _UNPRINTABLE(text) is not None:
-        raise Fault("holds a control character or a line break", "Remove it")
+    if (found := _UNPRINTABLE(text)) is not None:
+        what = "half of a character" if found[0] >= "\ud800" else "a control character or a line break"
+        raise Fault(f"holds {what}", "Remove it")
     return text
 
 

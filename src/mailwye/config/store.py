@@ -2,7 +2,7 @@
 
 A version is what it changes: a save of one object costs the same however many there are. Drafts are changes beside the versions.
 
-Implementations: config/memory.py, storage/sqlite/config_store.py. Both pass tests/conformance/test_config_store.py.
+Implementations: config/versions/memory.py, storage/sqlite/config_store.py. Both pass tests/conformance/test_config_store.py.
 Calls are short and synchronous; a save returns when it is durable. An implementation keeps what it read last, so that objects which did not
 change between two versions are the same Python objects in both: comparing, checking and compiling rely on it to be quick.
 """

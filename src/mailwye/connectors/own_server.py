@@ -136,6 +136,19 @@ class ReceiveConnector:
         """As sentences name it."""
         return f'ReceiveConnector "{self.name}"'
 
+    def limits(self) -> dict[str, str]:
+        """What a message or a session may have at most, by the setting's name, in words that can be compared."""
+        return {
+            "MaxHopCount": str(self.max_hop_count),
+            "MaxMessageSize": f"{self.max_message_size} octets",
+            "MaxRecipientsPerMessage": str(self.max_recipients_per_message),
+            "MaxProtocolErrors": _count(self.max_protocol_errors),
+            "MaxInboundConnection": _count(self.max_inbound_connection),
+            "MaxInboundConnectionPerSource": _count(self.max_inbound_connection_per_source),
+            "ConnectionTimeout": f"{self.connection_timeout:g} s",
+            "ConnectionInactivityTimeout": f"{self.connection_inactivity_timeout:g} s",
+        }
+
     def permits(self, *groups: PermissionGroup) -> bool:
         """Whether one of `groups` is among its PermissionGroups."""
         return any(group in self.permission_groups for group in groups)
@@ -151,3 +164,7 @@ class ReceiveConnector:
             )
             for domain in self.cloud_services_domains
         )
+
+
+def _count(number: int) -> str:
+    return "unlimited" if number == UNLIMITED else str(number)

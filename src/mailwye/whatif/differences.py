@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from mailwye.whatif.answers import NOWHERE, Answer, Way
+
+_INSTALLATION = "as mailwye.toml says"
 
 
 class Aspect(NamedTuple):
@@ -40,6 +42,15 @@ def aspects_of(before: Answer, after: Answer) -> tuple[Aspect, ...]:
     new = [way for way in after.ways if way not in before.ways]
     found.append(Aspect("ways", _listed(gone) or "(as before)", _listed(new) or "(one less)"))
     return tuple(found)
+
+
+def limit_aspects(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Aspect, ...]:
+    """What differs between the limits of two ReceiveConnectors; empty ones are those of the installation."""
+    if before == after:
+        return ()
+    names = sorted(before.keys() | after.keys())
+    told = ((name, before.get(name, _INSTALLATION), after.get(name, _INSTALLATION)) for name in names)
+    return tuple(Aspect(name, old, new) for name, old, new in told if old != new)
 
 
 def way_aspects(before: Way, after: Way) -> tuple[Aspect, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import RecipientDecision, SenderDecision, Unwrap, decide_recipient, decide_route, decide_sender
 from mailwye.message.facts import SessionFacts
@@ -30,6 +32,12 @@ class Evaluation:
             return answer_to(snapshot, at_mail, sender, None, None, None)
         at_rcpt = self._at_rcpt(facts, at_mail, sender, recipient)
         return answer_to(snapshot, at_mail, sender, recipient, at_rcpt, envelope.known_header, self._ways)
+
+    def limits(self, peer: Peer) -> Mapping[str, str]:
+        """Those of the ReceiveConnector that takes the peer's session, by name; empty where none does or nobody knows which."""
+        receive = self.snapshot.connectors.receive
+        reception = receive.find(peer.local, peer.address) if receive is not None and peer.local else None
+        return {} if reception is None or reception.connector is None else reception.connector.limits()
 
     def reasons(self, peer: Peer, envelope: Envelope) -> tuple[str, ...]:
         """Why, in sentences: for the few examples that are shown."""

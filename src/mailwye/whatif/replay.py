@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailwye.whatif.answers import Answer
-from mailwye.whatif.differences import Aspect, aspects_of
+from mailwye.whatif.differences import Aspect, aspects_of, limit_aspects
 from mailwye.whatif.evaluate import Evaluation
 from mailwye.whatif.traffic import Answered, Envelope, Peer, Recorded
 
@@ -146,8 +146,9 @@ class Comparison:
         peer, envelope, answered = recorded
         self._outcome.envelopes += 1
         after = self._candidate.answer(peer, envelope)
+        limits = limit_aspects(self._base.limits(peer), self._candidate.limits(peer)) if after.is_taken else ()
         for then in answered:
-            self._compare(peer, envelope, then, self._before(peer, envelope, then), after)
+            self._compare(peer, envelope, then, self._before(peer, envelope, then), after, limits)
 
     def _before(self, peer: Peer, envelope: Envelope, then: Answered) -> Answer:
         if then.version == self._base.snapshot.version:
@@ -159,15 +160,16 @@ class Comparison:
             self._outcome.drifted += then.times
         return before
 
-    def _compare(self, peer: Peer, envelope: Envelope, then: Answered, before: Answer, after: Answer) -> None:
-        if before == after and not after.open:
+    def _compare(self, peer: Peer, envelope: Envelope, then: Answered, before: Answer, after: Answer, limits: tuple[Aspect, ...]) -> None:
+        limits = limits if before.is_taken else ()
+        if before == after and not after.open and not limits:
             self._outcome.unchanged += then.times
             return
         if after.is_undecided:
             what = "depends on the header" if after.is_taken else "depends on"
             undecided = (Aspect(what, "", ", ".join(after.open)),)
             self._add(self._unknown, "cannot be decided", undecided, Example(peer, envelope, then.times, then.at, then.trace_id))
-        elif aspects := aspects_of(before, after):
+        elif aspects := (*aspects_of(before, after), *limits):
             title = title_of(before, after, aspects)
             self._add(self._groups, title, aspects, Example(peer, envelope, then.times, then.at, then.trace_id))
         else:
@@ -202,7 +204,9 @@ def title_of(before: Answer, after: Answer, aspects: tuple[Aspect, ...]) -> str:
         return "routed"
     if named & {"TLS", "also"}:
         return "sent otherwise"
-    return "taken for somebody else" if "caller" in named else "other rules"
+    if "caller" in named:
+        return "taken for somebody else"
+    return "other rules" if "mail flow rules" in named else "limited otherwise"
 
 
 _RESTRICTIONS = frozenset({"550 5.7.51", "451 5.7.3"})
@@ -215,6 +219,7 @@ TITLES = {
     "sent otherwise": "would be sent with another protection or other changes",
     "taken for somebody else": "would come from another caller",
     "other rules": "would match other mail flow rules",
+    "limited otherwise": "would come under other limits of a ReceiveConnector",
     "cannot be decided": "cannot be decided by what was recorded",
 }
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import pytest
 
 from mailwye.admin.supervisor import RESTART_SECONDS, Supervisor
-from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.parse import read_organization
 from mailwye.config.schema import Organization
+from mailwye.config.versions.memory import MemoryConfigStore
 from mailwye.runtime.channel import ChannelError, ChannelGone
 from mailwye.testing.loop import VirtualLoop, run_virtual
 from mailwye.testing.versions import save_whole

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mailwye.cmdlets import values
 from mailwye.cmdlets.catalog import catalog
 from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Style
@@ -280,6 +281,15 @@ def test_addresses_are_exchanges(base: Organization) -> None:
     assert plain(made.organization, "Mailbox", "bob@contoso.com")["DisplayName"] == "Bob"
 
 
+def test_names_are_found_as_they_are_in_that_line(base: Organization) -> None:
+    text = "Set-Mailbox robert -EmailAddresses rob@contoso.com -DisplayName 'Bob B'\nSet-Mailbox rob@contoso.com -DisplayName Robert\n"
+    made = run(f"Set-Mailbox robert@contoso.com -DisplayName Robert\n{text}Get-Mailbox Robert", base)
+    assert plain(made.organization, "Mailbox", "bob@contoso.com")["DisplayName"] == "Robert"
+    for gone in ("robert@contoso.com", "'Bob B'"):
+        assert "there is no Mailbox" in errors(f"{text}Get-Mailbox {gone}", made.organization)[0]
+    assert "there is no Mailbox" in errors("Remove-Mailbox Bob; Get-Mailbox robert@contoso.com", base)[0]
+
+
 def test_null_is_the_default(base: Organization) -> None:
     made = run("Set-OutboundConnector 'Connector 2' -TlsSettings CertificateValidation", base).organization
     assert "TlsSettings" not in connector("Set-OutboundConnector 'Connector 2' -TlsSettings $null", made)
@@ -356,6 +366,8 @@ def test_confirmed_is_what_says_so_everywhere(base: Organization) -> None:
     assert run("Remove-OutboundConnector 'Connector 2' -Confirm:$false", base).is_confirmed
     assert not run("Remove-OutboundConnector 'Connector 2' -Confirm:$false; New-AcceptedDomain a.example", base).is_confirmed
     assert not run("Get-AcceptedDomain").is_confirmed
+    script = "Remove-OutboundConnector 'Connector 2' -WhatIf:$false; Set-OutboundConnector 'Site CA' -Comment x -Confirm:$false"
+    assert not run(script, base).is_confirmed  # -WhatIf:$false removes it, and nobody confirmed that
 
 
 # --- pipes
@@ -391,6 +403,21 @@ def test_pipes_change(base: Organization) -> None:
     assert (len(made.outbound_connectors), len(made.transport_rules)) == (1, 0)
 
 
+def test_a_pipe_changes_one_object_after_the_other(base: Organization) -> None:
+    """So none is lost under the name of another, and what follows from one change is there for the next."""
+    (error,) = errors("Get-OutboundConnector | Set-OutboundConnector -Name Same", base)
+    assert 'another one of this identity: OutboundConnector "Same"' in error
+    (error,) = errors("Remove-OutboundConnector 'Connector 2','connector 2'", base)
+    assert "there is no OutboundConnector" in error
+    made = run(
+        "New-AcceptedDomain a.example; New-AcceptedDomain b.example; Get-AcceptedDomain | Set-AcceptedDomain -MakeDefault $true", base
+    )
+    assert [domain.domain_name for domain in made.organization.accepted_domains if domain.default] == ["b.example"]
+    rules = "".join(f"New-TransportRule {name} -Priority {number};" for number, name in enumerate("ABC"))
+    made = run(f"{rules} Get-TransportRule | Set-TransportRule -Priority 0")
+    assert {rule.name: rule.priority for rule in made.organization.transport_rules} == {"C": 0, "B": 1, "A": 2}
+
+
 def test_formats(base: Organization) -> None:
     json, text, listed = run(
         "Get-AcceptedDomain | select DomainName | ConvertTo-Json\n(Get-AcceptedDomain).DomainName\nGet-AcceptedDomain | fl", base
@@ -422,9 +449,25 @@ def test_recipients_of_all_kinds(base: Organization) -> None:
 # --- limits
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is of another size, so that it is reached soon."""
+    monkeypatch.setattr(values, "STEPS_LIMIT", 20_000)
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_loops_within_loops_end() -> None:
     text = "$a = 1,2,3,4,5,6,7,8,9,10\n" + "".join(f"foreach ($x{n} in $a) {{ " for n in range(8)) + "'x'" + " }" * 8
-    assert "more than" in errors(text)[0]
+    assert "does more than 20000 steps" in errors(text)[0]
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.parametrize("line", ['$y = "$x"', "$y = $x -eq 'c'", "$y = 'c' -in $x"])
+def test_long_lists_again_and_again_end(line: str) -> None:
+    """Each line is short, and what it does is not."""
+    text = "$x = 'a','b'\n" + "$x = $x,$x\n" * 9
+    assert run(text).problems == ()
+    assert "does more than 20000 steps" in errors(text + f"{line}\n" * 60)[0]
 
 
 @pytest.mark.parametrize("line", ['$x = "$x$x"', "$x = $x,$x", "$x = @($x;$x)"])

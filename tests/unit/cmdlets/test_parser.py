@@ -62,6 +62,8 @@ def values(text: str) -> list[object]:
         ("Get-X '<I>issuer<S>subject'", ["<I>issuer<S>subject"]),
         ("Get-X foo'bar baz'", ["foobar baz"]),
         ("Get-X ''", [""]),
+        ('Get-X "a`u{2014}b`u{1F600}" `u{41}', ["a—b😀", "A"]),
+        ("Get-X a` b", ["a b"]),
     ],
 )
 def test_values_are_those_of_powershell(text: str, wanted: list[object] | None) -> None:
@@ -90,6 +92,12 @@ def test_statements_of_each_kind() -> None:
     assert [type(one) for one in script.statements] == [Assignment, Loop, Pipeline]
 
 
+def test_a_pipe_may_begin_the_next_line() -> None:
+    script = parse("Get-X\n # which\n\n  | Set-X -A b\n|Out-Null\nGet-Y\n")
+    assert script.problems == ()
+    assert [len(one.stages) for one in script.statements if isinstance(one, Pipeline)] == [3, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "words"),
     [
@@ -111,9 +119,16 @@ def test_statements_of_each_kind() -> None:
         ("Get-X && Get-Y", 1, 7, "other programs"),
         ("Get-X || Get-Y", 1, 7, "|| is not understood"),
         ("Get-X |", 1, 8, "a cmdlet is missing"),
+        ("Get-X\n|| Get-Y", 2, 1, "|| is not understood"),
+        ("Get-X `  \n  -Name a", 1, 7, "space stands after the backtick"),
+        ("Get-X a ` ", 1, 9, "space stands after the backtick"),
+        ('Get-X "`u{d800}"', 1, 8, "is no character"),
+        ("$WhatIfPreference = $true\nRemove-X a", 1, 1, "Write -WhatIf, or use `mailwye ps --what-if`"),
+        ("$PSDefaultParameterValues = @{'*:WhatIf'=$true}", 1, 1, "Write -WhatIf"),
         ("Get-X a,", 1, 8, "a value is missing"),
         ("Get-X -List @{Add=192.0.2.1}", 1, 19, "text must be in quotes"),
         ("Get-X -List @{Add=abc}", 1, 19, "text must be in quotes"),
+        ("Get-X -List @{Add='a'; add='b'}", 1, 24, "add stands twice"),
         ("Get-X $x[0]", 1, 9, "index"),
         ("Get-X $env:HOME", 1, 7, "another place"),
         ("[string]$x = 'a'", 1, 1, "the type [string] is not understood"),

@@ -116,6 +116,7 @@ def test_all_errors_are_told_at_once_each_with_line_object_field_and_remedy() ->
         ("OutboundConnector:\n - Name: a\n - Name: A\n", 'f.yaml:3: OutboundConnector "A": there is another one of this identity'),
         ("Mailbox: {PrimarySmtpAddress: 'a@b.com\\r\\nRCPT TO:<x@y>'}", "PrimarySmtpAddress: "),
         ('Mailbox: {PrimarySmtpAddress: "a@b.com\\r\\nRCPT TO:<x@y>"}', "holds a control character"),
+        ('Mailbox: {PrimarySmtpAddress: a@b.com, DisplayName: "a\\u2028b"}', "holds a control character or a line break"),
         ("Mailbox: {PrimarySmtpAddress: 'a＠b.com'}", "PrimarySmtpAddress: "),
         ("AcceptedDomain: {DomainName: 'xn--ls8h=.com'}", "DomainName: "),
         ("OutboundConnector: {Name: " + "x" * 65 + "}", "Name: is longer than 64 characters"),
@@ -192,7 +193,26 @@ def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
     assert "cannot be read" in str(read_installation(tmp_path).problems[0])
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"Organization:\n  Name: caf\xe9\n")
-    assert f"{latin}:2: is not UTF-8 text" in str(read_organization(latin).problems[0])
+    assert f"{latin}:2: is neither UTF-8 nor UTF-16 text" in str(read_organization(latin).problems[0])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_editors_and_powershell_write(encoding: str) -> None:
+    parsed = read_organization("Organization:\r\n  Name: café\r\n".encode(encoding), "standard input")
+    assert parsed.value is not None
+    assert parsed.value.organization.name == "café"
+
+
+def test_octets_that_are_no_text() -> None:
+    (problem,) = read_organization(b"Organization:\n  Name: caf\xe9\n", "standard input").problems
+    assert str(problem).startswith("standard input:2: is neither UTF-8 nor UTF-16 text")
+
+
+@pytest.mark.parametrize("name", ["Name", "Comment"])
+def test_half_of_a_character_cannot_be_saved(name: str) -> None:
+    """JSON can say it, no file can hold it."""
+    _, problems = validate_object("OutboundConnector", {"Name": "a", "RecipientDomains": ["a.com"], name: "a\ud83d"})
+    assert [(problem.field, problem.message) for problem in problems] == [(name, "holds half of a character")]
 
 
 def test_a_file_above_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import (
     ChangeRefused,
@@ -17,6 +16,7 @@ from mailwye.config.plan import (
 )
 from mailwye.config.store import NoSuchVersion, VersionConflict
 from mailwye.config.versions.conflict import Conflict
+from mailwye.config.versions.memory import MemoryConfigStore
 
 FILE = "AcceptedDomain: {DomainName: contoso.com}\nOutboundConnector: {Name: a, RecipientDomains: example.net}\n"
 

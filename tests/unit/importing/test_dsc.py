@@ -48,6 +48,14 @@ def value(text: str, before: str = "") -> Any:
         ("`\n  'next line'", "next line"),
         ("@($v, 'x')", ["vv", "x"]),
         ("$list", ["1", "2"]),
+        ("“a ”” b”", "a ” b"),
+        ("‘it‘’s’", "it‘s"),
+        ("‹OnPremises›", "‹OnPremises›"),
+        ("“OnPremises”", "OnPremises"),
+        ("@('a', “b”)", ["a", "b"]),
+        ("@“\n“”$v\n”@", "“”vv"),
+        ('@"\na ""b""\n"@', 'a ""b""'),
+        ('"a`u{2014}b"', "a—b"),
     ],
 )
 def test_values(text: str, expected: Any) -> None:
@@ -68,10 +76,14 @@ def test_values(text: str, expected: Any) -> None:
         "@(MSFT_Part{ a = 1 }\n MSFT_Part{ b = 2 })",
         "[string]'a'",
         "$itself",
+        "$sometimes",
+        "@('a' + 'b')",
+        "@('a', (Get-Thing) -join ',')",
+        '"`u{d800}"',
     ],
 )
 def test_what_only_powershell_knows(text: str) -> None:
-    assert isinstance(value(text, "$itself = $other; $other = $itself"), Unknown)
+    assert isinstance(value(text, "$itself = $other; $other = $itself; $sometimes = 1; if ($x) { $sometimes = 2 }"), Unknown)
 
 
 def test_blocks_within_other_things() -> None:
@@ -85,6 +97,19 @@ def test_blocks_within_other_things() -> None:
         ("EXOz", "c", {"k": 2, "l": 3}),
     ]
     assert [one.line for one in found] == [4, 7, 12]
+    assert [one.within for one in found] == ["", "if", ""]
+
+
+@pytest.mark.parametrize(
+    "word", ["if ($a)", "if ($a) { $b = 1 }\nelse", "foreach ($a in ($b))", "function a", "$b | ForEach-Object", "switch (1) { 1"]
+)
+def test_a_block_that_may_not_count_is_left_out(word: str) -> None:
+    block = "EXOOutboundConnector 'a' {\n Identity = 'a'\n RecipientDomains = 'a.com'\n}"
+    closing = "}" * (1 + word.count("switch"))
+    result = imported(f"{word}\n{{\n{block}\n{closing}\n{block.replace(chr(39) + 'a' + chr(39), chr(39) + 'b' + chr(39))}")
+    assert [one.name for one in result.organization.outbound_connectors] == ["b"]
+    left = [str(entry) for entry in result.entries if "only PowerShell knows whether that counts" in str(entry)]
+    assert len(left) == 1
 
 
 @pytest.mark.parametrize(
@@ -97,6 +122,7 @@ def test_blocks_within_other_things() -> None:
         ("EXOx a {\n K = 1\n", "the block of EXOx that begins here does not end", 1),
         ("EXOx a {\n K = @('a'\n", "the list that begins here does not end", 2),
         ("EXOx a {\n K = @{\n", "@{ begins something here that does not end", 2),
+        ("Configuration a {\n Node b\n {\n EXOx a {\n }\n", "{ begins something here that does not end", 3),
         ("EXOx a {\n K 1\n}", '"K" stands where a line such as Name = value should', 2),
         ("EXOx a {\n K = 1\n k = 2\n}", "k is given twice, first in line 2", 3),
         ("EXOx a { K = " + "@(" * 100_000, "lists are nested deeper than 16 levels", 1),
@@ -158,3 +184,9 @@ def test_one_report_line_for_all_that_is_not_about_mail_flow() -> None:
         'left out: f.ps1:3: EXORemoteDomain "r": this resource has no counterpart here. See whether you need it.',
         "left out: f.ps1: blocks of AADUser (2): they do not concern mail flow. Nothing is to be done.",
     ]
+
+
+@pytest.mark.parametrize("text", ["", "@{AllNodes = @()}", '[{"Name": "a"}]'])
+def test_a_file_without_blocks_is_told(text: str) -> None:
+    (entry,) = imported(text).entries
+    assert str(entry).startswith("left out: f.ps1: the file: it holds no block of a resource.")

@@ -95,6 +95,8 @@ def test_values_of_exchanges_own_shell() -> None:
         (RULE | {"RouteMessageOutboundConnector": None}, "it has no action that exists here"),
         (RULE | {"ExpiryDate": "2027-01-01"}, "ExpiryDate: a rule here does not end by itself"),
         (RULE | {"Conditions": ["x.FromScopePredicate"]}, "Conditions: its conditions (FromScope) were not exported with it"),
+        (RULE | {"Exceptions": ["x.SentToPredicate"]}, "Exceptions: its exceptions (SentTo) were not exported with it"),
+        (RULE | {"SentTo": [{}]}, "SentTo: it has an entry of which nothing was exported"),
         (RULE | {"State": 0}, "State: the number 0 stands for a word"),
         (RULE | {"SentToMemberOf": ["DL West"]}, "Write it as user@domain"),
         (RULE | {"RouteMessageOutboundRequireTls": True}, "its RouteMessageOutboundRequireTls does not exist here"),
@@ -306,3 +308,17 @@ def test_a_password_is_never_carried_over(password: Any) -> None:
     (entry,) = said(result)
     assert "passwords are not carried over. Write it into the file in the place of (saved), once" in entry
     assert "hunter2" not in repr(result)
+
+
+@pytest.mark.parametrize("ranges", [{}, {"RemoteIPRanges": None}, {"RemoteIPRanges": {}}, {"RemoteIPRanges": []}, {"RemoteIPRanges": [{}]}])
+def test_a_receive_connector_without_its_addresses_is_not_one_for_all_addresses(ranges: dict[str, Any]) -> None:
+    receive = {"Name": "R", "Bindings": ["0.0.0.0:25"], "PermissionGroups": "AnonymousUsers, ExchangeServers"}
+    result = imported({"ReceiveConnector": [receive | ranges]})
+    assert result.organization.receive_connectors == ()
+    (line,) = said(result)
+    assert line.startswith("left out: f.json:")
+
+
+def test_a_property_in_two_spellings_is_refused() -> None:
+    with pytest.raises(ImportRefused, match=r'f\.json:3: gives "RequireTls" twice'):
+        imported({"InboundConnector": [INBOUND | {"RequireTls": True, "requiretls": False}]})

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailwye.config.export import objects_to_yaml
 from mailwye.config.problem import Problem
 from mailwye.importing.collect import Imported
 from mailwye.importing.dsc.files import import_dsc
@@ -60,7 +61,9 @@ READERS: list[tuple[Callable[[str], Imported], str]] = [
     (_tables, "postfix/tls_policy"),
 ]
 _PIECE = st.one_of(
-    st.sampled_from([*"{}[]()@$,;:=\"'#<>`*!|. \n\t\\", "null", "true", "$a", "@(", "smtp:", "\x1b[2J", "\u202e", "é", "-1", "[" * 70]),
+    st.sampled_from(
+        [*"{}[]()@$,;:=\"'#<>`*!|. \n\t\\", "null", "true", "$a", "@(", "smtp:", "\x1b[2J", "\u202e", "é", "\\ud83d", "-1", "[" * 70]
+    ),
     st.text(max_size=4),
 )
 
@@ -87,6 +90,7 @@ def test_any_text(case: tuple[Callable[[str], Imported], str]) -> None:
         assert imported.remedy
         assert str(imported).isprintable()
         return
+    assert objects_to_yaml(imported.organization).encode()
     assert all(line.isprintable() for line in as_text(imported.entries))
     assert len(as_dicts(imported.entries)) == len(imported.entries)
 
@@ -105,6 +109,8 @@ def test_any_text(case: tuple[Callable[[str], Imported], str]) -> None:
         (_tables, "".join(f"d{n}.example smtp:[gw{n}.example]\n" for n in range(2_000))),
         (_main_cf, "relay_domains = " + " ".join(f"d{n}.example" for n in range(5_000))),
         (_main_cf, "a = " + "{" * 500_000),
+        (_main_cf, "relay_domains = " + "a." * 300_000 + "example"),
+        (_tables, "a." * 300_000 + "example smtp:[b.example]"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value[:20],
 )

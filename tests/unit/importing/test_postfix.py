@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from mailwye.config.export import to_plain
-from mailwye.importing.collect import Imported
+from mailwye.importing.collect import Collector, Imported, Place
 from mailwye.importing.postfix.files import import_postfix, wanted_files
 from mailwye.importing.postfix.main_cf import MainCf, logical_lines
-from mailwye.importing.postfix.tables import words
+from mailwye.importing.postfix.recipients import Recipients
+from mailwye.importing.postfix.tables import Row, words
 from mailwye.importing.source import ImportRefused, Source
 
 BASE = "myhostname = mx.contoso.com\nmydestination =\nsmtpd_relay_restrictions = reject_unauth_destination\n"
@@ -36,6 +37,29 @@ def test_lines_go_on_over_comments() -> None:
 
 def test_words_keep_braces_together() -> None:
     assert list(words("a, b  inline:{ x=1, {y = 2 3} },c")) == ["a", "b", "inline:{ x=1, {y = 2 3} }", "c"]
+    assert list(words("a inline:{x=1, hash:/t/m ")) == ["a", "inline:", "{x=1, hash:/t/m"]
+
+
+@pytest.mark.parametrize(
+    ("main", "line"),
+    [
+        (
+            "transport_maps = inline:{a.example=smtp:[b.example]",
+            "transport_maps inline:: its { … } is missing or has no end. Close it with }.",
+        ),
+        ("transport_maps = inline:{a.example}", "transport_maps inline:{a.example}: a.example: is no entry of the form key=value"),
+        ("smtp_tls_policy_maps = inline:{a.example}", "smtp_tls_policy_maps inline:{a.example}: a.example: is no entry"),
+        ("mydestination = mx, x.example", "mydestination mx: is no domain of the Internet"),
+        ("mydestination = .x.example", "mydestination .x.example: Postfix never finds it"),
+        ("smtp_tls_policy_maps = hash:/t/m", "the level (none) is not known here; it becomes DomainValidation"),
+        ("smtp-amavis_destination_recipient_limit = 1", "smtp-amavis_destination_recipient_limit: are not about domains"),
+        (f"transport_maps = {'proxy:' * 20_000}pcre:/t/m", "transport_maps pcre:/t/m: patterns (pcre:) have no list"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(main: str, line: str) -> None:
+    found = imported(f"relay_domains = c.example\n{main}", m="c.example ,\n")
+    assert line in said(found)
+    assert [one.domain_name for one in found.organization.accepted_domains if one.domain_name == "c.example"] == ["c.example"]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +142,21 @@ def test_next_hops(result: str, hosts: list[Any]) -> None:
     assert connector["RecipientDomains"] == ["partner.example"]
     assert connector["SmartHosts"] == hosts
     assert connector["UseMXRecord"] is False
+
+
+@pytest.mark.parametrize("option", ["-o{A}", "-o {A}", "-o { smtp_tls_security_level = encrypt }", "-o syslog_name=x -o {A}", "-v -o A"])
+def test_settings_of_a_transport(option: str) -> None:
+    master = f"strong unix - - n - - smtp {option.replace('A', 'smtp_tls_security_level=encrypt')} -o smtp_bind_address=192.0.2.1\n"
+    (connector,) = connectors(imported("transport_maps = hash:/t/m", master, m="a.example strong:[b.example]"))
+    assert connector["TlsSettings"] == "EncryptionOnly"
+
+
+def test_many_aliases_of_foreign_domains_beside_many_accepted_domains() -> None:
+    """No assertion about time: where it grows with the product of both, it runs into the timeout of the test."""
+    collector = Collector()
+    recipients = Recipients(collector, ((f"d{number}.example", True) for number in range(20_000)), lambda _: False)
+    recipients.add_aliases((Row(f"a@sub.e{number}.example", "x@y.example", Place("f", number)) for number in range(20_000)), (), "")
+    assert len(collector.entries) == 20_000
 
 
 def test_a_port_without_brackets_changes_its_meaning() -> None:
@@ -311,6 +350,25 @@ def test_networks() -> None:
     assert "MAIL FROM must be in an accepted domain" in said(found)
     assert "mynetworks !10.1.0.0/16" in said(found)
     assert imported("mynetworks = 10.0.0.0/8").organization.inbound_connectors == ()
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "is_relaying"),
+    [
+        ("smtpd_relay_restrictions = permit_mynetworks, reject", True),
+        ("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination", True),
+        ("smtpd_relay_restrictions = permit_mynetworks, reject\nsmtpd_recipient_restrictions = reject_unknown_sender_domain, permit", True),
+        ("smtpd_relay_restrictions = reject_unauth_destination, permit_mynetworks", False),
+        ("smtpd_relay_restrictions = permit_sasl_authenticated, reject\nsmtpd_recipient_restrictions = permit_mynetworks", False),
+        ("smtpd_relay_restrictions = permit_mynetworks\nsmtpd_recipient_restrictions = reject_unauth_destination", False),
+    ],
+)
+def test_networks_for_which_postfix_does_not_relay_get_no_connector(restrictions: str, is_relaying: bool) -> None:
+    found = imported(f"mynetworks = 10.0.0.0/8\n{restrictions}")
+    assert bool(found.organization.inbound_connectors) is is_relaying
+    assert ("refuses what they send to other domains" in said(found)) is not is_relaying
+    main = f"relay_clientcerts = hash:/t/c\n{restrictions}".replace("permit_mynetworks", "permit_tls_clientcerts")
+    assert ("refuses what they send to other domains" in said(imported(main, c="xyz none"))) is not is_relaying
 
 
 def test_fingerprints() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from mailwye.config.compile import compile_snapshot
-from mailwye.config.memory import MemoryConfigStore
 from mailwye.config.parse import read_organization
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.config.store import ConfigStoreError
+from mailwye.config.versions.memory import MemoryConfigStore
 from mailwye.inbound import mailbox_login
 from mailwye.inbound.authenticator import Unknown
 from mailwye.inbound.mailbox_login import MailboxLogin

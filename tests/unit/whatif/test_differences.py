@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mailwye.config.compile import compile_snapshot
@@ -126,6 +127,37 @@ def test_a_change_and_what_it_does(
     assert (group.title, group.messages, found.unchanged) == (title, 1, 0)
     if aspects is not None:
         assert [str(aspect) for aspect in group.aspects] == aspects
+
+
+LIMITED = "ReceiveConnector: {Name: In, Bindings: '0.0.0.0:25', PermissionGroups: AnonymousUsers, MaxMessageSize: 20MB}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "aspects"),
+    [
+        (LIMITED, LIMITED.replace("20MB", "10MB"), ["MaxMessageSize: 20971520 octets → 10485760 octets"]),
+        (
+            LIMITED.replace("20MB", "20MB, MaxHopCount: 20, ConnectionInactivityTimeout: 00:01:00"),
+            LIMITED.replace("Name: In", "Name: Other"),
+            ["ConnectionInactivityTimeout: 60 s → 300 s", "MaxHopCount: 20 → 30"],
+        ),
+        (LIMITED, LIMITED.replace("0.0.0.0:25'", "0.0.0.0:25', RemoteIPRanges: 192.0.2.0/24"), []),
+        (LIMITED, LIMITED.replace("20MB", "10MB, RemoteIPRanges: 10.0.0.0/8"), ["reply: 250 2.1.5 → 554 5.7.1"]),
+    ],
+)
+def test_limits_of_receive_connectors_are_compared(before: str, after: str, aspects: list[str]) -> None:
+    here = msgspec.structs.replace(STRANGER, local="192.0.2.250:25")
+    found = replayed(BASE + before, BASE + after, (here, SUN, BOB))
+    assert [str(aspect) for group in found.groups for aspect in group.aspects] == aspects
+    assert found.unchanged == (not aspects)
+    assert bool(found.digest(1, "")) is bool(aspects)
+
+
+def test_the_first_receive_connector_brings_its_limits() -> None:
+    here = msgspec.structs.replace(STRANGER, local="192.0.2.250:25")
+    (group,) = replayed(BASE, BASE + LIMITED, (here, SUN, BOB)).groups
+    assert group.title == "limited otherwise"
+    assert "MaxMessageSize: as mailwye.toml says → 20971520 octets" in [str(aspect) for aspect in group.aspects]
 
 
 def test_rules_that_only_watch_and_rules_that_route() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,9 @@ def ps(
 
 
 def _read(file: Path) -> tuple[str, str]:
-    """(text, name). UTF-8, or UTF-16 with its mark, as PowerShell's own editor saves it."""
+    """(text, name). UTF-8, or UTF-16, as PowerShell's own editor saves it."""
+    from mailwye.config.encoding import decode
+
     try:
         if str(file) == "-":
             data, name = sys.stdin.buffer.read(FILE_LIMIT + 1), "standard input"
@@ -75,9 +76,7 @@ def _read(file: Path) -> tuple[str, str]:
         fail(f"{file} cannot be read: {(error.strerror or str(error)).lower()}", exit_codes.NO_INPUT)
     if len(data) > FILE_LIMIT:
         fail(f"{name} is larger than {FILE_LIMIT} octets. Split it", exit_codes.DATA_ERROR)
-    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return data.decode("utf-16" if is_wide else "utf-8-sig"), name
-    except UnicodeDecodeError as error:
-        place = data.count(b"\n", 0, error.start) + 1
-        fail(f"{name}:{place}: is not UTF-8 text. Save it as UTF-8", exit_codes.DATA_ERROR)
+    text, problem = decode(data, name)
+    if problem is not None:
+        fail(str(problem), exit_codes.DATA_ERROR)
+    return text, name

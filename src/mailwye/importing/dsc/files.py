@@ -32,7 +32,8 @@ def import_dsc(sources: Iterable[Source], variables: Mapping[str, str] | None = 
     rules: list[tuple[Source, Block]] = []
     for source in sources:
         others: dict[str, int] = {}
-        for block in read_blocks(source, variables):
+        blocks = list(read_blocks(source, variables))
+        for block in blocks:
             kind = _RESOURCES.get(block.resource.lower())
             if kind == "TransportRule":
                 rules.append((source, block))  # after the connectors that they name
@@ -42,6 +43,9 @@ def import_dsc(sources: Iterable[Source], variables: Mapping[str, str] | None = 
                 _leave_out(block, source, collector)
             else:
                 others[block.resource] = others.get(block.resource, 0) + 1
+        if not blocks:
+            remedy = "Give what Export-M365DSCConfiguration writes"
+            collector.left_out("the file", "it holds no block of a resource", remedy, Place(source.name))
         if others:
             listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(others.items()))
             collector.left_out(f"blocks of {listed}", "they do not concern mail flow", "Nothing is to be done", Place(source.name))
@@ -56,6 +60,10 @@ def _take(block: Block, kind: str, source: Source, collector: Collector) -> None
     if str(found.properties.get("ensure", "Present")).lower() == "absent":
         place = Place(source.name, block.lines["ensure"])
         collector.refuse(kind, found.name or block.title, 'Ensure = "Absent" says that it should not exist', "Nothing is to be done", place)
+        return
+    if block.within:
+        reason = f'it stands within "{block.within}", and only PowerShell knows whether that counts'
+        collector.refuse(kind, found.name or block.title, reason, "Move the block out of it", Place(source.name, block.line))
         return
     for key, value in block.properties.items():
         if isinstance(value, Unknown) and key not in facts:

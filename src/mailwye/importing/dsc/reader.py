@@ -11,10 +11,12 @@ Ensure            = "Present"
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailwye.config.powershell import DOUBLE
 from mailwye.config.problem import Problem, shown
 from mailwye.importing.dsc.tokens import Kind, Token, tokens
 from mailwye.importing.source import ImportRefused, Source
@@ -27,10 +29,16 @@ NESTING_LIMIT = 16
 """Lists within lists."""
 
 _RESOURCE = re.compile(r"[A-Za-z]\w*").fullmatch
-_NO_RESOURCES = frozenset(
-    ("configuration", "node", "param", "function", "if", "else", "elseif", "foreach", "for", "while", "switch", "begin", "process", "end")
+# What stands in their brackets may count or not, once or often.
+_CONDITIONS = frozenset(("if", "else", "elseif", "switch", "catch", "trap", "function", "filter"))
+_CONDITIONS |= {"for", "foreach", "foreach-object", "%", "where-object", "?", "while", "do", "until"}
+_NO_RESOURCES = _CONDITIONS | {"configuration", "node", "param", "begin", "process", "end", "try", "finally"}
+_IN_TEMPLATE = re.compile(
+    r"`u\{(?P<code>[0-9A-Fa-f]{1,6})\}|`(?P<escape>.)|"
+    rf"(?P<quote>[{DOUBLE}]{{2}})|"
+    r"\$(?P<name>\{[^{}\n]+\}|[A-Za-z_][\w:]*)|(?P<call>\$\()",
+    re.DOTALL,
 )
-_IN_TEMPLATE = re.compile(r'`(?P<escape>.)|(?P<quote>"")|\$(?P<name>\{[^{}\n]+\}|[A-Za-z_][\w:]*)|(?P<call>\$\()', re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "", "a": "", "b": "", "f": "", "v": ""}
 _CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}").fullmatch
@@ -46,7 +54,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One resource. `properties`: lower-case name → value; `names`, `lines`: the name as written, and its line."""
+    """One resource. `properties`: lower-case name → value; `names`, `lines`: the name as written, and its line. `within`: the word of
+    PowerShell that decides whether it counts ("if"), "" where it does.
+    """
 
     resource: str
     title: str
@@ -54,6 +64,7 @@ class Block:
     properties: dict[str, Any]
     names: dict[str, str]
     lines: dict[str, int]
+    within: str = ""
 
 
 def read_blocks(source: Source, variables: Mapping[str, str] | None = None) -> Iterator[Block]:
@@ -74,18 +85,33 @@ class _Reader:
         self._copied = 0
 
     def blocks(self) -> Iterator[Block]:
+        opened: list[tuple[Token, str]] = []  # brackets, each with the condition under which its content counts
+        condition, level = "", 0  # whose { has not come yet, and how deep it will be
         while (token := self._next()).kind is not Kind.END:
-            if token.kind is Kind.VARIABLE and self._peek().is_sign("="):
+            within = opened[-1][1] if opened else ""
+            if token.kind is Kind.SIGN and token.text in _OPENING:
+                begins = condition and token.text == "{" and len(opened) == level
+                opened.append((token, condition if begins else within))
+                condition = "" if begins else condition
+            elif token.kind is Kind.SIGN and token.text in _CLOSING:
+                del opened[-1:]
+            elif token.kind is Kind.WORD and token.text.lower() in _CONDITIONS:
+                condition, level = token.text.lower(), len(opened)
+            elif token.kind is Kind.VARIABLE and self._peek().is_sign("="):
                 self._next()
                 value = self._expression()
                 if token.text.lower() not in self._given:
-                    self._variables[token.text.lower()] = value
+                    self._variables[token.text.lower()] = Unknown(f"${token.text}") if within else value
             elif token.kind is Kind.WORD and _RESOURCE(token.text) and token.text.lower() not in _NO_RESOURCES:
-                block = self._block(token)
+                block = self._block(token, within)
                 if block is not None:
                     yield block
+        if opened:
+            raise self._refuse(
+                opened[-1][0], f"{opened[-1][0].text} begins something here that does not end", "Export it again, or close it"
+            )
 
-    def _block(self, resource: Token) -> Block | None:
+    def _block(self, resource: Token, within: str) -> Block | None:
         """`Resource Title {` and what follows; None where the word is something else, which is then passed over."""
         title = self._peek()
         if title.kind not in (Kind.WORD, Kind.TEXT, Kind.TEMPLATE, Kind.VARIABLE):
@@ -95,7 +121,7 @@ class _Reader:
         if not self._peek().is_sign("{"):
             return None
         opening = self._next()
-        block = Block(resource.text, self._title(title), resource.line, {}, {}, {})
+        block = Block(resource.text, self._title(title), resource.line, {}, {}, {}, within)
         while True:
             token = self._next()
             if token.is_sign("}"):
@@ -165,7 +191,11 @@ class _Reader:
                 self._next()
                 return self._flat(values, opening)
             else:
-                values.append(self._operand(depth + 1))
+                value = self._operand(depth + 1)
+                if not (self._ends_statement(self._peek()) or self._peek().is_sign(",")):
+                    self._skip_statement()
+                    value = Unknown("an expression")
+                values.append(value)
 
     def _value_of(self, token: Token) -> Any:
         match token.kind:
@@ -198,7 +228,12 @@ class _Reader:
             if found["escape"]:
                 piece = _ESCAPES.get(found["escape"], found["escape"])
             elif found["quote"]:
-                piece = '"'
+                piece = found["quote"][0]
+            elif found["code"]:
+                code = int(found["code"], 16)
+                if code > sys.maxunicode or 0xD800 <= code < 0xE000:
+                    return Unknown(found[0])
+                piece = chr(code)
             else:
                 piece = self._variable(found["name"].strip("{}"))
                 if isinstance(piece, Unknown):

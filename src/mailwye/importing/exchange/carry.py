@@ -131,6 +131,9 @@ def _fields(found: Found, values: Mapping[str, Any], notes: list[Note]) -> dict[
     if found.kind == "AcceptedDomain":
         _domain(data, values, found, notes)
     else:
+        if found.kind == "ReceiveConnector" and "RemoteIPRanges" not in data:
+            reason = "it does not say from which addresses it takes mail, and that would mean from all"
+            raise Refused(reason, "Export whole connectors: `Get-ReceiveConnector | ConvertTo-Json -Depth 5`", "remoteipranges")
         data.setdefault("Name", found.name)
         _connector(found, data, notes)
         if _CREDENTIAL in data:

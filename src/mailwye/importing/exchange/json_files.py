@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mailwye.config.problem import Problem
+from mailwye.config.problem import Problem, shown
 from mailwye.importing.collect import Collector, Imported, Place
 from mailwye.importing.exchange.carry import Found, carry
 from mailwye.importing.exchange.kinds import kind_of, kind_of_key
@@ -72,5 +72,8 @@ def _walk(value: Any, kind: str, source: Source) -> Iterator[_Object]:
 def _found(value: JsonObject, kind: str, source: Source) -> Found:
     properties = {key.lower(): one for key, one in value.items()}
     names = {key.lower(): key for key in value}
+    if len(names) < len(value):
+        twice = next(key for key in value if names[key.lower()] != key)
+        raise ImportRefused(Problem(f"gives {shown(twice)} twice, in capital and small letters", "Keep one", source.name, value.line))
     lines = {key.lower(): line for key, line in value.lines.items()}
     return Found(kind, Place(source.name, value.line), properties, names, lines)

@@ -14,6 +14,7 @@ from mailwye.importing.exchange.values import is_empty
 
 _FIELDS = {name.lower(): name for name in field_names(TransportRule)}
 _CONDITIONS = tuple(name for name in _FIELDS.values() if f"ExceptIf{name}" in _FIELDS.values())
+_EXCEPTIONS = tuple(f"ExceptIf{name}" for name in _CONDITIONS)
 _ADDRESSES = ("sentto", "senttomemberof", "exceptifsentto", "exceptifsenttomemberof")
 _SILENT = ("state", "ruleerroraction", "senderaddresslocation", "mode")
 _IN_ANGLES = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^<>"])*<([^<>]++)>').fullmatch
@@ -52,14 +53,11 @@ def read_rule(
             "Carry the connector over first, then the rule",
             "routemessageoutboundconnector",
         )
-    conditions = values.get("conditions")
-    if conditions and isinstance(conditions, list) and not any(name in data for name in _CONDITIONS):
-        listed = ", ".join(str(one).rpartition(".")[2].removesuffix("Predicate") for one in conditions)
-        return (
-            f"its conditions ({listed}) were not exported with it",
-            "Export whole rules: `Get-TransportRule | ConvertTo-Json`",
-            "conditions",
-        )
+    for listing, wanted in (("conditions", _CONDITIONS), ("exceptions", _EXCEPTIONS)):
+        listed = values.get(listing)
+        if listed and isinstance(listed, list) and not any(name in data for name in wanted):
+            told = ", ".join(str(one).rpartition(".")[2].removesuffix("Predicate") for one in listed)
+            return f"its {listing} ({told}) were not exported with it", "Export whole rules: `Get-TransportRule | ConvertTo-Json`", listing
     _sender_location(values, data, lines, notes)
     return data
 

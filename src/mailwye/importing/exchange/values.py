@@ -38,6 +38,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > DEPTH_LIMIT:
         raise UnreadableValue("is nested too deep")
     if isinstance(value, list):
+        if {} in value:
+            raise UnreadableValue("has an entry of which nothing was exported")
         read = [plain(entry, depth + 1) for entry in value]
         return [entry for entry in read if entry is not None]
     if isinstance(value, dict):

@@ -14,6 +14,8 @@ from mailwye.importing.postfix.tables import Tables, file_of, table_name, words
 NAME = "Postfix mynetworks"
 
 _FINGERPRINT = re.compile(r"(?:[0-9a-f]{2}:)*[0-9a-f]{2}").fullmatch
+_RELAYING = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
+_REFUSING = frozenset(("reject", "defer", "reject_unauth_destination", "defer_unauth_destination"))
 _DIGESTS = {32: "MD5", 40: "SHA-1", 64: "SHA-256"}
 _REMEDY = (
     "Write an InboundConnector of type OnPremises with TlsSenderCertificateName and TlsSenderCertificatePins, from its certificate: "
@@ -24,7 +26,11 @@ _REMEDY = (
 def read_networks(main: MainCf, tables: Tables, collector: Collector) -> None:
     """Own networks, but for loopback addresses: a program on this machine logs in or uses a listener of its own."""
     place = Place(main.file, main.line("mynetworks"))
-    if "permit_mynetworks" not in _restrictions(main):
+    if not _is_asked(main, "permit_mynetworks"):
+        return
+    refusing = _refusing(main, "permit_mynetworks")
+    if refusing:
+        collector.left_out("mynetworks", f"{refusing} refuses what they send to other domains", "Nothing is to be done", place)
         return
     if "mynetworks" not in main.settings:
         reason = "main.cf does not set it, so Postfix takes the networks of its machine (mynetworks_style)"
@@ -53,8 +59,12 @@ def read_client_certificates(main: MainCf, tables: Tables, collector: Collector)
     """A fingerprint cannot become a pin: it says neither which name the certificate bears nor whether it is of the key."""
     place = Place(main.file, main.line("relay_clientcerts"))
     value = main.get("relay_clientcerts")
-    if value and "permit_tls_clientcerts" not in _restrictions(main):
-        collector.left_out("relay_clientcerts", "no restriction asks for it (permit_tls_clientcerts)", "Nothing is to be done", place)
+    refusing = _refusing(main, "permit_tls_clientcerts")
+    if value and (refusing or not _is_asked(main, "permit_tls_clientcerts")):
+        reason = (
+            f"{refusing} refuses what they send to other domains" if refusing else "no restriction asks for it (permit_tls_clientcerts)"
+        )
+        collector.left_out("relay_clientcerts", reason, "Nothing is to be done", place)
         return
     for row in tables.rows(value, "relay_clientcerts", place):
         digest = _DIGESTS.get(len(row.key.replace(":", ""))) if _FINGERPRINT(row.key) else None
@@ -69,8 +79,19 @@ def read_client_certificates(main: MainCf, tables: Tables, collector: Collector)
         collector.left_out(f"relay_clientcerts {row.value}: {row.key}", reason, _REMEDY, row.place)
 
 
-def _restrictions(main: MainCf) -> set[str]:
-    return {*words_of(main, "smtpd_relay_restrictions"), *words_of(main, "smtpd_recipient_restrictions")}
+def _is_asked(main: MainCf, permission: str) -> bool:
+    return any(permission in words_of(main, name) for name in _RELAYING)
+
+
+def _refusing(main: MainCf, permission: str) -> str:
+    """The list of restrictions that refuses mail for other domains before it comes to `permission`, "" where none does. Both lists are
+    asked one after the other, each up to the first word that decides (SMTPD_ACCESS_README): one refusal is enough.
+    """
+    for name in _RELAYING:
+        decided = next((word for word in words_of(main, name) if word in _REFUSING or word in (permission, "permit")), permission)
+        if decided in _REFUSING:
+            return name
+    return ""
 
 
 def _networks(main: MainCf, tables: Tables, place: Place) -> Iterator[tuple[str, Place]]:

@@ -37,7 +37,8 @@ DEFAULTS = {
     "smtpd_recipient_restrictions": "",
 }
 
-_SETTING = re.compile(r"([A-Za-z0-9_]++)\s*+=\s*+(.*)", re.DOTALL).fullmatch
+# Names of transports, which may hold any character of a word, begin names of parameters: smtp-amavis_destination_recipient_limit.
+_SETTING = re.compile(r"([A-Za-z0-9][^\s=:/{}]*+)\s*+=\s*+(.*)", re.DOTALL).fullmatch
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z0-9_]++)|\{([A-Za-z0-9_]++)\}|\(([A-Za-z0-9_]++)\)|[{(])")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from mailwye.importing.postfix.main_cf import logical_lines
 from mailwye.importing.source import Source
@@ -17,6 +17,8 @@ class Service:
     options: dict[str, str] = field(default_factory=dict)
 
 
+_OPTION = re.compile(r"(?<!\S)-o\s*+(?:\{([^{}]*+)\}|([^\s{]\S*+))").finditer
+
 STANDARD = {name: Service(name if name != "relay" else "smtp") for name in ("smtp", "lmtp", "local", "virtual", "error", "discard")}
 STANDARD |= {"relay": Service("smtp"), "retry": Service("error")}
 
@@ -25,18 +27,19 @@ def read_services(source: Source | None) -> dict[str, Service]:
     """Name → transport, the standard ones where there is no master.cf. Lines that are none are passed over: Postfix would not start."""
     services = dict(STANDARD)
     for _, text in logical_lines(source.text) if source is not None else ():
-        parts = text.split()
+        parts = text.split(None, 8)
         if len(parts) < 8 or parts[1] not in ("unix", "inet", "fifo", "unix-dgram"):
             continue
         if parts[1] == "unix":
-            services[parts[0]] = Service(parts[7], _options(parts[8:]))
+            services[parts[0]] = Service(parts[7], _options(parts[8] if len(parts) > 8 else ""))
     return services
 
 
-def _options(arguments: list[str]) -> dict[str, str]:
+def _options(arguments: str) -> dict[str, str]:
+    """What follows each -o: `name=value`, or `{ name = value }` (master(5))."""
     options = {}
-    for flag, argument in pairwise(arguments):
-        if flag == "-o" and "=" in argument:
-            name, _, value = argument.partition("=")
-            options[name] = value
+    for found in _OPTION(arguments):
+        name, equals, value = (found[1] if found[1] is not None else found[2]).partition("=")
+        if equals:
+            options[name.strip()] = value.strip()
     return options

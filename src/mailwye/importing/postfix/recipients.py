@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailwye.importing.collect import Collector, Note, Place
+from mailwye.importing.postfix.routing import parents
 from mailwye.importing.postfix.tables import Row
 
 FOLLOWED = 20
@@ -113,9 +114,7 @@ class Recipients:
         return f"{target}@{origin}"
 
     def _is_accepted(self, domain: str) -> bool:
-        if domain in self._accepted:
-            return True
-        return any(subdomains and domain.endswith(f".{name}") for name, subdomains in self._accepted.items())
+        return domain in self._accepted or any(self._accepted.get(parent) for parent in parents(domain))
 
     def emit(self) -> None:
         """Make objects of them: an alias of one known recipient becomes one of its EmailAddresses, of one other address a MailContact, of

@@ -10,6 +10,8 @@ from mailwye.importing.collect import Collector, Place
 from mailwye.importing.postfix.main_cf import MainCf
 from mailwye.importing.postfix.tables import Row, Tables, file_of, table_name, words
 
+_DOMAIN_LIMIT = 255
+
 
 class Style(Enum):
     """How a list of domains matches: names alone, a name with its subdomains, or `.name` for subdomains."""
@@ -45,7 +47,7 @@ class DomainList:
     def __init__(self, value: str, parameter: str, style: Style, tables: Tables, collector: Collector, place: Place) -> None:
         self.entries: list[Listed] = []
         self._style = style
-        for word, where in _listed_words(value, parameter, tables, place):
+        for word, where, is_key in _listed_words(value, parameter, tables, place):
             if word.startswith("!"):
                 reason = "exceptions do not exist here: what is under an accepted domain with MatchSubDomains is taken"
                 collector.left_out(f"{parameter} {word}", reason, "List the subdomains that are meant instead", where)
@@ -53,9 +55,16 @@ class DomainList:
                 continue  # of a name that the text does not say: that is reported with the parameter
             elif "." in word or word == "localhost":
                 dotted = word.startswith(".")
-                if not (dotted and style is not Style.DOT):
-                    name = word.removeprefix(".").rstrip(".").lower()
-                    self.entries.append(Listed(name, not dotted, dotted or style is Style.PARENT, where))
+                if dotted and style is not Style.DOT:
+                    collector.left_out(
+                        f"{parameter} {word}", "Postfix never finds it: no domain begins with a dot", "Nothing is to be done", where
+                    )
+                    continue
+                name = word.removeprefix(".").rstrip(".").lower()
+                self.entries.append(Listed(name, not dotted, dotted or style is Style.PARENT, where))
+            elif not is_key:  # a table of addresses has keys without a domain, too
+                reason = "is no domain of the Internet: mail for a name without a dot is not taken here"
+                collector.left_out(f"{parameter} {word}", reason, "Write the whole domain where it is meant", where)
         self._exact = {entry.name for entry in self.entries if entry.itself}
         self._parents = {entry.name for entry in self.entries if entry.subdomains}
 
@@ -65,26 +74,27 @@ class DomainList:
 
 
 def parents(domain: str) -> Iterator[str]:
-    """`a.b.c` → `b.c`, `c`."""
-    dot = domain.find(".")
+    """`a.b.c` → `b.c`, `c`. None of what is too long for a domain (RFC 1035 section 2.3.4)."""
+    dot = domain.find(".") if len(domain) <= _DOMAIN_LIMIT else -1
     while dot >= 0:
         yield domain[dot + 1 :]
         dot = domain.find(".", dot + 1)
 
 
-def _listed_words(value: str, parameter: str, tables: Tables, place: Place) -> Iterator[tuple[str, Place]]:
+def _listed_words(value: str, parameter: str, tables: Tables, place: Place) -> Iterator[tuple[str, Place, bool]]:
+    """Each word, where it stands, and whether it is the key of a table."""
     for word in words(value):
         name = table_name(word)
         if name.type:
             for row in tables.rows(word, parameter, place):
                 if "@" not in row.key:
-                    yield row.key, row.place
+                    yield row.key, row.place, True
         elif file_of(name):
             for here, text in tables.lines(name, parameter, place):
                 for inner in words(text):
-                    yield inner, here
+                    yield inner, here, False
         else:
-            yield word, place
+            yield word, place, False
 
 
 @dataclass(frozen=True, slots=True)

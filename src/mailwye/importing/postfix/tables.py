@@ -15,6 +15,8 @@ TEXT_TYPES = frozenset(("hash", "btree", "texthash", "lmdb", "cdb", "dbm", "sdbm
 _PATTERNS = frozenset(("regexp", "pcre", "cidr"))
 _SPLIT = re.compile(r"[\s,]*+((?:[^\s,{]|\{(?:[^{}]|\{[^{}]*+\})*+\})++)").match
 
+_PROXIES = re.compile("(?:proxy:)*+").match
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -37,21 +39,22 @@ class TableName:
 
 
 def words(value: str) -> Iterator[str]:
-    """A list of main.cf: separated by commas and white space, braces kept together."""
+    """A list of main.cf: separated by commas and white space, braces kept together. What follows a brace without end is one word."""
     position = 0
     while (found := _SPLIT(value, position)) is not None:
         yield found[1]
         position = found.end()
+    rest = value[position:].strip(", \t\r\n")
+    if rest:
+        yield rest
 
 
 def table_name(word: str) -> TableName:
     """`proxy:hash:/etc/postfix/x` → hash, /etc/postfix/x."""
-    head, colon, name = word.partition(":")
-    if head == "proxy" and colon:
-        return table_name(name)
+    head, colon, name = word[_PROXIES(word).end() :].partition(":")  # type: ignore[union-attr]  # * always matches
     if colon and head.isalnum():
         return TableName(head.lower(), name)
-    return TableName("", word)
+    return TableName("", head + colon + name)
 
 
 def file_of(name: TableName) -> str:
@@ -96,7 +99,7 @@ class Tables:
     def _rows_of(self, name: TableName, parameter: str, place: Place) -> Iterator[Row]:
         what = f"{parameter} {name}"
         if name.type == "inline":
-            yield from _inline(name.name, place)
+            yield from self._inline_rows(name, what, place)
         elif name.type == "static":
             reason = "a static: table answers every question alike; there are no entries to carry over"
             self._collector.left_out(what, reason, "Write the objects by hand", place)
@@ -104,6 +107,18 @@ class Tables:
             self._collector.left_out(what, *_unreadable(name), place)
         else:
             yield from self._text_rows(name, what, place)
+
+    def _inline_rows(self, name: TableName, what: str, place: Place) -> Iterator[Row]:
+        """`inline:{ key=value, {key = text with spaces} }`."""
+        if not (name.name.startswith("{") and name.name.endswith("}")):
+            self._collector.left_out(what, "its { … } is missing or has no end", "Close it with }", place)
+            return
+        for entry in words(name.name[1:-1]):
+            key, _, value = (part.strip() for part in entry.removeprefix("{").removesuffix("}").partition("="))
+            if key and value:
+                yield Row(key.lower(), value, place)
+            else:
+                self._collector.left_out(f"{what}: {key}", "is no entry of the form key=value", "Give it a value or remove it", place)
 
     def _text_rows(self, name: TableName, what: str, place: Place) -> Iterator[Row]:
         source = self._files.get(file_of(name), "was not given")
@@ -124,13 +139,6 @@ class Tables:
             else:
                 seen[key] = line
                 yield Row(key, parts[1].strip(), here)
-
-
-def _inline(name: str, place: Place) -> Iterator[Row]:
-    """`inline:{ key=value, {key = text with spaces} }`."""
-    for entry in words(name.strip()[1:-1]):
-        key, _, value = entry.removeprefix("{").removesuffix("}").partition("=")
-        yield Row(key.strip().lower(), value.strip(), place)
 
 
 def _unreadable(name: TableName) -> tuple[str, str]:

@@ -62,7 +62,7 @@ class TlsPolicies:
         row = self._row(text, plain=not bracketed and ":" not in text)
         if row is None:
             return self._tls(level or self.level, {}, host, bracketed=bracketed, mx=mx)
-        words = [word for word in row.value.replace(",", " ").split() if word]
+        words = row.value.replace(",", " ").split() or ["(none)"]
         attributes: dict[str, str] = {}
         for word in words[1:]:
             name, _, value = word.partition("=")
