@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from mailwye.access.accounts import TOKEN_PREFIX, AccountError, token_digest, user_name
 from mailwye.access.audit import AuditError, Event
-from mailwye.access.roles import Permission
+from mailwye.access.roles import Permission, to_read
 from mailwye.admin.api.attempts import Attempts
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.services import Services
@@ -38,6 +38,10 @@ class Caller:
     def may(self, permission: Permission) -> bool:
         """Whether he may."""
         return permission in self.permissions
+
+    def sees(self, kind: str) -> bool:
+        """Whether he may read objects of `kind`."""
+        return self.may(to_read(kind))
 
     def need(self, permission: Permission, what: str = "this") -> None:
         """:raises ApiError: 403."""

@@ -13,7 +13,7 @@ from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.objects import Acknowledge, Comment, DryRun
 from mailwye.admin.api.problems import ApiError, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, etag, precondition
-from mailwye.admin.api.saving import Wish, permitted, save
+from mailwye.admin.api.saving import Wish, conflict_for, permitted, save
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
@@ -59,7 +59,7 @@ def drafts() -> APIRouter:
         def work() -> tuple[dict[str, Any], int]:
             stored = services.store.draft(name)
             found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
-            conflict = found.to_dict() if isinstance(found, Conflict) else None
+            conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
             problems = findings(found.problems) if isinstance(found, Plan) else []
             saves = [asdict(one) for one in stored.saves]
             changes = as_dicts(changes_of(stored.changes))

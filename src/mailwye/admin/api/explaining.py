@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT
+from mailwye.admin.api.saving import conflict_for
 from mailwye.admin.explain import Question, explain, listener_of
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_organization
@@ -114,7 +115,7 @@ def _candidate(context: Context, settings: OtherSettings) -> tuple[StoredVersion
     if settings.draft:
         plan = plan_draft(services.store, services.store.draft(settings.draft), installation=services.installation, vault=services.vault)
         if not isinstance(plan, Plan):
-            raise ApiError(409, str(plan), conflict=plan.to_dict())
+            raise ApiError(409, str(plan), conflict=conflict_for(context, plan))
     else:
         parsed = read_organization(settings.file, "request")
         plan = plan_file(base, parsed, prune=settings.prune, installation=services.installation, vault=services.vault)

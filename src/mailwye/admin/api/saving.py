@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -15,6 +15,7 @@ from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
 from mailwye.config.diff import as_dicts
 from mailwye.config.plan import Plan, draft_version, plan_changes
+from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization
 from mailwye.config.store import DraftConflict, VersionConflict
 from mailwye.config.versions.changes import ChangeSet
@@ -42,13 +43,24 @@ def permitted(context: Context, changes: ChangeSet) -> None:
         context.caller.need(to_write(change.kind), f"this change of {change.kind}")
 
 
+def conflict_for(context: Context, conflict: Conflict) -> dict[str, Any]:
+    """What the caller hears of a conflict: of what others changed only the objects that he may read."""
+    theirs = tuple(change for change in conflict.theirs if context.caller.sees(change.object))
+    return replace(conflict, theirs=theirs).to_dict()
+
+
+def problems_for(context: Context, problems: Iterable[Problem]) -> list[Problem]:
+    """What the caller hears of findings: no warnings about objects that he may not read; an error keeps his change back, so he reads it."""
+    return [one for one in problems if one.is_error or not one.object or context.caller.sees(one.object.partition(" ")[0])]
+
+
 def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Plan:
     permitted(context, changes)
     if isinstance(found, Conflict):
-        raise ApiError(409, str(found), conflict=found.to_dict())
+        raise ApiError(409, str(found), conflict=conflict_for(context, found))
     permitted(context, found.change_set)
     if found.has_errors:
-        raise ApiError(422, "nothing was saved: see the problems", found.problems)
+        raise ApiError(422, "nothing was saved: see the problems", problems_for(context, found.problems))
     return found
 
 
@@ -69,7 +81,7 @@ async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, Chang
             in_force = True
         except ChannelError as error:  # saved it is: the supervisor goes on trying
             services.log.error("not activated yet", version=version, error=str(error))
-    return answer(found, version, in_force=in_force, status=wish.status)
+    return answer(context, found, version, in_force=in_force, status=wish.status)
 
 
 def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None]:
@@ -117,18 +129,23 @@ async def save_into_draft(context: Context, revision: int | None, make: Callable
         raise ApiError(409, str(error)) from error
     if not wish.dry_run:
         context.audit("draft.save", wish.draft, f"save {saved}: {_summary(plan)}")
-    content = {"draft": wish.draft, "revision": saved, "changes": as_dicts(plan.changes), "problems": findings(plan.problems)}
+    content = {
+        "draft": wish.draft,
+        "revision": saved,
+        "changes": as_dicts(plan.changes),
+        "problems": findings(problems_for(context, plan.problems)),
+    }
     return JSONResponse(content, wish.status, {"ETag": etag(saved, draft=True)})
 
 
-def answer(plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> JSONResponse:
+def answer(context: Context, plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> JSONResponse:
     """`version` None: only asked what would be."""
     content = {
         "version": version,
         "base": plan.base,
         "in_force": in_force,
         "changes": as_dicts(plan.changes),
-        "problems": findings(plan.problems),
+        "problems": findings(problems_for(context, plan.problems)),
         **more,
     }
     return JSONResponse(content, status, {} if version is None else {"ETag": etag(version)})

@@ -168,7 +168,7 @@ async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
     outputs = [_output(output) for output in execution.outputs]
     if first is None:
         unchanged = Plan(services.store.version(), execution.organization, (), execution.problems)
-        return answer(unchanged, None, in_force=False, output=outputs)
+        return answer(context, unchanged, None, in_force=False, output=outputs)
     if condition is None and not wish.dry_run:
         raise ApiError(428, "the script changes something: send If-Match with the version that you looked at, or If-Match: *")
 

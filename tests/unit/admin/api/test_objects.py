@@ -274,3 +274,22 @@ def test_reading_recipients_is_not_reading_connectors(office: Office) -> None:
     token = office.token(Role.ORGANIZATION_MANAGEMENT, Permission.RECIPIENTS_READ)
     assert office.ask("GET", "/objects/mailboxes", token=token).status_code == 200
     assert office.ask("GET", "/objects/outbound-connectors", token=token).status_code == 403
+
+
+def test_a_conflict_and_findings_show_nothing_that_the_role_may_not_read(office: Office) -> None:
+    """An old If-Match is no way to read what others changed since."""
+    office.ask("PATCH", CONNECTOR, json={"Comment": "of the board"}, headers={"If-Match": '"1"'})
+    path = "/objects/mailboxes/bob@contoso.com"
+    office.ask("PATCH", path, json={"DisplayName": "Bob"}, headers={"If-Match": '"2"'})
+    late = {"json": {"DisplayName": "Robert"}, "headers": {"If-Match": '"1"'}}
+    refused = office.ask("PATCH", path, role=Role.RECIPIENT_MANAGEMENT, **late)
+    assert refused.status_code == 409
+    assert [change["object"] for change in refused.json()["conflict"]["theirs"]] == ["Mailbox"]
+    assert "of the board" not in refused.text
+    assert "of the board" in office.ask("PATCH", path, **late).text
+    wide = {"Name": "Ours", "ConnectorType": "OnPremises", "SenderIPAddresses": ["10.0.0.0/8"]}
+    assert office.ask("PUT", "/objects/inbound-connectors/ours", json=wide, headers={"If-None-Match": "*"}).status_code == 201
+    for role in (Role.RECIPIENT_MANAGEMENT, Role.ORGANIZATION_MANAGEMENT):
+        saved = office.ask("PATCH", path, role=role, json={"DisplayName": role.name}, headers={"If-Match": "*"})
+        assert saved.status_code == 200
+        assert ("InboundConnector" in saved.text) is (role is Role.ORGANIZATION_MANAGEMENT), saved.text
