@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from mailwye.runtime.files import sync_directories
 
-PAGE_SIZE = 8192  # of queue files. Measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
+PAGE_SIZE: Final = 8192  # of queue files. Measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
+_WAIT: Final = 0.01  # seconds between two tries at the write-ahead log, for which SQLite does not wait itself
 
 
 class DatabaseError(Exception):
@@ -36,12 +39,12 @@ def open_database(
     connection = None
     try:
         connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=100)
-        connection.set_busy_timeout(int(busy_seconds * 1000))
         if not read_only:
             connection.pragma("page_size", page_size)
-            if connection.pragma("journal_mode", "wal") != "wal":
+            if _into_wal(connection, busy_seconds) != "wal":
                 raise DatabaseError(f"{path}: the file system cannot hold a write-ahead log; put the data directory on a local disk")
             connection.pragma("synchronous", synchronous)
+        connection.set_busy_timeout(int(busy_seconds * 1000))
         connection.pragma("schema_version")  # reads the file's head: is it a database at all?
     except apsw.Error as error:
         if connection is not None:
@@ -50,6 +53,22 @@ def open_database(
     if synchronous == "FULL" and not read_only and vfs is None:
         _keep_names(path, connection)
     return connection
+
+
+def _into_wal(connection: apsw.Connection, busy_seconds: float) -> object:
+    """Switch to the write-ahead log, as often as it takes within `busy_seconds`; the mode the file has then.
+
+    SQLite asks its busy handler only for some of the locks that the switch needs and fails at once for the others, so of two workers
+    that meet a new file one would not start. The mode stays with the file: for one that has it there is nothing to wait for.
+
+    :raises apsw.BusyError: somebody held the file all that time.
+    """
+    connection.set_busy_timeout(0)
+    for _ in range(int(busy_seconds / _WAIT)):
+        with suppress(apsw.BusyError):
+            return connection.pragma("journal_mode", "wal")
+        time.sleep(_WAIT)
+    return connection.pragma("journal_mode", "wal")
 
 
 def _keep_names(path: Path, connection: apsw.Connection) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
 from mailwye.storage.sqlite import connection
+from mailwye.storage.sqlite.access.accounts import SqliteAccounts
+from mailwye.storage.sqlite.access.audit import SqliteAuditLog
+from mailwye.storage.sqlite.certificates.sighting_store import SqliteSightings
+from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.storage.sqlite.connection import DatabaseError, open_database
+from mailwye.storage.sqlite.transport.file import TransportFile
 
 
 @pytest.mark.parametrize(("synchronous", "needed"), [("FULL", True), ("NORMAL", False)])
@@ -29,3 +38,44 @@ def test_a_name_that_would_not_survive_is_an_error_where_commits_are_promises(
     else:
         open_database(tmp_path / "a.sqlite", synchronous=synchronous).close()
         assert synced == []
+
+
+def test_who_holds_a_new_file_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself fails at once here: a writer's lock is in the way of the switch to the write-ahead log."""
+    path = tmp_path / "a.sqlite"
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError, match="in use by another process"):
+        open_database(path, busy_seconds=0.0)
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(open_database, path, busy_seconds=30.0)
+        with pytest.raises(TimeoutError):
+            opened.result(timeout=0.05)
+        holder.execute("ROLLBACK")
+        opened.result().close()
+
+
+SHARED: dict[str, Callable[[Path], Any]] = {
+    "config": SqliteConfigStore,
+    "transport": TransportFile,
+    "certificates": SqliteSightings,
+    "users": SqliteAccounts,
+    "audit": SqliteAuditLog,
+}
+"""The files that several processes have open."""
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_workers_that_meet_a_new_file_at_once_all_start(tmp_path: Path, kind: str) -> None:
+    workers = 3
+    together = threading.Barrier(workers)
+
+    def start(path: Path) -> Any:
+        together.wait()
+        return SHARED[kind](path)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for number in range(25):
+            path = tmp_path / f"{number}.sqlite"
+            for opened in pool.map(start, [path] * workers):
+                opened.close()

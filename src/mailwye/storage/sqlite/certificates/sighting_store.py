@@ -61,7 +61,8 @@ class SqliteSightings:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = Lock()
-        self._db = open_database(path, synchronous="NORMAL", busy_seconds=BUSY_SECONDS)
+        self._db = open_database(path, synchronous="NORMAL")
+        self._db.transaction_mode = "IMMEDIATE"  # what reads first and then writes would fail beside another worker's write, unasked
         try:
             with self._errors(), self._db:
                 if self._db.pragma("user_version") != SCHEMA_VERSION:
@@ -70,6 +71,7 @@ class SqliteSightings:
         except DatabaseError:
             abandon(self._db)
             raise
+        self._db.set_busy_timeout(int(BUSY_SECONDS * 1000))
 
     def of(self, use: str) -> Sequence[Sighting]:
         """See SightingStore."""
