@@ -14,7 +14,7 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service
-from mailwye.cli.output import fail
+from mailwye.cli.output import fail, print_problems
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def candidate_of(
         assert file is not None, "the command asked for one of them"
         parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
         plan = plan_file(base, parsed, prune=prune, installation=installation, vault=vault)
-    for problem in plan.problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
+    print_problems(plan.problems)
     if plan.has_errors:
         fail("it cannot be put in force, see above: nothing was compared", exit_codes.DATA_ERROR)
     return Candidate(base, plan.organization)
@@ -174,6 +173,11 @@ class Gate:
         standing = "no" if goes_back else installation.replay.require
         require = max(asked, standing, key=order.index)
         return cls(installation, require, acknowledge, point_in_time(since, SystemClock().now()), pin_queued)
+
+    @classmethod
+    def open(cls, installation: Installation) -> Gate:
+        """For a change that no mail can notice: nothing is asked for."""
+        return cls(installation, "no", "", 0.0, pin_queued=False)
 
     def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
         """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""

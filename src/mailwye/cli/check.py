@@ -11,7 +11,7 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import config_option, work_as_owner
-from mailwye.cli.output import print_json
+from mailwye.cli.output import print_json, print_problems
 
 if TYPE_CHECKING:
     from mailwye.config.problem import Problem
@@ -35,8 +35,7 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(as_dicts(problems))
     else:
-        for problem in problems:
-            click.echo(f"{problem.severity.value}: {problem}")
+        print_problems(problems, err=False)
         click.echo(f"{errors} errors, {len(problems) - errors} warnings")
     sys.exit(exit_codes.CONFIGURATION if errors else 0)
 

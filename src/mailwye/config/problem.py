@@ -57,8 +57,9 @@ def as_dicts(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     return [
         {
             "severity": problem.severity.value,
-            "file": str(problem.file),
+            "file": problem.file,
             "line": problem.line,
+            "column": problem.column,
             "object": problem.object,
             "field": problem.field,
             "message": problem.message,

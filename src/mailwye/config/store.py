@@ -129,10 +129,6 @@ class ConfigStore(Protocol):
         """What makes version `new` out of `old`; in either direction. Reads only what changed. :raises NoSuchVersion:"""
         ...
 
-    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
-        """`commit` for an organization as a whole; what it changes is found out."""
-        ...
-
     def commit(
         self,
         changes: ChangeSet,

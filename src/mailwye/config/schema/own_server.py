@@ -36,6 +36,7 @@ CAPABILITY = "AcceptCloudServicesMail"
 
 _SPELLINGS = {"require_tls": "RequireTLS", "dns_routing_enabled": "DNSRoutingEnabled"}
 _COUNT_LIMIT = 2_147_483_647
+_DIGITS = 9  # of a cost that are looked at
 _E = TypeVar("_E", bound=Enum)
 
 
@@ -58,7 +59,7 @@ def read_address_space(value: object) -> AddressSpace:
         text = rest
     domain, semicolon, cost = text.partition(";")
     cost = cost.strip()
-    if semicolon and not (cost.isascii() and cost.isdigit() and 1 <= int(cost) <= COST_LIMIT):
+    if semicolon and not (cost.isascii() and cost.isdigit() and 1 <= int(cost[:_DIGITS]) <= COST_LIMIT):
         raise fault(
             f"{shown(text)} has no usable cost", f"Write a number from 1 to {COST_LIMIT} after the semicolon, such as contoso.com;5"
         )
