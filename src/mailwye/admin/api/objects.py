@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, cursor_of, etag, json_object, precondition, read_cursor
+from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, etag, json_object, precondition
 from mailwye.admin.api.saving import Wish, save, save_into_draft
 from mailwye.config.parse import validate_object
 from mailwye.config.plan import Plan, draft_version, plan_edit
@@ -110,11 +110,11 @@ def _reading(api: APIRouter, kind: str, path: str) -> None:
     @api.get(path, summary=f"List {kind} objects", operation_id=f"list_{kind}")
     async def list_objects(context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "") -> Response:
         organization, tag = await organization_of(context, draft)
-        after, wanted = read_cursor(cursor) if cursor else "", search.lower()
+        after, wanted = context.position(cursor) or "", search.lower()
         rows = sorted(organization.objects(kind), key=lambda thing: thing.identity)
         found = [thing for thing in rows if thing.identity > after and wanted in f"{thing.identity} {getattr(thing, 'name', '')}".lower()]
-        following = cursor_of(found[limit - 1].identity) if len(found) > limit else None
-        return JSONResponse({"items": [plain(thing) for thing in found[:limit]], "next": following}, headers={"ETag": tag})
+        page = context.page(found[: limit + 1], limit, lambda: found[limit - 1].identity)
+        return JSONResponse({**page, "items": [plain(thing) for thing in page["items"]]}, headers={"ETag": tag})
 
     @api.get(path + "/{identity}", summary=f"Get one {kind}", operation_id=f"get_{kind}")
     async def get(context: Ctx, identity: Identity, draft: Draft = "") -> Response:

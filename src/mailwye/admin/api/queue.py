@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Text, offset_of, page
+from mailwye.admin.api.reading import Cursor, Limit, Text
 
 _Text = Annotated[str, Field(max_length=512)]
 ROUNDS = 100_000  # of an operation that goes on page by page
@@ -47,10 +47,8 @@ def queue() -> APIRouter:
     async def list_deliveries(
         context: Ctx, limit: Limit = 100, cursor: Cursor = "", sender: Text = "", recipient: Text = "", next_hop: Text = ""
     ) -> Response:
-        offset = offset_of(cursor)
-        wanted = {"sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": offset + limit + 1}
-        answer = await context.services.control("queue.list", wanted)
-        return JSONResponse({**page(answer["rows"], offset, limit), "missing": answer.get("missing", [])})
+        wanted = {"sender": sender, "recipient": recipient, "next_hop": next_hop}
+        return JSONResponse(await listed(context, wanted, limit, cursor))
 
     @api.get("/queue/counts", summary="How much waits for each next hop, by state")
     async def counts(context: Ctx) -> Response:
@@ -69,6 +67,15 @@ def queue() -> APIRouter:
         return JSONResponse(await _change(context, operation.value, selection))
 
     return api
+
+
+async def listed(context: Context, wanted: dict[str, Any], limit: int, cursor: str) -> dict[str, Any]:
+    """One page of deliveries. Ids only grow within a queue, so where a page ended is the last one of each."""
+    after = context.position(cursor) or {}
+    answer = await context.services.control("queue.list", {**wanted, "limit": limit + 1, "after": list(after.items())})
+    rows = answer["rows"]
+    page = context.page(rows, limit, lambda: {**after, **{row["place"]: row["delivery"] for row in rows[:limit]}})
+    return {**page, "missing": answer.get("missing", [])}
 
 
 async def _change(context: Context, operation: str, selection: Selection) -> dict[str, Any]:

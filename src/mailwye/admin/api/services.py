@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
@@ -53,6 +54,7 @@ class Services:
     unwrap: Callable[[], Unwrap]
     what_if: WhatIf
     feed: EventFeed
+    cursors: Cursors
     log: Any
     secret: Callable[[int], bytes]
     hash_password: Callable[[str], str]

@@ -14,7 +14,7 @@ from mailwye.access.roles import Permission
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.objects import Acknowledge, Comment, Draft, DryRun
 from mailwye.admin.api.problems import ApiError, findings
-from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, etag, offset_of, page, precondition
+from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, etag, precondition
 from mailwye.admin.api.saving import Wish, answer, save, save_into_draft
 from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Output, Style
@@ -49,9 +49,9 @@ def versions() -> APIRouter:
 
     @api.get("/versions", summary="List versions, newest first")
     async def log(context: Ctx, limit: Limit = 100, cursor: Cursor = "") -> Response:
-        offset = offset_of(cursor)
-        rows = await context.services.with_settings(context.services.store.history, offset + limit + 1)
-        return JSONResponse(page([asdict(info) for info in rows], offset, limit))
+        store = context.services.store
+        rows = await context.services.with_settings(store.history, limit + 1, before=context.position(cursor))
+        return JSONResponse(context.page([asdict(info) for info in rows], limit, lambda: rows[limit - 1].version))
 
     @api.get("/versions/{version}", summary="Show who saved a version, and what it changed")
     async def show(context: Ctx, version: Version) -> Response:

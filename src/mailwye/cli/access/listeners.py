@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import io
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailwye.admin.api.application import application
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.http_server import AdminServer
@@ -39,7 +41,15 @@ class AdminListeners:
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
-        from mailwye.stores import STORE_ERRORS, open_accounts, open_audit_log, open_config_store, open_trace, open_vault
+        from mailwye.stores import (
+            STORE_ERRORS,
+            installation_secret,
+            open_accounts,
+            open_audit_log,
+            open_config_store,
+            open_trace,
+            open_vault,
+        )
 
         clock = SystemClock()
         self.feed = EventFeed(int(clock.now() * 1000))
@@ -55,6 +65,7 @@ class AdminListeners:
             unwrap=lambda: unwrap_of(installation),
             what_if=CommandLineWhatIf(installation),
             feed=self.feed,
+            cursors=Cursors(hmac.digest(installation_secret(installation), b"cursors of the API", "sha256")),
             log=log,
             secret=secret_octets,
             hash_password=hash_password,

@@ -12,11 +12,14 @@ from mailwye.access.accounts import User
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role
 from mailwye.admin.api.application import application
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.queue_operations import merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import plan_file
+from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.storage.secrets.vault import FileVault
 from mailwye.storage.sqlite.access.accounts import SqliteAccounts
 from mailwye.storage.sqlite.access.audit import SqliteAuditLog
@@ -79,6 +82,7 @@ class Office:
         self.accounts = SqliteAccounts(directory / "accounts.sqlite")
         self.audit = SqliteAuditLog(directory / "audit.sqlite")
         self.feed = EventFeed(1000)
+        self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
         self._chance = 0
         self.services = Services(
             installation=self.installation,
@@ -92,6 +96,7 @@ class Office:
             unwrap=lambda: lambda address: None,
             what_if=self.what_if,
             feed=self.feed,
+            cursors=Cursors(b"k" * 32),
             log=self.log,
             secret=self._secret,
             hash_password=lambda text: f"hash of {text}",
@@ -121,7 +126,9 @@ class Office:
             case "queue.counts":
                 return {"counts": {}, "missing": []}
             case "queue.list":
-                return {"rows": [{"message": f"m{number}"} for number in range(3)][: arguments["limit"]], "missing": []}
+                workers = enumerate(self.queues)
+                more: Any = {"clock": self.clock, "trace": None}
+                return merged([await run("list", arguments, [one], place=str(number), **more) for number, one in workers], arguments)
             case "queue.show":
                 found = arguments["message_id"] == "m1"
                 return {"rows": [{"message": "m1"}] if found else [], "header": "Subject: x" if found else "", "missing": []}
