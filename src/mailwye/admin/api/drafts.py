@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Ctx, router
-from mailwye.admin.api.objects import Acknowledge, Comment, DryRun
 from mailwye.admin.api.problems import ApiError, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, etag, precondition
-from mailwye.admin.api.saving import Wish, conflict_for, permitted, save
+from mailwye.admin.api.saving import conflict_for, permitted, save
+from mailwye.admin.api.wishes import Wished
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
@@ -93,7 +93,7 @@ def _ending(api: APIRouter) -> None:
         return Response(status_code=204)
 
     @api.post("/drafts/{name}/activate", summary="Put a draft in force")
-    async def activate(context: Ctx, name: Name, dry_run: DryRun = False, comment: Comment = "", acknowledge: Acknowledge = "") -> Response:
+    async def activate(context: Ctx, name: Name, wish: Wished) -> Response:
         condition, services = precondition(context.request, draft=True), context.services
 
         def plan() -> tuple[Plan | Conflict, ChangeSet]:
@@ -103,4 +103,4 @@ def _ending(api: APIRouter) -> None:
             found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
             return found, stored.changes
 
-        return await save(context, plan, Wish(dry_run, comment, acknowledge))
+        return await save(context, plan, wish)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, etag, json_object, precondition
-from mailwye.admin.api.saving import Wish, save, save_into_draft
+from mailwye.admin.api.saving import save, save_into_draft
+from mailwye.admin.api.wishes import Draft, Wish, WishedMaybeInDraft
 from mailwye.config.parse import validate_object
 from mailwye.config.plan import Plan, draft_version, plan_edit
 from mailwye.config.problem import Problem
@@ -21,10 +23,6 @@ from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.conflict import Conflict
 
 Identity = Annotated[str, Path(max_length=320, min_length=1)]
-DryRun = Annotated[bool, Query(description="Answer with the difference and the findings; save nothing.")]
-Draft = Annotated[str, Query(max_length=64, description="Work in this draft.")]
-Comment = Annotated[str, Query(max_length=1024, description="Why; kept with the version.")]
-Acknowledge = Annotated[str, Query(max_length=128, description="The difference that a replay showed and that is accepted.")]
 
 
 def plain(thing: ConfigObject) -> dict[str, Any]:
@@ -135,7 +133,7 @@ async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Respon
     condition = precondition(context.request, draft=bool(wish.draft), may_create=bool(identity))
     data = await json_object(context.request)
     status = 201 if condition.exists is False and not wish.dry_run else 200
-    wish = Wish(wish.dry_run, wish.comment, wish.acknowledge, wish.draft, status=status)
+    wish = replace(wish, status=status)
     return await Changer(context, kind, identity, condition, wish).run(lambda old: _changed(kind, identity, old, data))
 
 
@@ -153,44 +151,23 @@ async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Resp
 
 def _writing(api: APIRouter, kind: str, path: str) -> None:
     @api.put(path + "/{identity}", summary=f"Create or replace a {kind}", operation_id=f"put_{kind}")
-    async def put(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        return await _put(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+    async def put(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        return await _put(context, kind, identity, wish)
 
     @api.patch(path + "/{identity}", summary=f"Change fields of a {kind}", operation_id=f"patch_{kind}")
-    async def patch(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        return await _patch(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+    async def patch(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        return await _patch(context, kind, identity, wish)
 
     @api.delete(path + "/{identity}", summary=f"Remove a {kind}", operation_id=f"delete_{kind}")
-    async def delete(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        condition = precondition(context.request, draft=bool(draft))
+    async def delete(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        condition = precondition(context.request, draft=bool(wish.draft))
 
         def make(old: ConfigObject | None) -> ChangeSet:
             if old is None:
                 raise not_found(f'{kind} "{identity}"')
             return ChangeSet.of([ObjectChange(kind, old.identity, old, None)])
 
-        return await Changer(context, kind, identity, condition, Wish(dry_run, comment, acknowledge, draft)).run(make)
+        return await Changer(context, kind, identity, condition, wish).run(make)
 
 
 def _organization(api: APIRouter) -> None:
@@ -201,16 +178,12 @@ def _organization(api: APIRouter) -> None:
         return await _one(context, kind, "", draft)
 
     @api.put(path, summary="Replace the organization's own settings", operation_id="put_Organization")
-    async def put(
-        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        return await _put(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+    async def put(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+        return await _put(context, kind, "", wish)
 
     @api.patch(path, summary="Change fields of the organization's own settings", operation_id="patch_Organization")
-    async def patch(
-        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        return await _patch(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+    async def patch(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+        return await _patch(context, kind, "", wish)
 
 
 def objects() -> APIRouter:

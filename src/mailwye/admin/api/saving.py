@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -13,6 +13,7 @@ from mailwye.admin.api.guarded import Context
 from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
+from mailwye.admin.api.wishes import Wish
 from mailwye.config.diff import as_dicts
 from mailwye.config.plan import Plan, draft_version, plan_changes
 from mailwye.config.problem import Problem
@@ -23,18 +24,6 @@ from mailwye.config.versions.conflict import Conflict
 from mailwye.runtime.channel import ChannelError
 
 TRIES = 5  # where others save between our plan and our save
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a change is made. `draft`: save into this draft. `goes_back`: to settings that were in force, which wait for no replay."""
-
-    dry_run: bool = False
-    comment: str = ""
-    acknowledge: str = ""
-    draft: str = ""
-    goes_back: bool = False
-    status: int = 200
 
 
 def permitted(context: Context, changes: ChangeSet) -> None:

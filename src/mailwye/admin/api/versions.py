@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mailwye.access.roles import Permission
 from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.objects import Acknowledge, Comment, Draft, DryRun
 from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, etag, precondition
-from mailwye.admin.api.saving import Wish, answer, save, save_into_draft
+from mailwye.admin.api.saving import answer, save, save_into_draft
+from mailwye.admin.api.wishes import Comment, DryRun, Wish, Wished, WishedMaybeInDraft
 from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Output, Style
 from mailwye.config.diff import as_dicts, changes_of
@@ -104,23 +104,18 @@ def _files(api: APIRouter) -> None:
         return PlainTextResponse(text, headers={"ETag": etag(stored.version)})
 
     @api.post("/apply", summary="Save the objects of a file")
-    async def apply(
-        context: Ctx, file: File, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        condition = precondition(context.request, draft=bool(draft))
+    async def apply(context: Ctx, file: File, wish: WishedMaybeInDraft) -> Response:
+        condition = precondition(context.request, draft=bool(wish.draft))
         parsed = await asyncio.to_thread(read_organization, file.text, "request")
         if parsed.value is None:
             raise ApiError(422, "nothing was saved: see the problems", parsed.problems)
-        wish = Wish(dry_run, comment, acknowledge, draft)
-        if draft:
+        if wish.draft:
             return await save_into_draft(context, condition.base, lambda old: _of_file(context, old, parsed, prune=file.prune), wish)
         return await save(context, lambda: _plan_file(context, condition.base, parsed, prune=file.prune), wish)
 
     @api.post("/cmdlets", summary="Carry out PowerShell lines for Exchange")
-    async def cmdlets(
-        context: Ctx, script: Script, dry_run: DryRun = False, comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        return await _carry_out(context, script.text, Wish(dry_run, comment, acknowledge))
+    async def cmdlets(context: Ctx, script: Script, wish: Wished) -> Response:
+        return await _carry_out(context, script.text, wish)
 
 
 def _plan_file(context: Context, base: int | None, parsed: Parsed[Organization], *, prune: bool) -> tuple[Plan | Conflict, ChangeSet]:

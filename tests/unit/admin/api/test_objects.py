@@ -281,7 +281,7 @@ def test_a_conflict_and_findings_show_nothing_that_the_role_may_not_read(office:
     office.ask("PATCH", CONNECTOR, json={"Comment": "of the board"}, headers={"If-Match": '"1"'})
     path = "/objects/mailboxes/bob@contoso.com"
     office.ask("PATCH", path, json={"DisplayName": "Bob"}, headers={"If-Match": '"2"'})
-    late = {"json": {"DisplayName": "Robert"}, "headers": {"If-Match": '"1"'}}
+    late: dict[str, Any] = {"json": {"DisplayName": "Robert"}, "headers": {"If-Match": '"1"'}}
     refused = office.ask("PATCH", path, role=Role.RECIPIENT_MANAGEMENT, **late)
     assert refused.status_code == 409
     assert [change["object"] for change in refused.json()["conflict"]["theirs"]] == ["Mailbox"]
