@@ -20,10 +20,12 @@ from mailwye.admin.api.caller import Gatekeeper
 from mailwye.admin.api.description import describe
 from mailwye.admin.api.drafts import drafts
 from mailwye.admin.api.explaining import explaining
+from mailwye.admin.api.files import files
 from mailwye.admin.api.guarded import router
 from mailwye.admin.api.objects import objects
 from mailwye.admin.api.problems import ApiError, answer
 from mailwye.admin.api.queue import queue
+from mailwye.admin.api.scripts import scripts
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.api.traces import traces
@@ -42,7 +44,7 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
     app.state.services = services
     app.state.gatekeeper = Gatekeeper(services)
     _pages(app, is_ready, metrics)
-    for routes in (objects, versions, drafts, explaining, queue, traces, service, accounts, auditing):
+    for routes in (objects, versions, files, scripts, drafts, explaining, queue, traces, service, accounts, auditing):
         app.include_router(routes())
     app.include_router(_description(app))
     _errors(app, services)

@@ -9,21 +9,20 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from mailwye.admin.api.chosen import DraftName, VersionNumber, chosen, expect_one
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
-from mailwye.admin.api.reading import NUMBER_LIMIT
 from mailwye.admin.api.saving import conflict_for
 from mailwye.admin.explain import Question, explain, listener_of
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_organization
-from mailwye.config.plan import Plan, draft_version, plan_draft, plan_file
+from mailwye.config.plan import Plan, plan_draft, plan_file
 from mailwye.config.schema import Organization
 from mailwye.config.snapshot import Snapshot
 from mailwye.config.store import StoredVersion
 from mailwye.smtp.address import AddressError
 
 _Text = Annotated[str, Field(max_length=512)]
-_Number = Annotated[int | None, Field(ge=0, le=NUMBER_LIMIT)]
 
 
 class Message(BaseModel):
@@ -38,8 +37,8 @@ class Message(BaseModel):
     tls: bool = False
     listener: _Text = ""
     header: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = []
-    version: _Number = None
-    draft: _Text = ""
+    version: VersionNumber = None
+    draft: DraftName = ""
 
 
 class OtherSettings(BaseModel):
@@ -47,8 +46,8 @@ class OtherSettings(BaseModel):
 
     file: Annotated[str, Field(max_length=8_388_608)] = ""
     prune: bool = False
-    version: _Number = None
-    draft: _Text = ""
+    version: VersionNumber = None
+    draft: DraftName = ""
     seconds: Annotated[int, Field(ge=1, le=31_622_400)] = 86_400
     examples: Annotated[int, Field(ge=0, le=100)] = 3
 
@@ -59,8 +58,7 @@ def explaining() -> APIRouter:
 
     @api.post("/explain", summary="Say what would happen to a message, and why")
     async def ask(context: Ctx, message: Message) -> Response:
-        if message.draft and message.version is not None:
-            raise ApiError(422, "version and draft are two different settings: give one of them")
+        expect_one(message.version, message.draft)
         snapshot = await context.services.with_settings(_snapshot, context, message)
         return JSONResponse(await asyncio.to_thread(_answer, context, message, snapshot))
 
@@ -78,11 +76,7 @@ def explaining() -> APIRouter:
 
 
 def _snapshot(context: Context, message: Message) -> Snapshot:
-    store = context.services.store
-    if message.draft:
-        stored = draft_version(store, store.draft(message.draft))
-    else:
-        stored = store.current() if message.version is None else store.load(message.version)
+    stored, _ = chosen(context, message.version, message.draft)
     return compile_snapshot(stored.organization, stored.version)
 
 

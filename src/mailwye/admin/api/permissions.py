@@ -37,6 +37,9 @@ ROUTES: dict[str, frozenset[Permission]] = {
     "GET /export": _READ,
     "POST /versions/{version}/activate": _WRITERS,
     "POST /apply": _WRITERS,
+    "POST /import/exchange": _WRITERS,
+    "POST /import/dsc": _WRITERS,
+    "POST /import/postfix": _WRITERS,
     "POST /cmdlets": _READ,  # each change asks for more
     "GET /drafts": _READ,
     "POST /drafts": _WRITERS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from mailwye.admin.api.cursors import LENGTH
@@ -21,6 +22,12 @@ JSON_TYPES = ("application/json", "application/merge-patch+json")
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many of them.")]
 Cursor = Annotated[str, Query(max_length=LENGTH, description="Where the page before ended: its `next`.")]
 Text = Annotated[str, Query(max_length=512)]
+
+
+class Body(BaseModel):
+    """What a request says in its body. A field that is none of its own is refused: who sends `role` and not `roles` has to hear of it."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -53,8 +53,10 @@ def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Pla
     return found
 
 
-async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> JSONResponse:
-    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between."""
+async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish, **more: Any) -> JSONResponse:
+    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between. `more`: for the
+    answer.
+    """
     services = context.services
     try:
         found, version = await services.with_settings(_save, context, plan, wish)
@@ -70,7 +72,7 @@ async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, Chang
             in_force = True
         except ChannelError as error:  # saved it is: the supervisor goes on trying
             services.log.error("not activated yet", version=version, error=str(error))
-    return answer(context, found, version, in_force=in_force, status=wish.status)
+    return answer(context, found, version, in_force=in_force, status=wish.status, **more)
 
 
 def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None]:
@@ -93,8 +95,10 @@ def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]
     raise ApiError(503, "others save all the time; repeat it", headers={"Retry-After": "1"})
 
 
-async def save_into_draft(context: Context, revision: int | None, make: Callable[[Organization], ChangeSet], wish: Wish) -> JSONResponse:
-    """A draft takes errors too: they keep it from being activated."""
+async def save_into_draft(
+    context: Context, revision: int | None, make: Callable[[Organization], ChangeSet], wish: Wish, **more: Any
+) -> JSONResponse:
+    """`more`: for the answer. A draft takes errors too: they keep it from being activated."""
     services = context.services
 
     def work() -> tuple[Plan, int]:
@@ -123,6 +127,7 @@ async def save_into_draft(context: Context, revision: int | None, make: Callable
         "revision": saved,
         "changes": as_dicts(plan.changes),
         "problems": findings(problems_for(context, plan.problems)),
+        **more,
     }
     return JSONResponse(content, wish.status, {"ETag": etag(saved, draft=True)})
 

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from mailwye.access.roles import Permission
-from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.problems import ApiError, findings
+from mailwye.admin.api.guarded import Ctx, router
+from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, etag, precondition
-from mailwye.admin.api.saving import answer, save, save_into_draft
-from mailwye.admin.api.wishes import Comment, DryRun, Wish, Wished, WishedMaybeInDraft
-from mailwye.cmdlets.execute import Execution, execute_text
-from mailwye.cmdlets.records import Output, Style
+from mailwye.admin.api.saving import save
+from mailwye.admin.api.wishes import Comment, DryRun, Wish
 from mailwye.config.diff import as_dicts, changes_of
-from mailwye.config.export import to_yaml
-from mailwye.config.parse import Parsed, read_organization
-from mailwye.config.plan import Plan, plan_edit, plan_file, plan_organization, plan_version
-from mailwye.config.schema import Organization
+from mailwye.config.plan import Plan, plan_version
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
-TEXT_LIMIT = 8_388_608  # characters of a file or a script
-
-
-class File(BaseModel):
-    """A whole file. `prune`: remove objects of the kinds in it that it does not name."""
-
-    text: Annotated[str, Field(max_length=TEXT_LIMIT)]
-    prune: bool = False
-
-
-class Script(BaseModel):
-    """PowerShell lines."""
-
-    text: Annotated[str, Field(max_length=TEXT_LIMIT)]
 
 
 def versions() -> APIRouter:
@@ -91,101 +69,4 @@ def versions() -> APIRouter:
 
         return await save(context, plan, Wish(dry_run, comment, goes_back=True))
 
-    _files(api)
     return api
-
-
-def _files(api: APIRouter) -> None:
-    @api.get("/export", summary="The settings as the YAML file that /apply takes", response_class=PlainTextResponse)
-    async def export(context: Ctx) -> Response:
-        context.caller.need(Permission.RECIPIENTS_READ, "this")
-        stored = await context.services.with_settings(context.services.store.current)
-        text = await asyncio.to_thread(to_yaml, stored.organization)
-        return PlainTextResponse(text, headers={"ETag": etag(stored.version)})
-
-    @api.post("/apply", summary="Save the objects of a file")
-    async def apply(context: Ctx, file: File, wish: WishedMaybeInDraft) -> Response:
-        condition = precondition(context.request, draft=bool(wish.draft))
-        parsed = await asyncio.to_thread(read_organization, file.text, "request")
-        if parsed.value is None:
-            raise ApiError(422, "nothing was saved: see the problems", parsed.problems)
-        if wish.draft:
-            return await save_into_draft(context, condition.base, lambda old: _of_file(context, old, parsed, prune=file.prune), wish)
-        return await save(context, lambda: _plan_file(context, condition.base, parsed, prune=file.prune), wish)
-
-    @api.post("/cmdlets", summary="Carry out PowerShell lines for Exchange")
-    async def cmdlets(context: Ctx, script: Script, wish: Wished) -> Response:
-        return await _carry_out(context, script.text, wish)
-
-
-def _plan_file(context: Context, base: int | None, parsed: Parsed[Organization], *, prune: bool) -> tuple[Plan | Conflict, ChangeSet]:
-    """As `mailwye apply --base`."""
-    services = context.services
-    number = services.store.version() if base is None else base
-    if number > services.store.version():
-        raise ApiError(412, f"there is no version {number} yet")
-    plan = plan_file(services.store.load(number), parsed, prune=prune, installation=services.installation, vault=services.vault)
-    if plan.has_errors:
-        return plan, plan.change_set
-    source = parsed
-    edit = plan_edit(services.store, number, plan.change_set, installation=services.installation, source=source, vault=services.vault)
-    return edit, plan.change_set
-
-
-def _of_file(context: Context, organization: Organization, parsed: Parsed[Organization], *, prune: bool) -> ChangeSet:
-    from mailwye.config.store import StoredVersion, VersionInfo
-
-    services = context.services
-    base = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), organization)
-    return plan_file(base, parsed, prune=prune, installation=services.installation, vault=services.vault).change_set
-
-
-async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
-    services = context.services
-    condition = precondition(context.request) if "if-match" in context.request.headers else None
-    context.caller.need(Permission.RECIPIENTS_READ, "this")  # a script reads what it likes
-
-    def run() -> tuple[Execution, Plan | None]:
-        current = services.store.current()
-        if condition is not None and condition.base is not None and condition.base != current.version:
-            raise ApiError(409, f"the settings are at version {current.version} now: look at it, and repeat this")
-        execution = execute_text(current.organization, text, "script")
-        if execution.has_errors:
-            raise ApiError(422, "nothing was saved: see the problems", execution.problems)
-        if execution.organization is current.organization:
-            return execution, None
-        plan = plan_organization(
-            current, execution.organization, installation=services.installation, source=execution.touched, vault=services.vault
-        )
-        return execution, plan
-
-    execution, first = await services.with_settings(run)
-    outputs = [_output(output) for output in execution.outputs]
-    if first is None:
-        unchanged = Plan(services.store.version(), execution.organization, (), execution.problems)
-        return answer(context, unchanged, None, in_force=False, output=outputs)
-    if condition is None and not wish.dry_run:
-        raise ApiError(428, "the script changes something: send If-Match with the version that you looked at, or If-Match: *")
-
-    def plan() -> tuple[Plan | Conflict, ChangeSet]:
-        _, found = run()
-        assert found is not None
-        return found, found.change_set
-
-    saved = await save(context, plan, wish)
-    return _with_output(saved, outputs, execution)
-
-
-def _with_output(saved: JSONResponse, outputs: list[dict[str, Any]], execution: Execution) -> JSONResponse:
-    import json
-
-    content = json.loads(bytes(saved.body))
-    content["problems"] = [*findings(execution.problems), *content["problems"]]
-    tag = saved.headers.get("etag")
-    return JSONResponse({**content, "output": outputs}, saved.status_code, {"ETag": tag} if tag else {})
-
-
-def _output(output: Output) -> dict[str, Any]:
-    if output.style is Style.TEXT:
-        return {"text": output.text, "rows": []}
-    return {"text": "", "rows": [dict(row) for row in output.rows]}
