@@ -9,14 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse, Response
 
+from mailwye.admin.api.chosen import OfVersion, chosen, expect_one
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, etag, json_object, precondition
+from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, json_object, precondition
 from mailwye.admin.api.saving import save, save_into_draft
 from mailwye.admin.api.wishes import Draft, Wish, WishedMaybeInDraft
 from mailwye.config.parse import validate_object
-from mailwye.config.plan import Plan, draft_version, plan_edit
+from mailwye.config.plan import Plan, plan_edit
 from mailwye.config.problem import Problem
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
@@ -38,18 +39,11 @@ def find(organization: Organization, kind: str, identity: str) -> ConfigObject |
     return next((thing for thing in organization.objects(kind) if thing.identity == wanted), None)
 
 
-async def organization_of(context: Context, draft: str) -> tuple[Organization, str]:
+async def organization_of(context: Context, draft: str, version: int | None) -> tuple[Organization, str]:
     """The settings that are asked about, and their ETag."""
-    store = context.services.store
-
-    def read() -> tuple[Organization, str]:
-        if draft:
-            stored = store.draft(draft)
-            return draft_version(store, stored).organization, etag(stored.info.revision, draft=True)
-        current = store.current()
-        return current.organization, etag(current.version)
-
-    return await context.services.with_settings(read)
+    expect_one(version, draft)
+    stored, tag = await context.services.with_settings(chosen, context, version, draft)
+    return stored.organization, tag
 
 
 def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str, Any]) -> ChangeSet:
@@ -106,8 +100,10 @@ class Changer:
 
 def _reading(api: APIRouter, kind: str, path: str) -> None:
     @api.get(path, summary=f"List {kind} objects", operation_id=f"list_{kind}")
-    async def list_objects(context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "") -> Response:
-        organization, tag = await organization_of(context, draft)
+    async def list_objects(
+        context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "", version: OfVersion = None
+    ) -> Response:
+        organization, tag = await organization_of(context, draft, version)
         after, wanted = context.position(cursor) or "", search.lower()
         rows = sorted(organization.objects(kind), key=lambda thing: thing.identity)
         found = [thing for thing in rows if thing.identity > after and wanted in f"{thing.identity} {getattr(thing, 'name', '')}".lower()]
@@ -115,12 +111,12 @@ def _reading(api: APIRouter, kind: str, path: str) -> None:
         return JSONResponse({**page, "items": [plain(thing) for thing in page["items"]]}, headers={"ETag": tag})
 
     @api.get(path + "/{identity}", summary=f"Get one {kind}", operation_id=f"get_{kind}")
-    async def get(context: Ctx, identity: Identity, draft: Draft = "") -> Response:
-        return await _one(context, kind, identity, draft)
+    async def get(context: Ctx, identity: Identity, draft: Draft = "", version: OfVersion = None) -> Response:
+        return await _one(context, kind, identity, draft, version)
 
 
-async def _one(context: Context, kind: str, identity: str, draft: str) -> Response:
-    organization, tag = await organization_of(context, draft)
+async def _one(context: Context, kind: str, identity: str, draft: str, version: int | None) -> Response:
+    organization, tag = await organization_of(context, draft, version)
     thing = find(organization, kind, identity)
     if thing is None:
         raise not_found(f'{kind} "{identity}"')
@@ -174,8 +170,8 @@ def _organization(api: APIRouter) -> None:
     kind, path = OrganizationSettings.kind, "/objects/organization"
 
     @api.get(path, summary="Get the organization's own settings", operation_id="get_Organization")
-    async def get(context: Ctx, draft: Draft = "") -> Response:
-        return await _one(context, kind, "", draft)
+    async def get(context: Ctx, draft: Draft = "", version: OfVersion = None) -> Response:
+        return await _one(context, kind, "", draft, version)
 
     @api.put(path, summary="Replace the organization's own settings", operation_id="put_Organization")
     async def put(context: Ctx, wish: WishedMaybeInDraft) -> Response:

@@ -35,6 +35,7 @@ ROUTES: dict[str, frozenset[Permission]] = {
     "GET /versions/{version}": _READ,
     "GET /versions/{version}/difference": _READ,
     "GET /export": _READ,
+    "POST /versions/rollback": _WRITERS,
     "POST /versions/{version}/activate": _WRITERS,
     "POST /apply": _WRITERS,
     "POST /import/exchange": _WRITERS,

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from mailwye.access.roles import to_write
+from mailwye.access.roles import Permission, to_write
 from mailwye.admin.api.guarded import Context
 from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import etag
@@ -59,11 +59,16 @@ async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, Chang
     """
     services = context.services
     try:
-        found, version = await services.with_settings(_save, context, plan, wish)
+        if wish.pin_queued:
+            context.caller.need(Permission.QUEUE_WRITE, "this with pin_queued")
+        found, version, pinned = await services.with_settings(_save, context, plan, wish)
     except ApiError as error:
         if error.status != 422 or not wish.dry_run:
             context.audit("settings.save", _target(context), f"refused ({error.status})")
         raise
+    if pinned is not None:
+        more["pinned"] = pinned
+        context.audit("queue.pin", _target(context), f"{pinned} deliveries")
     in_force = False
     if version is not None and found.changes:
         context.audit("settings.save", _target(context), f"version {version}: {_summary(found)}")
@@ -75,24 +80,35 @@ async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, Chang
     return answer(context, found, version, in_force=in_force, status=wish.status, **more)
 
 
-def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None]:
+def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None, int | None]:
+    """The plan, the version, and how many queued deliveries were pinned where that was asked for."""
     services = context.services
+    pinned = 0  # of all tries: what was pinned stays so
     for _ in range(TRIES):
         found = _wanted(context, *plan())
         if wish.dry_run or not found.changes:
-            return found, None if wish.dry_run else found.base
-        if services.installation.replay.require != "no" and not wish.goes_back:
-            try:
-                services.what_if.check(services.store.load(found.base), found.organization, acknowledge=wish.acknowledge)
-            except NotAllowedYet as error:
-                raise ApiError(422, str(error)) from error
+            return found, None if wish.dry_run else found.base, None
+        pinned += _pass(context, found, wish)
         try:
-            return found, found.save(services.store, author=context.caller.who, at=services.clock.now(), comment=wish.comment)
+            version = found.save(services.store, author=context.caller.who, at=services.clock.now(), comment=wish.comment)
+            return found, version, pinned if wish.pin_queued else None
         except VersionConflict:
             continue
         except DraftConflict as error:
             raise ApiError(409, str(error)) from error
     raise ApiError(503, "others save all the time; repeat it", headers={"Retry-After": "1"})
+
+
+def _pass(context: Context, found: Plan, wish: Wish) -> int:
+    """The gate of [replay] and of the wish; how many queued deliveries were pinned."""
+    services = context.services
+    if not wish.asks and (services.installation.replay.require == "no" or wish.goes_back):
+        return 0
+    try:
+        pin = services.what_if.check(services.store.load(found.base), found.organization, wish)
+        return pin() if wish.pin_queued else 0
+    except NotAllowedYet as error:
+        raise ApiError(422, str(error)) from error
 
 
 async def save_into_draft(

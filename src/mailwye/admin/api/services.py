@@ -12,6 +12,7 @@ from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
+from mailwye.admin.api.wishes import Wish
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import Vault
@@ -34,8 +35,10 @@ class WhatIf(Protocol):
         """What `mailwye replay --json` prints."""
         ...
 
-    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
-        """What [replay] require asks for. :raises NotAllowedYet:"""
+    def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
+        """What [replay] require and the wish ask for. → what pins the queued mail that the wish wants to stay on its way, just before the
+        save, and says how many deliveries those are. Both :raises NotAllowedYet:
+        """
         ...
 
 

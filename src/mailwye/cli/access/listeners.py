@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import io
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from mailwye.runtime.entropy import secret_octets
 from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
+    from mailwye.admin.api.wishes import Wish
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
@@ -117,25 +117,41 @@ class CommandLineWhatIf:
         from mailwye.cli.replay import as_plain
 
         candidate = Candidate(base, organization)
-        with _as_error():
+        with _as_error([]):
             report = replay_report(self._installation, candidate, since=since, examples=examples)
             return as_plain(report, queue_preview(self._installation, candidate))
 
-    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
+    def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
         """See WhatIf."""
         from mailwye.cli.candidate import Candidate, Gate
 
-        gate = Gate.of(self._installation, require_replay=None, acknowledge=acknowledge, since="24h", pin_queued=False)
-        with _as_error():
-            gate.check(Candidate(base, organization), dry_run=False, quiet=True)
+        gate = Gate.of(
+            self._installation,
+            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
+            acknowledge=wish.acknowledge,
+            since=f"{wish.seconds}s",
+            pin_queued=wish.pin_queued,
+            goes_back=wish.goes_back,
+        )
+        said: list[str] = []
+        with _as_error(said):
+            found = gate.check(Candidate(base, organization), dry_run=False, say=said.append, warn=said.append)
+
+        def pin() -> int:
+            with _as_error([]):
+                return gate.pin(found)
+
+        return pin
 
 
 @contextlib.contextmanager
-def _as_error() -> Any:
-    """What would end a command, with what it would print."""
-    said = io.StringIO()
+def _as_error(said: list[str]) -> Iterator[None]:
+    """What would end a command, after what was `said`."""
+    from mailwye.cli.candidate import NotPutInForce
+
     try:
-        with contextlib.redirect_stderr(said):
-            yield
-    except SystemExit as error:
-        raise NotAllowedYet(said.getvalue().strip() or "it cannot be compared with recorded traffic") from error
+        yield
+    except NotPutInForce as error:
+        raise NotAllowedYet("\n".join([*said, str(error)])) from error
+    except SystemExit as error:  # its words are in the log
+        raise NotAllowedYet("the running service cannot be asked about its queue and its traffic: the log says why") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.wishes import Wish
 from mailwye.admin.queue_operations import merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
@@ -62,13 +64,16 @@ class Log:
 class NoWhatIf:
     def __init__(self) -> None:
         self.refusal = ""
+        self.asked: list[Wish] = []
 
     def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> dict[str, Any]:
         return {"since": since, "examples": examples, "groups": [], "version": base.version}
 
-    def check(self, base: Any, organization: Any, *, acknowledge: str) -> None:
-        if self.refusal and acknowledge != self.refusal:
+    def check(self, base: Any, organization: Any, wish: Wish) -> Callable[[], int]:
+        self.asked.append(wish)
+        if self.refusal and wish.acknowledge != self.refusal:
             raise NotAllowedYet(f"repeat it with {self.refusal}")
+        return lambda: 3
 
 
 class Office:
