@@ -22,13 +22,17 @@ from mailwye.admin.api.drafts import drafts
 from mailwye.admin.api.explaining import explaining
 from mailwye.admin.api.files import files
 from mailwye.admin.api.guarded import router
+from mailwye.admin.api.mailboxes import mailboxes
 from mailwye.admin.api.objects import objects
 from mailwye.admin.api.problems import ApiError, answer
 from mailwye.admin.api.queue import queue
 from mailwye.admin.api.scripts import scripts
+from mailwye.admin.api.secrets import secrets
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.spool import spool
 from mailwye.admin.api.traces import traces
+from mailwye.admin.api.transport import transport
 from mailwye.admin.api.versions import versions
 from mailwye.config.problem import Problem, cut
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
@@ -44,7 +48,23 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
     app.state.services = services
     app.state.gatekeeper = Gatekeeper(services)
     _pages(app, is_ready, metrics)
-    for routes in (objects, versions, files, scripts, drafts, explaining, queue, traces, service, accounts, auditing):
+    for routes in (
+        objects,
+        versions,
+        files,
+        scripts,
+        drafts,
+        secrets,
+        mailboxes,
+        explaining,
+        spool,
+        queue,
+        traces,
+        transport,
+        service,
+        accounts,
+        auditing,
+    ):
         app.include_router(routes())
     app.include_router(_description(app))
     _errors(app, services)

@@ -82,6 +82,11 @@ async def _change(context: Context, operation: str, selection: Selection) -> dic
     wanted = selection.model_dump(exclude={"all"})
     if not selection.all and not any(wanted.values()):
         raise ApiError(422, f"say which: message_id, sender, recipient, next_hop; or all to {operation} everything")
+    return await change_all(context, operation, wanted)
+
+
+async def change_all(context: Context, operation: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """To the end, and into the audit log."""
     count = 0
     after: list[Any] = []
     for _ in range(ROUNDS):
@@ -91,6 +96,10 @@ async def _change(context: Context, operation: str, selection: Selection) -> dic
         if not answer.get("unfinished"):
             break
     context.audit(
-        f"queue.{operation}", ", ".join(f"{key}={value}" for key, value in wanted.items() if value) or "all", f"{count} deliveries"
+        f"queue.{operation}", ", ".join(f"{key}={_word(value)}" for key, value in wanted.items() if value) or "all", f"{count} deliveries"
     )
     return {"count": count, "missing": answer.get("missing", [])}
+
+
+def _word(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

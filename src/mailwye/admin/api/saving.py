@@ -69,15 +69,21 @@ async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, Chang
     if pinned is not None:
         more["pinned"] = pinned
         context.audit("queue.pin", _target(context), f"{pinned} deliveries")
-    in_force = False
+    active = False
     if version is not None and found.changes:
         context.audit("settings.save", _target(context), f"version {version}: {_summary(found)}")
-        try:
-            await services.control("activate", {})
-            in_force = True
-        except ChannelError as error:  # saved it is: the supervisor goes on trying
-            services.log.error("not activated yet", version=version, error=str(error))
-    return answer(context, found, version, in_force=in_force, status=wish.status, **more)
+        active = await in_force(context, version)
+    return answer(context, found, version, in_force=active, status=wish.status, **more)
+
+
+async def in_force(context: Context, version: int) -> bool:
+    """Let all workers take what is saved; whether they did. Where not, the supervisor goes on trying."""
+    try:
+        await context.services.control("activate", {})
+    except ChannelError as error:
+        context.services.log.error("not activated yet", version=version, error=str(error))
+        return False
+    return True
 
 
 def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None, int | None]:

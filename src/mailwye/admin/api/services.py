@@ -13,15 +13,27 @@ from mailwye.access.audit import AuditLog
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.wishes import Wish
+from mailwye.admin.explain import Resolved
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
-from mailwye.config.secrets import Vault
+from mailwye.config.secret_changes import KeyedVault
 from mailwye.config.store import ConfigStore, StoredVersion
 from mailwye.connectors.mailflow import Unwrap
+from mailwye.connectors.selection import Route
+from mailwye.queue.audit import QueueAudit
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
+from mailwye.transport.result_store import ResultStore
 
 T = TypeVar("T")
+
+
+class OpenedResults(ResultStore, Protocol):
+    """What sessions met, until it is closed."""
+
+    def close(self) -> None:
+        """No more questions."""
+        ...
 
 
 class NotAllowedYet(Exception):
@@ -44,11 +56,14 @@ class WhatIf(Protocol):
 
 @dataclass
 class Services:
-    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings."""
+    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings.
+    Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `fsck` (contents, with the trace, flush: see
+    storage/sqlite/audit/queues.py), `export_content` (message id, file → octets written).
+    """
 
     installation: Installation
     store: ConfigStore
-    vault: Vault
+    vault: KeyedVault
     accounts: AccountStore
     audit: AuditLog
     trace: TraceSearch
@@ -58,6 +73,10 @@ class Services:
     what_if: WhatIf
     feed: EventFeed
     cursors: Cursors
+    resolve: Callable[[Route], Resolved]
+    tls_results: Callable[[], OpenedResults]
+    fsck: Callable[[bool, bool, Callable[[], bool]], QueueAudit]
+    export_content: Callable[[str, Any], int]
     log: Any
     secret: Callable[[int], bytes]
     hash_password: Callable[[str], str]

@@ -14,6 +14,7 @@ from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import not_found
 from mailwye.admin.api.reading import Cursor, Limit, Text
 from mailwye.trace.event import TraceEvent
+from mailwye.trace.presented import for_people
 from mailwye.trace.recorder import TracePlace, TraceQuery, place_of
 
 Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="Unix seconds; 0: no limit.")]
@@ -66,4 +67,7 @@ def traces() -> APIRouter:
 
 
 def _plain(event: TraceEvent) -> Any:
-    return msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=str)
+    fields = msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=str)
+    del fields["also"]  # a search gives each recipient an event of his own
+    fields["data"] = for_people(fields["data"])
+    return fields

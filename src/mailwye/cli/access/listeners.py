@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
+    from mailwye.queue.audit import QueueAudit
 
 
 class AdminListeners:
@@ -41,12 +43,15 @@ class AdminListeners:
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
+        from mailwye.cli.explain import resolve_route
         from mailwye.stores import (
             STORE_ERRORS,
+            export_content,
             installation_secret,
             open_accounts,
             open_audit_log,
             open_config_store,
+            open_result_store,
             open_trace,
             open_vault,
         )
@@ -67,6 +72,10 @@ class AdminListeners:
             feed=self.feed,
             cursors=Cursors(hmac.digest(installation_secret(installation), b"cursors of the API", "sha256")),
             log=log,
+            resolve=partial(resolve_route, installation),
+            tls_results=partial(open_result_store, installation),
+            fsck=partial(_fsck, installation),
+            export_content=partial(export_content, installation),
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
@@ -103,6 +112,12 @@ def _pair(listener: ListenerSettings) -> tuple[Path, Path] | None:
     if listener.certificate is None or listener.private_key is None:
         return None
     return listener.certificate, listener.private_key
+
+
+def _fsck(installation: Installation, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
+    from mailwye.stores import audit_queues
+
+    return audit_queues(installation, contents=contents, with_trace=with_trace, flush=flush)
 
 
 class CommandLineWhatIf:

@@ -23,16 +23,24 @@ GET mailboxes mail-users mail-contacts distribution-groups: OVRHD
 PUT PATCH DELETE mailboxes mail-users mail-contacts distribution-groups: OR
 PUT PATCH DELETE transport-rules: OH
 GET /objects/organization /versions /versions/{version} /versions/{version}/difference /export /drafts /drafts/{name}: OVH
+GET /check /secrets /dns-records: OVH
 POST /cmdlets /replay: OVH
 PUT PATCH /objects/organization: O
-POST /versions/{version}/activate /apply /drafts /drafts/{name}/activate: ORH
+POST /versions/rollback /versions/{version}/activate /apply /import/exchange /import/dsc /import/postfix: ORH
+POST /drafts /drafts/{name}/activate: ORH
 DELETE /drafts/{name}: ORH
-GET /queue /queue/counts: OVHD
-GET /queue/{message_id}: OH
-POST /queue/{operation}: OH
-GET /trace /trace/{trace_id} /certificates /status /events /me /tokens /openapi.json: OVRHD
-POST /explain /tokens: OVRHD
+PUT DELETE /secrets/{connector}: O
+POST /secrets/rotation: O
+GET /queue /queue/counts /queue/corrupt: OVHD
+GET /queue/{message_id} /queue/corrupt/{message_id}: OH
+POST /queue/{operation} /queue/fsck: OH
+DELETE /queue/corrupt /queue/corrupt/{message_id}: OH
+GET /trace /trace/{trace_id} /tls-reports /certificates /status /events /me /tokens /openapi.json: OVRHD
+POST /explain /explain/session /tokens: OVRHD
 DELETE /tokens/{token_id}: OVRHD
+GET /mailboxes: OVRHD
+POST /mailboxes: OR
+DELETE /mailboxes/{address}: OR
 PUT DELETE /mailboxes/{address}/password: ORD
 GET /users: O
 POST /users /reload: O
