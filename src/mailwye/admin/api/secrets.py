@@ -85,7 +85,7 @@ def secrets() -> APIRouter:
         try:
             version, changed, dropped = await services.with_settings(_rotate, context, drop_old_keys=rotation.drop_old_keys)
         except SecretError as error:
-            raise ApiError(503, str(error)) from error
+            raise ApiError(409, str(error)) from error
         context.audit("secrets.rotate", "credentials key", f"version {version}" + (f", {dropped} old keys dropped" if dropped else ""))
         active = await in_force(context, version) if changed else False
         return JSONResponse({"version": version, "in_force": active, "dropped_keys": dropped})
