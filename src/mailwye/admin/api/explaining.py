@@ -6,12 +6,12 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
-from mailwye.admin.api.reading import NUMBER_LIMIT
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body
 from mailwye.admin.api.saving import conflict_for
 from mailwye.admin.explain import Question, explain, listener_of
 from mailwye.config.compile import compile_snapshot
@@ -26,7 +26,7 @@ _Text = Annotated[str, Field(max_length=512)]
 _Number = Annotated[int | None, Field(ge=0, le=NUMBER_LIMIT)]
 
 
-class Message(BaseModel):
+class Message(Body):
     """A message to think through, as `mailwye explain` takes it. `sender`: <> for the null sender."""
 
     sender: _Text
@@ -37,12 +37,12 @@ class Message(BaseModel):
     helo: _Text = ""
     tls: bool = False
     listener: _Text = ""
-    header: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = []
+    header: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=100)] = ()
     version: _Number = None
     draft: _Text = ""
 
 
-class OtherSettings(BaseModel):
+class OtherSettings(Body):
     """One of them. `seconds`: how far back."""
 
     file: Annotated[str, Field(max_length=8_388_608)] = ""
@@ -98,7 +98,7 @@ def _answer(context: Context, message: Message, snapshot: Snapshot) -> dict[str,
             message.helo,
             kind,
             message.tls or bool(message.auth),
-            header=tuple(message.header),
+            header=message.header,
             local=local,
         )
         unwrap = context.services.unwrap() if message.recipient[:3].lower() == "srs" else None

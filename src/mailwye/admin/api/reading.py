@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from mailwye.admin.api.problems import ApiError
@@ -25,6 +26,12 @@ T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many of them.")]
 Cursor = Annotated[str, Query(max_length=1024, description="Where the page before ended: its `next`.")]
 Text = Annotated[str, Query(max_length=512)]
+
+
+class Body(BaseModel):
+    """What a request says in its body. A field that is none of its own is refused: who sends `role` and not `roles` has to hear of it."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def json_object(request: Request) -> dict[str, Any]:

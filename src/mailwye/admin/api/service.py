@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mailwye.access.mailbox_passwords import PasswordRefused, check_mailbox_password
@@ -16,14 +16,14 @@ from mailwye.admin.api.event_feed import EventFeed, FeedEvent
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.objects import find
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import NUMBER_LIMIT
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body
 from mailwye.smtp.address import AddressError, parse_address
 
 Address = Annotated[str, Path(max_length=320)]
 STILL_HERE = 15.0  # seconds between lines that only keep a connection open
 
 
-class NewPassword(BaseModel):
+class NewPassword(Body):
     """Written, never read back."""
 
     password: Annotated[str, Field(max_length=1024, json_schema_extra={"writeOnly": True})]

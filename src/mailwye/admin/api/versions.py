@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mailwye.access.roles import Permission
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, findings
-from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, etag, offset_of, page, precondition
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body, Cursor, Limit, etag, offset_of, page, precondition
 from mailwye.admin.api.saving import answer, save, save_into_draft
 from mailwye.admin.api.wishes import Comment, DryRun, Wish, Wished, WishedMaybeInDraft
 from mailwye.cmdlets.execute import Execution, execute_text
@@ -30,14 +30,14 @@ Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
 TEXT_LIMIT = 8_388_608  # characters of a file or a script
 
 
-class File(BaseModel):
+class File(Body):
     """A whole file. `prune`: remove objects of the kinds in it that it does not name."""
 
     text: Annotated[str, Field(max_length=TEXT_LIMIT)]
     prune: bool = False
 
 
-class Script(BaseModel):
+class Script(Body):
     """PowerShell lines."""
 
     text: Annotated[str, Field(max_length=TEXT_LIMIT)]
