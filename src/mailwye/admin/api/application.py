@@ -36,6 +36,7 @@ from mailwye.admin.api.transport import transport
 from mailwye.admin.api.versions import versions
 from mailwye.config.problem import Problem, cut
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
+from mailwye.config.yaml_reader import PROBLEMS_LIMIT
 from mailwye.runtime.channel import ChannelError
 
 Metrics = Callable[[], Awaitable[str]]
@@ -141,9 +142,10 @@ def _errors(app: FastAPI, services: Services) -> None:
 def _invalid(error: RequestValidationError) -> Response:
     """What does not fit the description, each place by itself. What was sent is not repeated: it may be a password."""
     found, status = [], 422
-    for fault in error.errors():
+    for fault in error.errors()[:PROBLEMS_LIMIT]:
         place = [str(part) for part in fault.get("loc", ())]
         if fault["type"] == "json_invalid":
             status = 400
-        found.append(Problem(cut(str(fault["msg"])), object=place[0] if place else "", field=cut(".".join(place[1:]))))
+        message = "there is no such field" if fault["type"] == "extra_forbidden" else cut(str(fault["msg"]))
+        found.append(Problem(message, object=place[0] if place else "", field=cut(".".join(place[1:]))))
     return answer(ApiError(status, "the request does not fit the description: see the problems", found))

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import ApiError, findings, not_found
-from mailwye.admin.api.reading import NUMBER_LIMIT, etag, precondition
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
 from mailwye.admin.api.saving import conflict_for, permitted, save
 from mailwye.admin.api.wishes import Wished
 from mailwye.config.diff import as_dicts, changes_of
@@ -22,7 +22,7 @@ from mailwye.config.versions.conflict import Conflict
 Name = Annotated[str, Path(min_length=1, max_length=64)]
 
 
-class NewDraft(BaseModel):
+class NewDraft(Body):
     """`base`: the version to begin from; the current one otherwise."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]

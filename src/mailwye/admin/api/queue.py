@@ -6,12 +6,12 @@ from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Text
+from mailwye.admin.api.reading import Body, Cursor, Limit, Text
 
 _Text = Annotated[str, Field(max_length=512)]
 ROUNDS = 100_000  # of an operation that goes on page by page
@@ -29,7 +29,7 @@ class Operation(Enum):
     FOLLOW = "follow"
 
 
-class Selection(BaseModel):
+class Selection(Body):
     """Which deliveries: all of what is given has to fit. `all`: every one there is."""
 
     message_id: _Text = ""
