@@ -34,7 +34,7 @@ def list_(config: Path, *, as_json: bool) -> None:
     """List who logs in as whom, and whether the saved password can be opened."""
     from dataclasses import asdict
 
-    from mailwye.config.secret_changes import logins
+    from mailwye.config.secrets.changes import logins
     from mailwye.stores import open_vault
 
     installation = read(config)
@@ -56,7 +56,7 @@ def list_(config: Path, *, as_json: bool) -> None:
 @gate_options
 def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool, **gating: Any) -> None:
     """Let CONNECTOR log in at its smart hosts with this password: it need not stand in a file."""
-    from mailwye.config.secret_changes import NoSuchLogin, find_connector, name_of, with_password
+    from mailwye.config.secrets.changes import NoSuchLogin, find_connector, name_of, with_password
     from mailwye.config.versions.changes import ChangeSet, ObjectChange
 
     installation = read(config)
@@ -83,8 +83,8 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
 @click.option("--drop-old-keys", is_flag=True, help="Forget the keys before: older versions of the settings lose their passwords.")
 def rotate(config: Path, *, drop_old_keys: bool) -> None:
     """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
-    from mailwye.config.secret_changes import sealed_anew
     from mailwye.config.secrets import SecretError, check_secrets
+    from mailwye.config.secrets.changes import sealed_anew
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -110,7 +110,7 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
 
 def _expect_no_drafts(store: ConfigStore) -> None:
     """Passwords in drafts are not sealed anew: they would be lost with the old keys."""
-    from mailwye.config.secret_changes import drafts_with_passwords
+    from mailwye.config.secrets.changes import drafts_with_passwords
 
     if drafts := drafts_with_passwords(store):
         what = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"

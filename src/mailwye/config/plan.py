@@ -77,7 +77,7 @@ def plan_file(
     vault: Vault | None = None,
 ) -> Plan:
     """Merge a file that was read into the current version; config/merge.py says how, and what `prune` removes. `vault` seals the passwords
-    in it (config/secrets.py); without one a file that holds some has errors.
+    in it (config/secrets); without one a file that holds some has errors.
     """
     file, unsealed = seal_secrets(current.organization, file, vault)
     if file.value is None:

@@ -18,22 +18,22 @@ from mailwye.admin.api.auditing import auditing
 from mailwye.admin.api.body_limit import BodyLimit
 from mailwye.admin.api.caller import Gatekeeper
 from mailwye.admin.api.description import describe
-from mailwye.admin.api.drafts import drafts
 from mailwye.admin.api.explaining import explaining
-from mailwye.admin.api.files import files
 from mailwye.admin.api.guarded import router
-from mailwye.admin.api.mailboxes import mailboxes
-from mailwye.admin.api.objects import objects
+from mailwye.admin.api.mail.queue import queue
+from mailwye.admin.api.mail.spool import spool
+from mailwye.admin.api.mail.traces import traces
+from mailwye.admin.api.mail.transport import transport
 from mailwye.admin.api.problems import ApiError, answer
-from mailwye.admin.api.queue import queue
-from mailwye.admin.api.scripts import scripts
-from mailwye.admin.api.secrets import secrets
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
-from mailwye.admin.api.spool import spool
-from mailwye.admin.api.traces import traces
-from mailwye.admin.api.transport import transport
-from mailwye.admin.api.versions import versions
+from mailwye.admin.api.settings.drafts import drafts
+from mailwye.admin.api.settings.files import files
+from mailwye.admin.api.settings.mailboxes import mailboxes
+from mailwye.admin.api.settings.objects import objects
+from mailwye.admin.api.settings.scripts import scripts
+from mailwye.admin.api.settings.secrets import secrets
+from mailwye.admin.api.settings.versions import versions
 from mailwye.config.problem import Problem, cut
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT

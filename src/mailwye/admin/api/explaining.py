@@ -11,11 +11,11 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.access.roles import Permission
-from mailwye.admin.api.chosen import DraftName, VersionNumber, chosen, expect_one
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body
-from mailwye.admin.api.saving import conflict_for
+from mailwye.admin.api.settings.chosen import DraftName, VersionNumber, chosen, expect_one
+from mailwye.admin.api.settings.saving import conflict_for
 from mailwye.admin.explain import Question, explain, listener_of
 from mailwye.admin.replay import replay as decide_again
 from mailwye.config.compile import compile_snapshot

@@ -14,7 +14,7 @@ from mailwye.admin.api.event_feed import EventFeed, FeedEvent
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import NUMBER_LIMIT
-from mailwye.admin.api.saving import problems_for
+from mailwye.admin.api.settings.saving import problems_for
 from mailwye.config.checks import check_organization
 from mailwye.config.problem import Problem
 from mailwye.config.secrets import check_secrets

@@ -12,11 +12,11 @@ from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
-from mailwye.admin.api.wishes import Wish
+from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
-from mailwye.config.secret_changes import KeyedVault
+from mailwye.config.secrets.changes import KeyedVault
 from mailwye.config.store import ConfigStore, StoredVersion
 from mailwye.connectors.mailflow import Unwrap
 from mailwye.connectors.selection import Route

@@ -21,7 +21,7 @@ from mailwye.runtime.entropy import secret_octets
 from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
-    from mailwye.admin.api.wishes import Wish
+    from mailwye.admin.api.settings.wishes import Wish
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion

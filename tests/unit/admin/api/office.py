@@ -16,7 +16,7 @@ from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
-from mailwye.admin.api.wishes import Wish
+from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
 from mailwye.admin.queue_operations import merged, run
 from mailwye.config.installation import Installation, ListenerSettings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailwye.access.roles import Permission, Role
-from mailwye.admin.api.wishes import Requirement
+from mailwye.admin.api.settings.wishes import Requirement
 from tests.unit.admin.api.office import Office
 
 CONNECTOR = "/objects/outbound-connectors/to our servers"

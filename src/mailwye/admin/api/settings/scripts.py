@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from mailwye.access.roles import Permission
-from mailwye.admin.api.chosen import chosen
-from mailwye.admin.api.files import FileText
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body, precondition
-from mailwye.admin.api.saving import answer, save, save_into_draft
-from mailwye.admin.api.wishes import Wish, WishedMaybeInDraft
+from mailwye.admin.api.settings.chosen import chosen
+from mailwye.admin.api.settings.files import FileText
+from mailwye.admin.api.settings.saving import answer, save, save_into_draft
+from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Output, Style
 from mailwye.config.plan import Plan, plan_organization

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, Text, etag, precondition
-from mailwye.admin.api.saving import save
-from mailwye.admin.api.wishes import Wish, Wished
+from mailwye.admin.api.settings.saving import save
+from mailwye.admin.api.settings.wishes import Wish, Wished
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.plan import Plan, before_latest, plan_version
 from mailwye.config.problem import cut, did_you_mean

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.one_at_a_time import OneAtATime
+from mailwye.admin.api.mail.one_at_a_time import OneAtATime
+from mailwye.admin.api.mail.queue import change_all, listed
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.queue import change_all, listed
 from mailwye.admin.api.reading import Body, Cursor, Limit
 from mailwye.queue.audit import QueueAudit, as_dict
 

@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from mailwye.access.mailbox_passwords import PasswordRefused, check_mailbox_password
 from mailwye.access.roles import Permission
 from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.objects import Changer, find
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, Cursor, Limit, Precondition, precondition
-from mailwye.admin.api.wishes import Wish, Wished
+from mailwye.admin.api.settings.objects import Changer, find
+from mailwye.admin.api.settings.wishes import Wish, Wished
 from mailwye.config.parse import validate_object
 from mailwye.config.schema import ConfigObject
 from mailwye.config.versions.changes import ChangeSet, ObjectChange

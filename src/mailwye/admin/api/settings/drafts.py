@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import ApiError, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
-from mailwye.admin.api.saving import conflict_for, permitted, save
-from mailwye.admin.api.wishes import Wished
+from mailwye.admin.api.settings.saving import conflict_for, permitted, save
+from mailwye.admin.api.settings.wishes import Wished
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet

@@ -10,16 +10,17 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from mailwye.admin.api.chosen import chosen
 from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.objects import Changer
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, precondition
-from mailwye.admin.api.saving import in_force
-from mailwye.admin.api.wishes import Wish, WishedMaybeInDraft
+from mailwye.admin.api.settings.chosen import chosen
+from mailwye.admin.api.settings.objects import Changer
+from mailwye.admin.api.settings.saving import in_force
+from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.config.plan import plan_organization
 from mailwye.config.schema import ConfigObject
-from mailwye.config.secret_changes import (
+from mailwye.config.secrets import FIELD, SecretError, check_secrets
+from mailwye.config.secrets.changes import (
     NoSuchLogin,
     drafts_with_passwords,
     find_connector,
@@ -29,7 +30,6 @@ from mailwye.config.secret_changes import (
     with_password,
     without_password,
 )
-from mailwye.config.secrets import FIELD, SecretError, check_secrets
 from mailwye.config.store import VersionConflict
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse, Response
 
-from mailwye.admin.api.chosen import OfVersion, chosen, expect_one
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, json_object, precondition
-from mailwye.admin.api.saving import save, save_into_draft
-from mailwye.admin.api.wishes import Draft, Wish, WishedMaybeInDraft
+from mailwye.admin.api.settings.chosen import OfVersion, chosen, expect_one
+from mailwye.admin.api.settings.saving import save, save_into_draft
+from mailwye.admin.api.settings.wishes import Draft, Wish, WishedMaybeInDraft
 from mailwye.config.parse import validate_object
 from mailwye.config.plan import Plan, plan_edit
 from mailwye.config.problem import Problem

@@ -12,12 +12,12 @@ from pydantic import Field
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mailwye.access.roles import Permission
-from mailwye.admin.api.chosen import OfDraft, OfVersion, chosen, expect_one
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body, Precondition, precondition
-from mailwye.admin.api.saving import save, save_into_draft
-from mailwye.admin.api.wishes import Wish, WishedMaybeInDraft
+from mailwye.admin.api.settings.chosen import OfDraft, OfVersion, chosen, expect_one
+from mailwye.admin.api.settings.saving import save, save_into_draft
+from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.write import write as to_cmdlets
 from mailwye.config.export import objects_to_yaml, to_json, to_yaml
 from mailwye.config.parse import Parsed, read_organization

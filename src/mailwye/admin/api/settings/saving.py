@@ -13,7 +13,7 @@ from mailwye.admin.api.guarded import Context
 from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
-from mailwye.admin.api.wishes import Wish
+from mailwye.admin.api.settings.wishes import Wish
 from mailwye.config.diff import as_dicts
 from mailwye.config.plan import Plan, draft_version, plan_changes
 from mailwye.config.problem import Problem
