@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
 from mailwye.admin.api.event_feed import EventFeed
+from mailwye.config.compile import KeptTables
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import Vault
@@ -20,6 +21,14 @@ from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
 
 T = TypeVar("T")
+
+
+class Planning(TypedDict):
+    """Of config/plan.py."""
+
+    installation: Installation
+    known: KeptTables
+    vault: Vault
 
 
 class NotAllowedYet(Exception):
@@ -40,7 +49,9 @@ class WhatIf(Protocol):
 
 @dataclass
 class Services:
-    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings."""
+    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings and with `tables`, what
+    was built of them last.
+    """
 
     installation: Installation
     store: ConfigStore
@@ -59,6 +70,12 @@ class Services:
     verify_password: Callable[[str | None, str], bool]
     errors: tuple[type[Exception], ...] = ()  # what the stores raise, with words for people
     settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tables: KeptTables = field(default_factory=KeptTables)
+
+    @property
+    def planning(self) -> Planning:
+        """What every plan is made with."""
+        return Planning(installation=self.installation, known=self.tables, vault=self.vault)
 
     async def with_settings(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Carry out something that reads or changes settings, in a thread, alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -21,7 +22,7 @@ from mailwye.cmdlets.records import Output, Style
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.export import to_yaml
 from mailwye.config.parse import Parsed, read_organization
-from mailwye.config.plan import Plan, plan_edit, plan_file, plan_organization, plan_version
+from mailwye.config.plan import Plan, changes_of_file, plan_edit, plan_file, plan_organization, plan_version
 from mailwye.config.schema import Organization
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
@@ -86,7 +87,7 @@ def versions() -> APIRouter:
             current = services.store.current()
             if condition.base is not None and condition.base != current.version:
                 raise ApiError(409, f"the settings are at version {current.version} now: look at it, and repeat this")
-            found = plan_version(current, services.store.load(version), installation=services.installation, vault=services.vault)
+            found = plan_version(current, services.store.load(version), **services.planning)
             return found, found.change_set
 
         return await save(context, plan, Wish(dry_run, comment, goes_back=True))
@@ -110,7 +111,8 @@ def _files(api: APIRouter) -> None:
         if parsed.value is None:
             raise ApiError(422, "nothing was saved: see the problems", parsed.problems)
         if wish.draft:
-            return await save_into_draft(context, condition.base, lambda old: _of_file(context, old, parsed, prune=file.prune), wish)
+            make = partial(changes_of_file, file=parsed, prune=file.prune, vault=context.services.vault)
+            return await save_into_draft(context, condition.base, make, wish)
         return await save(context, lambda: _plan_file(context, condition.base, parsed, prune=file.prune), wish)
 
     @api.post("/cmdlets", summary="Carry out PowerShell lines for Exchange")
@@ -121,23 +123,14 @@ def _files(api: APIRouter) -> None:
 def _plan_file(context: Context, base: int | None, parsed: Parsed[Organization], *, prune: bool) -> tuple[Plan | Conflict, ChangeSet]:
     """As `mailwye apply --base`."""
     services = context.services
-    number = services.store.version() if base is None else base
-    if number > services.store.version():
+    current = services.store.version()
+    number = current if base is None else base
+    if number > current:
         raise ApiError(412, f"there is no version {number} yet")
-    plan = plan_file(services.store.load(number), parsed, prune=prune, installation=services.installation, vault=services.vault)
-    if plan.has_errors:
+    plan = plan_file(services.store.load(number), parsed, prune=prune, **services.planning)
+    if plan.has_errors or number == current:
         return plan, plan.change_set
-    source = parsed
-    edit = plan_edit(services.store, number, plan.change_set, installation=services.installation, source=source, vault=services.vault)
-    return edit, plan.change_set
-
-
-def _of_file(context: Context, organization: Organization, parsed: Parsed[Organization], *, prune: bool) -> ChangeSet:
-    from mailwye.config.store import StoredVersion, VersionInfo
-
-    services = context.services
-    base = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), organization)
-    return plan_file(base, parsed, prune=prune, installation=services.installation, vault=services.vault).change_set
+    return plan_edit(services.store, number, plan.change_set, source=parsed, **services.planning), plan.change_set
 
 
 async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
@@ -154,9 +147,7 @@ async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
             raise ApiError(422, "nothing was saved: see the problems", execution.problems)
         if execution.organization is current.organization:
             return execution, None
-        plan = plan_organization(
-            current, execution.organization, installation=services.installation, source=execution.touched, vault=services.vault
-        )
+        plan = plan_organization(current, execution.organization, source=execution.touched, **services.planning)
         return execution, plan
 
     execution, first = await services.with_settings(run)
