@@ -18,7 +18,6 @@ from mailwye.admin.api.settings.chosen import DraftName, VersionNumber, chosen, 
 from mailwye.admin.api.settings.saving import conflict_for
 from mailwye.admin.explain import Question, explain, listener_of
 from mailwye.admin.replay import replay as decide_again
-from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import Plan, plan_draft, plan_file
 from mailwye.config.schema import Organization
@@ -104,7 +103,7 @@ def explaining() -> APIRouter:
 
 def _snapshot(context: Context, message: Message | Recorded) -> Snapshot:
     stored, _ = chosen(context, message.version, message.draft)
-    return compile_snapshot(stored.organization, stored.version)
+    return context.services.tables.compiled(stored.organization, stored.version)
 
 
 def _answer(context: Context, message: Message, snapshot: Snapshot) -> dict[str, Any]:
@@ -148,12 +147,12 @@ def _candidate(context: Context, settings: OtherSettings) -> tuple[StoredVersion
     if settings.version is not None:
         return base, services.store.load(settings.version).organization
     if settings.draft:
-        plan = plan_draft(services.store, services.store.draft(settings.draft), installation=services.installation, vault=services.vault)
+        plan = plan_draft(services.store, services.store.draft(settings.draft), **services.planning)
         if not isinstance(plan, Plan):
             raise ApiError(409, str(plan), conflict=conflict_for(context, plan))
     else:
         parsed = read_organization(settings.file, "request")
-        plan = plan_file(base, parsed, prune=settings.prune, installation=services.installation, vault=services.vault)
+        plan = plan_file(base, parsed, prune=settings.prune, **services.planning)
     if plan.has_errors:
         raise ApiError(422, "it cannot be put in force: nothing was compared", plan.problems)
     return base, plan.organization

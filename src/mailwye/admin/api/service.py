@@ -36,7 +36,10 @@ def service() -> APIRouter:
 
         def found() -> tuple[Problem, ...]:
             organization = services.store.current().organization
-            return (*check_organization(organization, installation=services.installation), *check_secrets(organization, services.vault))
+            return (
+                *check_organization(organization, installation=services.installation, known=services.tables),
+                *check_secrets(organization, services.vault),
+            )
 
         return JSONResponse({"problems": findings(problems_for(context, await services.with_settings(found)))})
 

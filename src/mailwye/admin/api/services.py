@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
@@ -14,6 +14,7 @@ from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
+from mailwye.config.compile import KeptTables
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
 from mailwye.config.secrets.changes import KeyedVault
@@ -36,6 +37,14 @@ class OpenedResults(ResultStore, Protocol):
         ...
 
 
+class Planning(TypedDict):
+    """Of config/plan.py."""
+
+    installation: Installation
+    known: KeptTables
+    vault: KeyedVault
+
+
 class NotAllowedYet(Exception):
     """[replay] keeps settings from being put in force; the text says what to do."""
 
@@ -56,9 +65,9 @@ class WhatIf(Protocol):
 
 @dataclass
 class Services:
-    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings.
-    Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `fsck` (contents, with the trace, flush: see
-    storage/sqlite/audit/queues.py), `export_content` (message id, file → octets written).
+    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings and with `tables`, what
+    was built of them last. Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `fsck` (contents,
+    with the trace, flush: see storage/sqlite/audit/queues.py), `export_content` (message id, file → octets written).
     """
 
     installation: Installation
@@ -83,6 +92,12 @@ class Services:
     verify_password: Callable[[str | None, str], bool]
     errors: tuple[type[Exception], ...] = ()  # what the stores raise, with words for people
     settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tables: KeptTables = field(default_factory=KeptTables)
+
+    @property
+    def planning(self) -> Planning:
+        """What every plan is made with."""
+        return Planning(installation=self.installation, known=self.tables, vault=self.vault)
 
     async def with_settings(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Carry out something that reads or changes settings, in a thread, alone."""

@@ -105,10 +105,10 @@ def save_into_draft(
     """Save a plan that was made from the draft and shown; the number of the save, None with `dry_run` and where nothing changes. What
     the checks found keeps the draft from being activated, not from being saved.
     """
-    from mailwye.config.secrets import credentials
+    from mailwye.config.secrets import all_sealed
 
     name = stored.info.name
-    if not all(credential.password.sealed for _, _, _, credential in credentials(plan.organization)):
+    if not all_sealed(plan.organization):
         fail("nothing was saved, see above: a draft keeps no password that is not encrypted", exit_codes.DATA_ERROR)
     if not plan.changes:
         click.echo(f"no change: the draft {name} already says this", err=quiet)

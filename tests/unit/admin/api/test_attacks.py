@@ -13,6 +13,7 @@ import pytest
 
 from mailwye.access.roles import PERMISSIONS, Permission, Role
 from mailwye.admin.api.permissions import ROUTES
+from mailwye.config.secrets import SecretError
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT
 from tests.unit.admin.api.office import Office, basic, name_of
 
@@ -180,3 +181,28 @@ def test_x06_no_answer_no_log_and_no_file_holds_a_secret(office: Office, tmp_pat
         assert secret not in text
         if secret not in (MAILBOX_PASSWORD, USER_PASSWORD):  # the office keeps those unhashed; tests/e2e looks at the real hashes
             assert secret.encode() not in octets
+
+
+def test_x06_no_draft_keeps_a_password_that_cannot_be_encrypted(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither object by object nor as a file; without the password it is saved all the same."""
+    monkeypatch.setattr(office.vault, "seal", lambda secret, owner: _fail())
+    office.ask("POST", "/drafts", json={"name": "d"})
+    login = {"UserName": "u", "Password": SMART_HOST_PASSWORD}
+    connector = {
+        **office.ask("GET", CONNECTOR).json(),
+        "SmartHostAuthMechanism": "BasicAuthRequireTLS",
+        "TlsSettings": "CertificateValidation",
+        "AuthenticationCredential": login,
+    }
+    text = json.dumps({"OutboundConnector": [{key: value for key, value in connector.items() if value is not None}]})
+    for method, path, body in (("PATCH", CONNECTOR, {"AuthenticationCredential": login}), ("POST", "/apply", {"text": text})):
+        refused = office.ask(method, f"{path}?draft=d", json=body, headers={"If-Match": '"draft-0"'})
+        assert refused.status_code == 422, refused.text
+        assert "cannot be encrypted" in refused.text
+        assert SMART_HOST_PASSWORD not in refused.text
+    assert all(SMART_HOST_PASSWORD.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert office.ask("PATCH", f"{CONNECTOR}?draft=d", json={"Comment": "x"}, headers={"If-Match": '"draft-0"'}).status_code == 200
+
+
+def _fail() -> str:
+    raise SecretError("the key is gone")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx2
 import pytest
 
 from mailwye.access.roles import Permission, Role
+from mailwye.config import compile as compile_
+from mailwye.directory.lookup import Directory
 from tests.unit.admin.api.office import Office
 
 CONNECTOR = "/objects/outbound-connectors/to our servers"
@@ -268,6 +271,35 @@ def test_a_body_in_pieces_has_the_same_limit(office: Office) -> None:
 
     sent = {"If-Match": '"1"', "Content-Type": "application/json"}
     assert office.ask("PATCH", CONNECTOR, content=pieces(), headers=sent).status_code == 413
+
+
+def test_tables_of_what_did_not_change_are_not_built_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a connector is changed: once for the first request, whatever is looked at in between."""
+    built: list[int] = []
+
+    def build(*given: Any) -> Directory:
+        built.append(1)
+        return Directory(*given)
+
+    monkeypatch.setattr(compile_, "Directory", build)
+    connector = office.ask("GET", CONNECTOR).json()
+    file = {"OutboundConnector": [{**{key: value for key, value in connector.items() if value is not None}, "Comment": "by file"}]}
+    asked = [
+        ("PATCH", CONNECTOR, {"Comment": "one"}),
+        ("PATCH", CONNECTOR, {"SmartHosts": []}),
+        ("POST", "/drafts", {"name": "d"}),
+        ("PATCH", f"{CONNECTOR}?draft=d", {"Enabled": False}),
+        ("POST", "/explain", {"sender": "a@b.example", "recipient": "bob@contoso.com"}),
+        ("POST", "/apply", {"text": json.dumps(file)}),
+        ("POST", "/cmdlets", {"text": "Set-OutboundConnector 'To our servers' -Comment two"}),
+        ("POST", "/versions/1/activate", None),
+    ]
+    statuses = []
+    for method, path, body in asked:
+        match = '"draft-0"' if "draft=" in path else "*"
+        statuses.append(office.ask(method, path, json=body, headers={"If-Match": match}).status_code)
+    assert statuses == [200, 422, 201, 200, 200, 200, 200, 200]
+    assert built == [1]
 
 
 def test_reading_recipients_is_not_reading_connectors(office: Office) -> None:

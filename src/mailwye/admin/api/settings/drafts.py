@@ -58,7 +58,7 @@ def drafts() -> APIRouter:
 
         def work() -> tuple[dict[str, Any], int]:
             stored = services.store.draft(name)
-            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
+            found = plan_draft(services.store, stored, **services.planning)
             conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
             problems = findings(found.problems) if isinstance(found, Plan) else []
             saves = [asdict(one) for one in stored.saves]
@@ -100,7 +100,7 @@ def _ending(api: APIRouter) -> None:
             stored = services.store.draft(name)
             if condition.base is not None and condition.base != stored.info.revision:
                 raise ApiError(409, f"the draft {name} is at revision {stored.info.revision} now: look at it, and repeat this")
-            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
+            found = plan_draft(services.store, stored, **services.planning)
             return found, stored.changes
 
         return await save(context, plan, wish)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -21,9 +22,8 @@ from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.write import write as to_cmdlets
 from mailwye.config.export import objects_to_yaml, to_json, to_yaml
 from mailwye.config.parse import Parsed, read_organization
-from mailwye.config.plan import Plan, plan_edit, plan_file
+from mailwye.config.plan import Plan, changes_of_file, plan_edit, plan_file
 from mailwye.config.schema import Organization
-from mailwye.config.store import StoredVersion, VersionInfo
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
 from mailwye.importing.collect import Imported
@@ -180,25 +180,19 @@ async def _save(
     if parsed.value is None:
         raise ApiError(422, "nothing was saved: see the problems", parsed.problems)
     if wish.draft:
-        return await save_into_draft(context, condition.base, lambda old: _of_file(context, old, parsed, prune=prune), wish, **more)
+        make = partial(changes_of_file, file=parsed, prune=prune, vault=context.services.vault)
+        return await save_into_draft(context, condition.base, make, wish, **more)
     return await save(context, lambda: _plan_file(context, condition.base, parsed, prune=prune), wish, **more)
 
 
 def _plan_file(context: Context, base: int | None, parsed: Parsed[Organization], *, prune: bool) -> tuple[Plan | Conflict, ChangeSet]:
     """As `mailwye apply --base`."""
     services = context.services
-    number = services.store.version() if base is None else base
-    if number > services.store.version():
+    current = services.store.version()
+    number = current if base is None else base
+    if number > current:
         raise ApiError(412, f"there is no version {number} yet")
-    plan = plan_file(services.store.load(number), parsed, prune=prune, installation=services.installation, vault=services.vault)
-    if plan.has_errors:
+    plan = plan_file(services.store.load(number), parsed, prune=prune, **services.planning)
+    if plan.has_errors or number == current:
         return plan, plan.change_set
-    source = parsed
-    edit = plan_edit(services.store, number, plan.change_set, installation=services.installation, source=source, vault=services.vault)
-    return edit, plan.change_set
-
-
-def _of_file(context: Context, organization: Organization, parsed: Parsed[Organization], *, prune: bool) -> ChangeSet:
-    services = context.services
-    base = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), organization)
-    return plan_file(base, parsed, prune=prune, installation=services.installation, vault=services.vault).change_set
+    return plan_edit(services.store, number, plan.change_set, source=parsed, **services.planning), plan.change_set

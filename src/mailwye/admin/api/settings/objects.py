@@ -91,7 +91,7 @@ class Changer:
             if number > services.store.version():
                 raise ApiError(412, f"there is no version {number} yet")
             wanted = changes(services.store.load(number).organization)
-            return plan_edit(services.store, number, wanted, installation=services.installation, vault=services.vault), wanted
+            return plan_edit(services.store, number, wanted, **services.planning), wanted
 
         if self._wish.draft:
             return await save_into_draft(self._context, base, changes, self._wish)

@@ -18,6 +18,7 @@ from mailwye.config.diff import as_dicts
 from mailwye.config.plan import Plan, draft_version, plan_changes
 from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization
+from mailwye.config.secrets import all_sealed
 from mailwye.config.store import DraftConflict, VersionConflict
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
@@ -126,8 +127,11 @@ async def save_into_draft(
     def work() -> tuple[Plan, int]:
         stored = services.store.draft(wish.draft)
         base = draft_version(services.store, stored)
-        plan = plan_changes(base, make(base.organization), installation=services.installation, vault=services.vault)
+        plan = plan_changes(base, make(base.organization), **services.planning)
         permitted(context, plan.change_set)
+        if not all_sealed(plan.organization):
+            errors = [problem for problem in plan.problems if problem.is_error]
+            raise ApiError(422, "nothing was saved: a draft keeps no password that is not encrypted; see the problems", errors)
         expected = stored.info.revision if revision is None else revision
         if expected != stored.info.revision:
             raise ApiError(409, str(DraftConflict(wish.draft, expected, stored.info.revision)))

@@ -56,9 +56,7 @@ async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
         if condition is not None and condition.base is not None and condition.base != current.version:
             raise ApiError(409, f"the settings are at version {current.version} now: look at it, and repeat this")
         execution = _executed(current.organization, text)
-        found = plan_organization(
-            current, execution.organization, installation=services.installation, source=execution.touched, vault=services.vault
-        )
+        found = plan_organization(current, execution.organization, source=execution.touched, **services.planning)
         return replace(found, problems=(*execution.problems, *found.problems)), found.change_set
 
     execution, is_change = await services.with_settings(run)

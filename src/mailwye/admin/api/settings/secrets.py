@@ -131,7 +131,7 @@ def _save_anew(context: Context) -> tuple[int, bool]:
     for _ in range(TRIES):
         current = services.store.current()
         wanted = sealed_anew(current.organization, services.vault)
-        plan = plan_organization(current, wanted, installation=services.installation, vault=services.vault)
+        plan = plan_organization(current, wanted, **services.planning)
         if plan.has_errors:
             raise ApiError(422, "there is a new key, but the passwords are still sealed with the old one: see the problems", plan.problems)
         try:

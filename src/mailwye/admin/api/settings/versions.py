@@ -94,7 +94,7 @@ async def _activate(context: Context, version: int | None, wish: Wish) -> Respon
         if condition.base is not None and condition.base != current.version:
             raise ApiError(409, f"the settings are at version {current.version} now: look at it, and repeat this")
         older = _before_latest(services.store) if version is None else services.store.load(version)
-        found = plan_version(current, older, installation=services.installation, vault=services.vault)
+        found = plan_version(current, older, **services.planning)
         return found, found.change_set
 
     comment = wish.comment or ("rollback" if version is None else f"back to version {version}")
