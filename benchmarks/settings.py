@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benc
 
 from benchmarks.organizations import save
 from benchmarks.report import surroundings, write
-from mailwye.config.compile import Previous, compile_snapshot
+from mailwye.config.compile import KeptTables, compile_snapshot
 from mailwye.config.installation.file import read_installation
 from mailwye.config.plan import Plan, plan_changes
 from mailwye.config.schema import AcceptedDomain, ConfigObject
@@ -87,7 +87,7 @@ class Editor:
     def __init__(self, store: ConfigStore) -> None:
         self.store = store
         self._number = 0
-        self._known: Previous | None = None
+        self._known = KeptTables()
 
     def edit(self, current: StoredVersion, kind: str) -> ChangeSet:
         """Another object of the kind each time."""
@@ -101,8 +101,6 @@ class Editor:
     def plan(self, kind: str) -> Plan:
         """One change, checked."""
         current = self.store.current()
-        if self._known is None:
-            self._known = current.organization, compile_snapshot(current.organization, current.version)
         return plan_changes(current, self.edit(current, kind), known=self._known)
 
     def save(self, kind: str) -> int:

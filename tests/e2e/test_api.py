@@ -80,18 +80,33 @@ async def test_the_walk_of_the_page(tmp_path: Path) -> None:
         answers = []
         for method, url, headers, body in curl_lines():
             sent = {name: value.replace("$TOKEN", token) for name, value in headers.items()}
+            if "$SESSION" in (body or ""):
+                assert answer_to(installed, "nobody@contoso.com") == 550
+                rows = (await request(f"{base}/trace?recipient=nobody@contoso.com", "GET", sent, None)).json["items"]
+                body = str(body).replace("$SESSION", rows[0]["session"])
             answer = await request(url.replace("$API", base), method, sent, body)
             assert answer.status < 300, (method, url, answer.status, answer.text)
             answers.append(answer)
-        assert len(answers) == 12
+        assert len(answers) == 33
         assert answers[0].json["name"] == "ann"
         assert (answers[1].status, answers[1].headers["ETag"], answers[1].json["in_force"]) == (201, '"1"', True)
         assert answers[5].json["reply"].startswith("250")
         assert answers[6].json["version"] is None
         assert [version["version"] for version in answers[8].json["items"]] == [4, 3]
+        assert "contoso.com" in answers[11].text
+        assert (answers[12].json["complete"], [one["identity"] for one in answers[12].json["changes"]]) == (True, ["partner"])
+        assert answers[14].json["draft"] == "partner"
+        assert "kept to ourselves" not in "".join(answer.text for answer in answers)
+        assert [row["user_name"] for row in answers[19].json["items"]] == ["contoso"]
+        assert (answers[20].json["version"], answers[20].json["in_force"]) == (7, True)
+        assert (answers[21].json["pinned"], answers[22].json["version"]) == (0, 9)
+        assert answers[24].json["next"]
+        assert answers[26].json["transactions"][0]["now"]["reply"].startswith("550")
+        assert (answers[27].json["clean"], len(answers[27].json["spools"])) == (True, 2)
         assert {answer_to(installed, "bob@contoso.com") for _ in range(6)} == {250}
-        assert len(answers[11].json["items"]) == 4
-        assert (await installed.run("audit", "verify")).out.startswith("7 entries, intact")
+        assert [entry["action"] for entry in answers[32].json["items"]] == ["settings.save"] * 10
+        verified = (await installed.run("audit", "verify")).out
+        assert verified.startswith(f"{(await installed.json('audit', 'log'))[0]['number']} entries, intact")
 
 
 async def test_events_tell_of_versions_that_commands_save(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class AccountStore(Protocol):
         ...
 
     def add_token(self, token: Token, digest: str) -> None:
-        """:raises AccountError: there are too many. :raises NoSuchAccount: no such user."""
+        """:raises AccountError: there are too many, or one of this id or digest. :raises NoSuchAccount: no such user."""
         ...
 
     def remove_token(self, token_id: str) -> None:

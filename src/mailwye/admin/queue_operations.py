@@ -4,8 +4,11 @@ in and out, so that the control socket, the command line without a service, and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import heapq
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from mailwye.admin.queue_ways import WAY_OPERATIONS, Ways
@@ -59,26 +62,53 @@ async def run(
     place: str = "",
     snapshot: Snapshot | None = None,
 ) -> dict[str, Any]:
-    """One operation over all engines. `list` and `show` give rows; changes give a count and some rows, and where there is much to change,
-    `unfinished` and `after`: ask again with that `after` for the rest. `place`: where the engines are, in `after`. `snapshot`: the settings
-    in force, for `pin` (which may name several `hops`) and `follow`.
+    """One operation over all engines. `list` and `show` give rows; `list` with the `place` and the number (`delivery`) of each, whose pairs
+    are the `after` of the next page. Changes give a count and some rows, and where there is much to change, `unfinished` and `after`: ask
+    again with that `after` for the rest. `place`: where the engines are, in `after`. `snapshot`: the settings in force, for `pin` (which
+    may name several `hops`) and `follow`.
 
     :raises ValueError: no such operation, or arguments that make no sense.
     """
     query = query_from(arguments)
     if operation == "list":
-        found = [row for engine in engines for row in await engine.inspect(query)]
-        found.sort(key=lambda row: (row.message.received_at, row.message.id, row.delivery.id))
-        return {"rows": [as_dict(row) for row in found[: query.limit]]}
+        return {"rows": in_turn([await _listed(query, *one) for one in _asked(engines, arguments, place)], query.limit)}
     if operation == "show":
         return await _show(query, engines)
     if operation == "counts":
         return {"counts": merged_counts([await engine.counts() for engine in engines])}
     if operation not in OPERATIONS:
         raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
-    after = {str(name): int(last) for name, last in arguments.get("after", ())}
     ways = Ways(operation, snapshot, frozenset(map(str, arguments.get("hops", ()))))
-    return await _change(operation, query, {f"{place}/{number}": one for number, one in enumerate(engines)}, after, clock, trace, ways)
+    asked = _asked(engines, arguments, place)
+    after = {name: last for name, _, last in asked if last >= 0}
+    return await _change(operation, query, {name: engine for name, engine, _ in asked}, after, clock, trace, ways)
+
+
+def _asked(engines: Sequence[QueueEngine], arguments: Mapping[str, Any], place: str) -> list[tuple[str, QueueEngine, int]]:
+    """Each engine with its name in `after`, and the id after which to go on there."""
+    after = {str(name): int(last) for name, last in arguments.get("after", ())}
+    named = [(f"{place}/{number}", engine) for number, engine in enumerate(engines)]
+    return [(name, engine, after.get(name, -1)) for name, engine in named]
+
+
+async def _listed(query: QueueQuery, place: str, engine: QueueEngine, after: int) -> list[dict[str, Any]]:
+    found = await engine.inspect(replace(query, after=after))
+    return [{**as_dict(row), "place": place, "delivery": row.delivery.id} for row in found]
+
+
+def in_turn(queues: Iterable[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
+    """The first `limit` rows of several queues by arrival. What is taken of each is its beginning, also where the clock was set back, so
+    that the last row of each says where to go on.
+    """
+
+    def keyed(number: int, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[float, int, int], dict[str, Any]]]:
+        latest = 0.0
+        for index, row in enumerate(rows):
+            latest = max(latest, row["received_at"])
+            yield (latest, number, index), row
+
+    merged = heapq.merge(*(keyed(number, rows) for number, rows in enumerate(queues)), key=itemgetter(0))
+    return [row for _, row in islice(merged, limit)]
 
 
 async def _change(
@@ -163,6 +193,27 @@ async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, 
         header = start.partition(b"\r\n\r\n")[0][:HEADER_OCTETS]
         return {"rows": [as_dict(row) for row in rows], "header": header.decode("utf-8", "replace")}
     return {"rows": [], "header": ""}
+
+
+def merged(answers: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """One answer of several workers': rows in order of arrival, counts added up."""
+    merged: dict[str, Any] = {}
+    for answer in answers:
+        for key, value in answer.items():
+            match value:
+                case list():
+                    merged.setdefault(key, []).extend(value)
+                case bool() | str():
+                    merged[key] = merged.get(key) or value
+                case int():
+                    merged[key] = merged.get(key, 0) + value
+                case dict():
+                    merged[key] = merged_counts((merged.get(key, {}), value))
+                case _:
+                    merged[key] = value
+    if "rows" in merged:
+        merged["rows"] = in_turn([answer["rows"] for answer in answers if "rows" in answer], int(arguments.get("limit", 1000)))
+    return merged
 
 
 def merged_counts(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from mailwye.admin.queue_operations import merged_counts
+from mailwye.admin.queue_operations import merged
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.runtime.channel import ChannelError, ChannelGone
 
@@ -105,7 +105,7 @@ class Supervisor:
                 await self._all("flush")
                 return {}
             case _ if operation.startswith("queue."):
-                return {**_merged(await self._all(operation, **arguments), arguments), "missing": self.missing}
+                return {**merged(await self._all(operation, **arguments), arguments), "missing": self.missing}
             case _:
                 raise ValueError(f"no such operation: {operation}")
 
@@ -198,25 +198,3 @@ class Supervisor:
             self._refused = self.version
         else:
             self._refused = -1
-
-
-def _merged(answers: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """One answer of several workers': rows in order of arrival, counts added up."""
-    merged: dict[str, Any] = {}
-    for answer in answers:
-        for key, value in answer.items():
-            match value:
-                case list():
-                    merged.setdefault(key, []).extend(value)
-                case bool() | str():
-                    merged[key] = merged.get(key) or value
-                case int():
-                    merged[key] = merged.get(key, 0) + value
-                case dict():
-                    merged[key] = merged_counts((merged.get(key, {}), value))
-                case _:
-                    merged[key] = value
-    if "rows" in merged:
-        merged["rows"].sort(key=lambda row: (row["received_at"], row["message"]))
-        merged["rows"] = merged["rows"][: int(arguments.get("limit", 1000))]
-    return merged

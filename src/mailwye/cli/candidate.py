@@ -15,7 +15,6 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service
 from mailwye.cli.output import fail, print_problems
-from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
@@ -34,6 +33,16 @@ GATE_OPTIONS = ("require_replay", "since", "acknowledge", "pin_queued")
 """What `gate_options` adds, as `Gate.of` takes it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Say = Callable[[str], None]
+
+
+class NotPutInForce(Exception):
+    """The gate keeps a change back: nothing was saved. The text says why, and what to do. `exit_code` as sysexits.h has it."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def read_settings(file: Path) -> Parsed[Organization]:
 
 
 def replay_report(installation: Installation, candidate: Candidate, *, since: float, examples: int) -> Report:
-    """Recorded traffic against the candidate; see whatif/replay.py."""
+    """Recorded traffic against the candidate; see whatif/replay.py. :raises NotPutInForce: it cannot be read."""
     from mailwye.cli.replaying import Job, compare
     from mailwye.config.export import to_json
     from mailwye.runtime.store_error import StoreError
@@ -103,7 +112,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
     try:
         outcome = compare(Job(installation, base, other, since, examples))
     except (StoreError, OSError) as error:
-        fail(str(error), exit_codes.IO_ERROR)
+        raise NotPutInForce(str(error), exit_codes.IO_ERROR) from error
     return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)
 
 
@@ -188,8 +197,8 @@ class Gate:
         """For a change that no mail can notice: nothing is asked for."""
         return cls(installation, "no", "", 0.0, pin_queued=False)
 
-    def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
-        """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""
+    def check(self, candidate: Candidate, *, dry_run: bool, say: Say, warn: Say) -> QueuePreview:
+        """Say what the candidate does to the queue. :raises NotPutInForce: it may not be put in force."""
         from mailwye.runtime.store_error import StoreError
         from mailwye.whatif.queued import QueuePreview, words_of
 
@@ -197,28 +206,29 @@ class Gate:
             found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
         except (StoreError, OSError) as error:
             if self.pin_queued:
-                fail(f"what waits in the queue cannot be pinned, so nothing was saved: {error}", exit_codes.IO_ERROR)
+                text = f"what waits in the queue cannot be pinned, so nothing was saved: {error}"
+                raise NotPutInForce(text, exit_codes.IO_ERROR) from error
             # A broken queue file must not keep anybody from changing the settings: that may be what helps.
-            click.echo(escaped(f"what waits in the queue could not be looked at: {error}"), err=True)
+            warn(f"what waits in the queue could not be looked at: {error}")
             found = QueuePreview([], 0)
         for line in words_of(found):
-            click.echo(escaped(line), err=quiet)
+            say(line)
         if self.require != "no":
-            self._check_replay(candidate, quiet=quiet)
+            self._check_replay(candidate, say, warn)
         return found
 
-    def _check_replay(self, candidate: Candidate, *, quiet: bool) -> None:
+    def _check_replay(self, candidate: Candidate, say: Say, warn: Say) -> None:
         report = replay_report(self.installation, candidate, since=self.since, examples=1)
         if not report.outcome.total:
-            click.echo("warning: no mail was recorded since then, so the replay says nothing", err=True)
+            warn("warning: no mail was recorded since then, so the replay says nothing")
         if report.outcome.is_clean or (self.require == "acknowledged" and report.digest == self.acknowledge):
             return
         for line in report.lines():
-            click.echo(escaped(line), err=quiet)
+            say(line)
         if self.require == "clean":
-            fail("recorded traffic would be answered differently, see above; nothing was saved", exit_codes.DATA_ERROR)
+            raise NotPutInForce("recorded traffic would be answered differently, see above; nothing was saved", exit_codes.DATA_ERROR)
         what = "that is not the difference that was acknowledged" if self.acknowledge else "recorded traffic would be answered differently"
-        fail(f"{what}, see above; nothing was saved. Repeat it with --acknowledge {report.digest}", exit_codes.DATA_ERROR)
+        raise NotPutInForce(f"{what}, see above; nothing was saved. Repeat it with --acknowledge {report.digest}", exit_codes.DATA_ERROR)
 
     def pin(self, found: QueuePreview) -> int:
         """Keep what waits on its way, just before the change is saved; how many deliveries."""

@@ -152,15 +152,23 @@ def _explain_session(config: Path, trace_id: str, version: int | None, draft: st
 
 
 def _resolve(installation: Installation, route: Route) -> Resolved:
-    """The route's hosts as the DNS has them now, in the order in which they would be tried; or why there are none."""
-    from mailwye.admin.explain import Resolved
-    from mailwye.outbound.protection import demands
     from mailwye.transport.policy_store import PolicyStoreError
 
     try:
-        found = asyncio.run(_hosts(installation, route))
+        return resolve_route(installation, route)
     except PolicyStoreError as error:
         fail(str(error), exit_codes.IO_ERROR)
+
+
+def resolve_route(installation: Installation, route: Route) -> Resolved:
+    """The route's hosts as the DNS has them now, in the order in which they would be tried; or why there are none. Blocks.
+
+    :raises PolicyStoreError: transport.sqlite cannot be used.
+    """
+    from mailwye.admin.explain import Resolved
+    from mailwye.outbound.protection import demands
+
+    found = asyncio.run(_hosts(installation, route))
     failure = str(found.failure) if found.failure is not None else ""
     return Resolved(tuple(map(str, found.hosts)), failure, (*found.reasons, *demands(found.hosts)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +29,7 @@ def fsck(config: Path, *, fast: bool, no_trace: bool, as_json: bool) -> None:
     """Prove that every acknowledged (message, recipient) is exactly one of delivered, bounced, expired, quarantined, deleted, corrupt,
     queued or held, and can be read. Changes nothing; the service may run. Exit code 0: so it is; 3: it is not, and the output says why.
     """
+    from mailwye.queue.audit import as_dict
     from mailwye.stores import audit_queues
 
     installation = read(config)
@@ -39,49 +40,11 @@ def fsck(config: Path, *, fast: bool, no_trace: bool, as_json: bool) -> None:
     if not found.spools:
         fail(f"there is no queue file in {installation.data_directory / 'queue'}: has the service ever run?", exit_codes.NO_INPUT)
     if as_json:
-        print_json(_plain(found))
+        print_json(as_dict(found))
     else:
         _print(found)
     if not found.is_clean:
         raise SystemExit(exit_codes.NOT_SOUND)
-
-
-def _plain(found: QueueAudit) -> dict[str, Any]:
-    trace = found.trace
-    return {
-        "clean": found.is_clean,
-        "spools": [
-            {
-                "spool": one.spool,
-                "clean": one.is_clean,
-                **{name: getattr(one.tally, name) for name in (*_COLUMNS, "missing", "messages")},
-                "errors": one.errors,
-                "notes": one.notes,
-                "findings": [_plain_finding(finding) for finding in one.findings],
-            }
-            for one in found.spools
-        ],
-        "trace": None
-        if trace is None
-        else {
-            "compared": trace.compared,
-            "open": trace.open,
-            "ended": trace.ended,
-            "unknown": trace.unknown,
-            "findings": [_plain_finding(finding) for finding in trace.findings],
-        },
-    }
-
-
-def _plain_finding(one: Finding) -> dict[str, Any]:
-    return {
-        "kind": one.kind.value,
-        "note": one.is_note,
-        "message": one.message,
-        "recipient": one.recipient,
-        "what": one.what,
-        "remedy": one.remedy,
-    }
 
 
 def _print(found: QueueAudit) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.candidate import candidate_of, queue_preview, replay_report
+from mailwye.cli.candidate import NotPutInForce, candidate_of, queue_preview, replay_report
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, point_in_time, print_json
 from mailwye.runtime.printable import escaped
@@ -48,9 +48,11 @@ def replay(
     work_as_owner(installation)
     with config_store(installation) as store:
         candidate = candidate_of(store, installation, file=file, prune=prune, version=version, draft=draft)
-    report = replay_report(installation, candidate, since=start, examples=examples)
     try:
+        report = replay_report(installation, candidate, since=start, examples=examples)
         queued = queue_preview(installation, candidate)
+    except NotPutInForce as error:
+        fail(str(error), error.exit_code)
     except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if as_json:

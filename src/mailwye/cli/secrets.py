@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,7 @@ from mailwye.cli.settings.saving import author_of, save_plan
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
-    from mailwye.config.schema import ConfigObject, Organization
-    from mailwye.config.secrets import Vault
+    from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore, StoredVersion
 
 LINE_LIMIT = 8_192  # octets of a password's line on standard input
@@ -34,21 +32,15 @@ def secrets() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(config: Path, *, as_json: bool) -> None:
     """List who logs in as whom, and whether the saved password can be opened."""
-    from mailwye.config.secrets import SecretError, credentials, owner_of
+    from dataclasses import asdict
+
+    from mailwye.config.secrets.changes import logins
     from mailwye.stores import open_vault
 
     installation = read(config)
     work_as_owner(installation)
-    vault = open_vault(installation)
-    rows = []
     with config_store(installation) as store:
-        for kind, _, thing, credential in credentials(store.current().organization):
-            problem = ""
-            try:
-                vault.open(credential.password.sealed, owner_of(thing))
-            except SecretError as error:
-                problem = str(error)
-            rows.append({"object": kind, "name": _name(thing), "user_name": credential.user_name, "problem": problem})
+        rows = [asdict(one) for one in logins(store.current().organization, open_vault(installation))]
     if as_json:
         print_json(rows)
         return
@@ -64,8 +56,8 @@ def list_(config: Path, *, as_json: bool) -> None:
 @gate_options
 def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool, **gating: Any) -> None:
     """Let CONNECTOR log in at its smart hosts with this password: it need not stand in a file."""
-    from mailwye.config.schema import KINDS
-    from mailwye.config.secrets import FIELD
+    from mailwye.config.secrets.changes import NoSuchLogin, find_connector, name_of, with_password
+    from mailwye.config.versions.changes import ChangeSet, ObjectChange
 
     installation = read(config)
     gate = Gate.of(installation, **gating)
@@ -74,45 +66,16 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
     work_as_owner(installation)
     with config_store(installation) as store:
         current = store.current()
-        organization = current.organization
-        kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.model_fields]
-        known = [(kind, index, one) for kind in kinds for index, one in enumerate(organization.objects(kind))]
-        found = [entry for entry in known if entry[2].identity == connector.lower()]
-        if len(found) != 1:
-            names = ", ".join(f"{kind} {_name(one)}" for kind, _, one in known) or "none"
-            many = f"{len(found)} connectors that log in are" if found else "no connector that could log in is"
-            fail(f"{many} called {connector!r}; there are: {names}", exit_codes.NO_INPUT)
-        kind, index, thing = found[0]
-        changed = _with_credential(thing, user_name, password)
-        wanted = _replaced(organization, {kind: {index: changed}})
-        _save(installation, store, current, wanted, author=author, comment=f"secrets set {_name(thing)}", gate=gate)
-
-
-def _with_credential(thing: ConfigObject, user_name: str | None, password: str) -> ConfigObject:
-    """Ends the command where it is none."""
-    from mailwye.config.problem import Fault
-    from mailwye.config.schema.credential import read_credential
-    from mailwye.config.secrets import FIELD
-    from mailwye.connectors.model import SmartHostAuthMechanism
-
-    known = getattr(thing, FIELD)
-    name = user_name or (known.user_name if known is not None else "")
-    try:
-        credential = read_credential({"UserName": name, "Password": password})
-    except Fault as error:
-        fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
-    return thing.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
-
-
-def _replaced(organization: Organization, changed: dict[str, dict[int, ConfigObject]]) -> Organization:
-    """`changed`: by kind and place in its list."""
-    from mailwye.config.schema import KINDS
-
-    update = {
-        KINDS[kind].attribute: tuple(things.get(index, one) for index, one in enumerate(organization.objects(kind)))
-        for kind, things in changed.items()
-    }
-    return organization.model_copy(update=update)
+        try:
+            kind, thing = find_connector(current.organization, connector)
+        except NoSuchLogin as error:
+            fail(str(error), exit_codes.NO_INPUT)
+        try:
+            changed = with_password(thing, user_name, password)
+        except ValueError as error:
+            fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
+        wanted = ChangeSet.of([ObjectChange(kind, thing.identity, thing, changed)]).applied_to(current.organization)
+        _save(installation, store, current, wanted, author=author, comment=f"secrets set {name_of(thing)}", gate=gate)
 
 
 @secrets.command()
@@ -121,6 +84,7 @@ def _replaced(organization: Organization, changed: dict[str, dict[int, ConfigObj
 def rotate(config: Path, *, drop_old_keys: bool) -> None:
     """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
     from mailwye.config.secrets import SecretError, check_secrets
+    from mailwye.config.secrets.changes import sealed_anew
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -136,7 +100,7 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
                 _expect_no_drafts(store)
             vault.rotate()
             click.echo(f"{credential_key_file(installation)} has a new key: back it up")
-            wanted = _sealed_anew(current.organization, vault)
+            wanted = sealed_anew(current.organization, vault)
             _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
             if drop_old_keys:
                 click.echo(f"{vault.drop_old_keys()} old keys dropped")
@@ -146,25 +110,11 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
 
 def _expect_no_drafts(store: ConfigStore) -> None:
     """Passwords in drafts are not sealed anew: they would be lost with the old keys."""
-    from mailwye.config.secrets import FIELD
+    from mailwye.config.secrets.changes import drafts_with_passwords
 
-    drafts = [one.name for one in store.drafts() if any(getattr(each.after, FIELD, None) for each in store.draft(one.name).changes)]
-    if drafts:
+    if drafts := drafts_with_passwords(store):
         what = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
         fail(f"{what}. The key was not changed", exit_codes.DATA_ERROR)
-
-
-def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
-    """Every password under the newest key. :raises SecretError: one cannot be opened."""
-    from mailwye.config.schema.credential import Password
-    from mailwye.config.secrets import FIELD, credentials, owner_of
-
-    changed: dict[str, dict[int, ConfigObject]] = {}
-    for kind, index, thing, credential in credentials(organization):
-        owner = owner_of(thing)
-        password = Password(sealed=vault.seal(vault.open(credential.password.sealed, owner), owner))
-        changed.setdefault(kind, {})[index] = thing.model_copy(update={FIELD: replace(credential, password=password)})
-    return _replaced(organization, changed)
 
 
 def _save(
@@ -184,7 +134,3 @@ def _password(connector: str, *, from_stdin: bool) -> str:
         return sys.stdin.buffer.readline(LINE_LIMIT).decode().rstrip("\r\n")
     except UnicodeDecodeError:
         fail("the password on standard input is not UTF-8; nothing was changed", exit_codes.DATA_ERROR)
-
-
-def _name(thing: ConfigObject) -> str:
-    return str(getattr(thing, "name", thing.identity))

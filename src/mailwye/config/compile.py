@@ -61,6 +61,21 @@ def compile_snapshot(organization: schema.Organization, version: int, *, previou
     return Snapshot(version=version, organization=organization.name, directory=directory, connectors=connectors, rules=rules)
 
 
+class KeptTables:
+    """The tables that were built last, for a process that lives on: whatever did not change since is taken over, also where what was
+    looked at in between (a draft, a change with errors) is not what is saved. Holds one organization. For one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._last: Previous | None = None
+
+    def compiled(self, organization: schema.Organization, version: int) -> Snapshot:
+        """As compile_snapshot."""
+        snapshot = compile_snapshot(organization, version, previous=self._last)
+        self._last = organization, snapshot
+        return snapshot
+
+
 def _kept(organization: schema.Organization, previous: Previous | None) -> tuple[Directory | None, ConnectorTable | None, RuleTable | None]:
     """What of the previous snapshot holds for this organization too. What is not known to be of the directory counts as connectors'."""
     if previous is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def validate_organization(data: Any, places: Places) -> tuple[Organization | Non
     try:
         return Organization.model_validate(data), []
     except ValidationError as error:
-        return None, [_problem(dict(fault), data, places) for fault in error.errors(include_url=False)[:PROBLEMS_LIMIT]]
+        return None, _problems((dict(fault) for fault in error.errors(include_url=False)), data, places)
 
 
 def validate_object(kind: str, data: Mapping[str, Any]) -> tuple[ConfigObject | None, list[Problem]]:
@@ -74,8 +76,8 @@ def validate_object(kind: str, data: Mapping[str, Any]) -> tuple[ConfigObject | 
         return model.model_validate(data), []
     except ValidationError as error:
         index = () if kind == OrganizationSettings.kind else (0,)
-        faults = [{**fault, "loc": (kind, *index, *fault["loc"])} for fault in error.errors(include_url=False)]
-        return None, [_problem(fault, {kind: [data]}, Places()) for fault in faults]
+        faults = ({**fault, "loc": (kind, *index, *fault["loc"])} for fault in error.errors(include_url=False))
+        return None, _problems(faults, {kind: [data]}, Places())
 
 
 def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Problem:
@@ -83,7 +85,13 @@ def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Proble
     return Problem(problem.message, problem.remedy, places.file, line, column, problem.object, problem.field, problem.severity)
 
 
-def _problem(fault: dict[str, Any], data: Mapping[str, Any], places: Places) -> Problem:
+def _problems(faults: Iterable[dict[str, Any]], data: Mapping[str, Any], places: Places) -> list[Problem]:
+    """As many as anybody reads. An object with very many wrong fields is looked at once for its label."""
+    label = cache(partial(_label, data))
+    return [_problem(fault, label, places) for fault in islice(faults, PROBLEMS_LIMIT)]
+
+
+def _problem(fault: dict[str, Any], label_of: Callable[[str, str | int], str], places: Places) -> Problem:
     """What pydantic found, in our words, with its place."""
     location: tuple[str | int, ...] = tuple(fault["loc"])
     kind = str(location[0]) if location else ""
@@ -91,7 +99,7 @@ def _problem(fault: dict[str, Any], data: Mapping[str, Any], places: Places) -> 
     if kind == OrganizationSettings.kind:
         within, label, model = location[1:], kind, OrganizationSettings
     elif kind in KINDS and len(location) > 1:
-        within, label, model = location[2:], _label(data, kind, location[1]), KINDS[kind].model
+        within, label, model = location[2:], label_of(kind, location[1]), KINDS[kind].model
     else:
         within, label, model = location[1:], kind if kind in KINDS else "", Organization
     field = _field(within)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mailwye.config.checks import check_organization
-from mailwye.config.compile import Previous
+from mailwye.config.compile import KeptTables
 from mailwye.config.diff import Change, changes_of
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
@@ -74,17 +74,27 @@ def plan_file(
     *,
     prune: bool = False,
     installation: Installation | None = None,
+    known: KeptTables | None = None,
     vault: Vault | None = None,
 ) -> Plan:
     """Merge a file that was read into the current version; config/merge.py says how, and what `prune` removes. `vault` seals the passwords
-    in it (config/secrets.py); without one a file that holds some has errors.
+    in it (config/secrets); without one a file that holds some has errors. `known`: see check_organization; a process that lives on
+    gives all its plans the same.
     """
     file, unsealed = seal_secrets(current.organization, file, vault)
     if file.value is None:
         return Plan(current.version, current.organization, (), file.problems)
     merged = merge(current.organization, file.value, prune=prune)
-    found = (*unsealed, *check_organization(merged, installation=installation, source=file), *check_secrets(merged, vault))
+    found = (*unsealed, *check_organization(merged, installation=installation, source=file, known=known), *check_secrets(merged, vault))
     return _plan(current, merged, (*file.problems, *found))
+
+
+def changes_of_file(
+    organization: Organization, file: Parsed[Organization], *, prune: bool = False, vault: Vault | None = None
+) -> ChangeSet:
+    """What plan_file would change, unchecked: for whoever plans with it and checks then. Nothing where the file cannot be read."""
+    file, _ = seal_secrets(organization, file, vault)
+    return NOTHING if file.value is None else ChangeSet.between(organization, merge(organization, file.value, prune=prune))
 
 
 def plan_organization(
@@ -93,13 +103,14 @@ def plan_organization(
     *,
     installation: Installation | None = None,
     source: Parsed[Organization] | None = None,
+    known: KeptTables | None = None,
     vault: Vault | None = None,
 ) -> Plan:
     """Put `organization` as a whole in the place of the current version: an edit in the pages, or by cmdlets. `source`: where some of its
-    objects come from, so that findings name their lines. `vault`: see plan_file.
+    objects come from, so that findings name their lines. `known`, `vault`: see plan_file.
     """
     organization, unsealed = _sealed(current, with_priorities(organization, priorities_of(current.organization)), vault)
-    checked = check_organization(organization, installation=installation, source=source)
+    checked = check_organization(organization, installation=installation, source=source, known=known)
     found = (*unsealed, *checked, *check_secrets(organization, vault))
     return _plan(current, organization, found)
 
@@ -110,11 +121,11 @@ def plan_changes(
     *,
     installation: Installation | None = None,
     source: Parsed[Organization] | None = None,
-    known: Previous | None = None,
+    known: KeptTables | None = None,
     vault: Vault | None = None,
 ) -> Plan:
     """Change some objects of the current version. `source`: the file that some of them came from, so that findings name their lines.
-    `known`: see check_organization; a process that lives on makes it from the version that it planned last. `vault`: see plan_file.
+    `known`, `vault`: see plan_file.
     """
     organization, unsealed = _sealed(current, changes.applied_to(current.organization), vault)
     checked = check_organization(organization, installation=installation, source=source, known=known)
@@ -122,10 +133,16 @@ def plan_changes(
 
 
 def plan_version(
-    current: StoredVersion, older: StoredVersion, *, installation: Installation | None = None, vault: Vault | None = None
+    current: StoredVersion,
+    older: StoredVersion,
+    *,
+    installation: Installation | None = None,
+    known: KeptTables | None = None,
+    vault: Vault | None = None,
 ) -> Plan:
     """Give the current version the content of an older one: activating it again, taking something back."""
-    return replace(plan_organization(current, older.organization, installation=installation, vault=vault), restores=older.version)
+    plan = plan_organization(current, older.organization, installation=installation, known=known, vault=vault)
+    return replace(plan, restores=older.version)
 
 
 def plan_edit(
@@ -135,7 +152,7 @@ def plan_edit(
     *,
     installation: Installation | None = None,
     source: Parsed[Organization] | None = None,
-    known: Previous | None = None,
+    known: KeptTables | None = None,
     vault: Vault | None = None,
 ) -> Plan | Conflict:
     """Changes that were made from version `base`, which may not be current any more: put on top of what others changed since, where
@@ -152,10 +169,15 @@ def plan_edit(
 
 
 def plan_draft(
-    store: ConfigStore, draft: StoredDraft, *, installation: Installation | None = None, vault: Vault | None = None
+    store: ConfigStore,
+    draft: StoredDraft,
+    *,
+    installation: Installation | None = None,
+    known: KeptTables | None = None,
+    vault: Vault | None = None,
 ) -> Plan | Conflict:
     """What activating a draft would do now. The plan's `base` is later than the draft's where others saved since."""
-    found = plan_edit(store, draft.info.base, draft.changes, installation=installation, vault=vault)
+    found = plan_edit(store, draft.info.base, draft.changes, installation=installation, known=known, vault=vault)
     return replace(found, draft=draft.info) if isinstance(found, Plan) else found
 
 

@@ -79,8 +79,8 @@ class ConfigStore(Protocol):
         """One version. :raises NoSuchVersion: there is none. :raises ConfigStoreError: it cannot be read."""
         ...
 
-    def history(self, limit: int = 100) -> Sequence[VersionInfo]:
-        """The latest versions, newest first, without version 0."""
+    def history(self, limit: int = 100, *, before: int | None = None) -> Sequence[VersionInfo]:
+        """The latest versions, newest first, without version 0. `before`: only older ones than this version."""
         ...
 
     def changes(self, old: int, new: int) -> ChangeSet:

@@ -6,7 +6,6 @@ Counters only: no I/O; time is an argument (seconds that only grow). What a floo
 from __future__ import annotations
 
 import heapq
-import ipaddress
 from collections import Counter, deque
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from mailwye.config.installation import InboundLimits
 from mailwye.config.snapshot import ActiveSnapshot
 from mailwye.connectors.own_server import ReceiveConnector
 from mailwye.inbound.flood_watch import FloodWatch
+from mailwye.runtime.network import counting_key
 from mailwye.smtp.reply import Reply
 
 LOGIN_ADDRESSES_LIMIT = 100_000
@@ -147,10 +147,3 @@ class Admission:
             del self._failures[key]
             return None
         return LOGINS_FAILED if len(failures) >= self._limits.failed_logins_per_address else None
-
-
-def counting_key(address: str) -> str:
-    """The key under which limits count a canonical address: itself for IPv4, its /64 for IPv6, since one customer has at least that."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class FindingKind(Enum):
@@ -128,3 +129,38 @@ class QueueAudit:
     def is_clean(self) -> bool:
         """Nothing is lost, doubled or unreadable."""
         return all(one.is_clean for one in self.spools)
+
+
+def as_dict(found: QueueAudit) -> dict[str, Any]:
+    """Plain values for JSON."""
+    trace = found.trace
+    counts = ("compared", "open", "ended", "unknown")
+    return {
+        "clean": found.is_clean,
+        "spools": [
+            {
+                "spool": one.spool,
+                "clean": one.is_clean,
+                **asdict(one.tally),
+                "missing": one.tally.missing,
+                "errors": one.errors,
+                "notes": one.notes,
+                "findings": [_finding(finding) for finding in one.findings],
+            }
+            for one in found.spools
+        ],
+        "trace": None
+        if trace is None
+        else {**{name: getattr(trace, name) for name in counts}, "findings": [_finding(finding) for finding in trace.findings]},
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "note": one.is_note,
+        "message": one.message,
+        "recipient": one.recipient,
+        "what": one.what,
+        "remedy": one.remedy,
+    }

@@ -1,5 +1,5 @@
 """Sockets as a port, so that the simulated world can stand in for them, transports and protocols are asyncio's; and which IP addresses no
-host of the Internet has.
+host of the Internet has, and which belong together.
 """
 
 from __future__ import annotations
@@ -73,6 +73,14 @@ class SystemNetwork:
         server = PausingServer(factory, listening)
         await server.start()
         return server
+
+
+def counting_key(address: str) -> str:
+    """The key under which limits count an address: itself for IPv4, mapped too; its /64 for IPv6, since one customer has at least that."""
+    if ":" not in address:
+        return address
+    ip = ipaddress.IPv6Address(address.partition("%")[0])  # without the zone of a link-local address
+    return str(ip.ipv4_mapped or ipaddress.IPv6Network((ip, 64), strict=False))
 
 
 @lru_cache(maxsize=1024)

@@ -34,9 +34,9 @@ __all__ = ["ClientTlsContext", "PresentedCertificate", "ServerTlsContext", "TlsB
 
 # TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has its own list, all of it good.
 # As a server without finite-field DHE: every client of Mozilla's "intermediate" profile has ECDHE. As a client with it, for old servers.
-_SERVER_CIPHERS = (
-    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-    b":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+SERVER_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 _CLIENT_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 _RECORD = 16_384  # plaintext of one TLS record at most (RFC 8446 section 5.1)
@@ -127,7 +127,7 @@ class ServerTlsContext(_Context):
         :raises TlsError: a file is missing, unreadable or no PEM, or key and certificate do not fit; names file and remedy.
         """
         lists = [file for files in (authorities or {}).values() for file in files]
-        super().__init__(SSL.TLS_SERVER_METHOD, _SERVER_CIPHERS, trusted_authorities, lists, verifies=request_client_certificate)
+        super().__init__(SSL.TLS_SERVER_METHOD, SERVER_CIPHERS.encode(), trusted_authorities, lists, verifies=request_client_certificate)
         self.authorities = read_authorities(authorities or {})
         self.names = certificate_names(self._use_pair(certificate, private_key))
         # Ours are all good, so the order is no matter of safety; a server that has one is easier to reason about (RFC 9325 section 4.2.1).

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Sequence
 
 from mailwye.trace.event import TraceEvent, each
-from mailwye.trace.recorder import TraceQuery, TraceRow
+from mailwye.trace.recorder import TraceQuery, TraceRow, place_of
 from mailwye.trace.summary import RecipientFacts, Summary, matches, row
 
 
@@ -39,7 +39,7 @@ class MemoryTrace:
         keys |= {(trace_id, ""): facts for trace_id, facts in summary.whole.items() if trace_id not in owners}
         rows = [row(summary.messages[trace_id], recipient, facts) for (trace_id, recipient), facts in keys.items()]
         found = [one for one in rows if one.received_at and matches(query, one)]
-        found.sort(key=lambda one: one.received_at, reverse=True)
+        found.sort(key=lambda one: place_of(one).order)
         return found[: query.limit]
 
     def events(self, trace_id: str) -> Sequence[TraceEvent]:

@@ -22,8 +22,23 @@ class TraceRecorder(Protocol):
         ...
 
 
+class TracePlace(msgspec.Struct, frozen=True):
+    """Where a row stands among all rows: newest first; of one moment in the order of messages (or sessions), then of recipients."""
+
+    received_at: float
+    trace_id: str
+    recipient: str
+
+    @property
+    def order(self) -> tuple[float, str, str]:
+        """For sorting."""
+        return -self.received_at, self.trace_id, self.recipient
+
+
 class TraceQuery(msgspec.Struct, frozen=True):
-    """What to find. Empty fields do not restrict; `sender` and `recipient` may be `*@domain`. Times in Unix seconds."""
+    """What to find. Empty fields do not restrict; `sender` and `recipient` may be `*@domain`. Times in Unix seconds. `after`: only rows
+    behind that place, which is how to go on after a page; rows that come meanwhile move none.
+    """
 
     sender: str = ""
     recipient: str = ""
@@ -32,6 +47,7 @@ class TraceQuery(msgspec.Struct, frozen=True):
     since: float = 0.0
     until: float = 0.0
     limit: int = 1000
+    after: TracePlace | None = None
 
 
 class TraceRow(msgspec.Struct, frozen=True):
@@ -51,11 +67,16 @@ class TraceRow(msgspec.Struct, frozen=True):
     peer_address: str
 
 
+def place_of(row: TraceRow) -> TracePlace:
+    """Where `row` stands."""
+    return TracePlace(row.received_at, row.message or row.session, row.recipient)
+
+
 class TraceSearch(Protocol):
     """Reads the trace."""
 
     def search(self, query: TraceQuery) -> Sequence[TraceRow]:
-        """Rows, newest first."""
+        """Rows in the order of their places, newest first."""
         ...
 
     def events(self, trace_id: str) -> Sequence[TraceEvent]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mailwye.trace.event import EventKind, TraceEvent
-from mailwye.trace.recorder import TraceQuery, TraceRow
+from mailwye.trace.recorder import TraceQuery, TraceRow, place_of
 
 ARRIVALS = frozenset({EventKind.RECEIVE, EventKind.REJECT})
 
@@ -117,6 +117,8 @@ def row(message: MessageFacts, recipient: str, facts: RecipientFacts) -> TraceRo
 
 def matches(query: TraceQuery, one: TraceRow) -> bool:
     """Whether a row fits every field of `query` that is not empty (`limit` aside). `since` is within, `until` is not."""
+    if query.after is not None and place_of(one).order <= query.after.order:
+        return False
     if one.received_at < query.since or (query.until and one.received_at >= query.until):
         return False
     if query.message_id and query.message_id not in (one.message_id, one.message):

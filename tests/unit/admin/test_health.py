@@ -64,9 +64,9 @@ def test_only_get_is_understood(office: Office) -> None:
 
 
 @asynccontextmanager
-async def served(office: Office, address: str) -> AsyncIterator[int]:
-    """A listener with that address in its settings; the socket itself is on loopback."""
-    listening = socket.create_server(("127.0.0.1", 0))
+async def served(office: Office, address: str, bound: str = "127.0.0.1") -> AsyncIterator[int]:
+    """A listener with that address in its settings; the socket itself is on loopback, or as systemd bound it."""
+    listening = socket.create_server((bound, 0))
     server = AdminServer(office.app, ListenerSettings("admin", "admin", address, 0), listening, None)
     await server.start()
     try:
@@ -90,6 +90,11 @@ async def test_without_tls_the_api_is_for_loopback_addresses(office: Office, add
         head = b"HTTP/1.1\r\nHost: anybody.example\r\nConnection: close\r\n\r\n"
         assert (await ask(port, b"GET /api/v1/me " + head)).startswith(b"HTTP/1.1 " + status)
         assert (await ask(port, b"GET /healthz " + head)).startswith(b"HTTP/1.1 200")
+
+
+async def test_an_address_that_only_the_settings_call_loopback_is_none(office: Office) -> None:
+    async with served(office, "127.0.0.1", bound="0.0.0.0") as port:
+        assert (await ask(port, b"GET /api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 403")
 
 
 async def test_nonsense_is_refused_and_the_next_is_answered(office: Office) -> None:

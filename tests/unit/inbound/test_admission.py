@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailwye.config.installation import InboundLimits
-from mailwye.inbound.admission import ADDRESS_FULL, LOGIN_ADDRESSES_LIMIT, LOGINS_FAILED, SERVER_FULL, Admission, counting_key
+from mailwye.inbound.admission import ADDRESS_FULL, LOGIN_ADDRESSES_LIMIT, LOGINS_FAILED, SERVER_FULL, Admission
+from mailwye.runtime.network import counting_key
 
 
 def admission(**limits: int) -> Admission:
@@ -68,7 +69,8 @@ def test_memory_of_failed_logins_is_bounded() -> None:
 def test_limits_count_ipv6_by_its_64() -> None:
     assert counting_key("2001:db8:1:2::3") == counting_key("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
     assert counting_key("2001:db8:1:3::3") != counting_key("2001:db8:1:2::3")
-    assert counting_key("192.0.2.1") == "192.0.2.1"
+    assert counting_key("192.0.2.1") == counting_key("::ffff:192.0.2.1") == "192.0.2.1"
+    assert counting_key("fe80::1%eth0") == "fe80::/64"
 
 
 def test_a_flood_is_told_once_a_minute() -> None:

@@ -1,4 +1,4 @@
-"""accounts.sqlite and audit.sqlite: for their owner only, durable, and the log only ever added to."""
+"""accounts.sqlite and audit.sqlite: for their owner only, durable, and the log only ever added to. tests/conformance has the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailwye.access.accounts import TOKENS_PER_USER, AccountError, NoSuchAccount, User, check_password, user_name
+from mailwye.access.accounts import AccountError, User, check_password, user_name
 from mailwye.access.audit import AuditError, Event
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role
@@ -15,8 +15,8 @@ from mailwye.storage.sqlite.access.accounts import SqliteAccounts
 from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 
 
-def event(action: str = "settings.save", who: str = "ann") -> Event:
-    return Event(1.5, who, "192.0.2.1", action, "x", "version 1")
+def event(action: str) -> Event:
+    return Event(1.5, "ann", "192.0.2.1", action, "x", "version 1")
 
 
 def chance(count: int) -> bytes:
@@ -33,16 +33,6 @@ def test_users_and_tokens_outlive_the_object(tmp_path: Path) -> None:
     assert store.users() == [User("ann", (Role.HELP_DESK, Role.VIEW_ONLY), 1.0)]
     assert (store.password_hash("ann"), store.password_hash("bob")) == ("hash", None)
     assert (store.token(digest), store.token(secret)) == (token, None)
-    with pytest.raises(AccountError, match="already"):
-        store.add_user(User("ann", (), 1.0), "hash")
-    store.remove_user("ann")
-    assert store.tokens() == []
-    with pytest.raises(NoSuchAccount):
-        store.remove_user("ann")
-    with pytest.raises(NoSuchAccount):
-        store.set_roles("ann", ())
-    with pytest.raises(NoSuchAccount):
-        store.remove_token("x")
     store.close()
 
 
@@ -51,22 +41,6 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     SqliteAuditLog(tmp_path / "audit.sqlite").close()
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
-
-
-def test_tokens_of_one_user_have_a_limit(tmp_path: Path) -> None:
-    store = SqliteAccounts(tmp_path / "accounts.sqlite")
-    store.add_user(User("ann", (), 1.0), "hash")
-    numbers = iter(range(10_000))
-
-    def add() -> None:
-        token, _, digest = make_token("ann", frozenset(), "", days=1, now=0.0, secret=lambda count: next(numbers).to_bytes(count, "big"))
-        store.add_token(token, digest)
-
-    for _ in range(TOKENS_PER_USER):
-        add()
-    with pytest.raises(AccountError, match="revoke"):
-        add()
-    store.close()
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a:b", "a/b", "x" * 65, "a\nb", 'a"b'])
@@ -86,12 +60,7 @@ def test_the_log_is_a_chain_that_nobody_alters(tmp_path: Path) -> None:
     log = SqliteAuditLog(path)
     for number in range(5):
         assert log.record(event(f"queue.{number}")).number == number + 1
-    log.record(event(who="bob (token 1)"))
     assert log.verify() == 0
-    assert [entry.number for entry in log.entries(limit=2)] == [6, 5]
-    assert [entry.number for entry in log.entries(before=3)] == [2, 1]
-    assert [entry.number for entry in log.entries(who="bob")] == [6]
-    assert len(log.entries(action="queue")) == 5
     db = apsw.Connection(str(path))
     for statement in ("UPDATE entries SET who = 'eve'", "DELETE FROM entries"):
         with pytest.raises(apsw.ConstraintError, match="only added to"):
@@ -103,14 +72,6 @@ def test_the_log_is_a_chain_that_nobody_alters(tmp_path: Path) -> None:
     db.execute("DELETE FROM entries WHERE number = 2")
     assert log.verify() == 2
     db.close()
-    log.close()
-
-
-def test_texts_of_any_kind_are_kept_within_the_limit(tmp_path: Path) -> None:
-    log = SqliteAuditLog(tmp_path / "audit.sqlite")
-    log.record(Event(1.0, "a\ud800", "x\x00y", "z" * 5000, "\n", ""))
-    assert log.verify() == 0
-    assert len(log.entries()[0].event.action) == 1024
     log.close()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, check_password, user_name
@@ -14,37 +15,38 @@ from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
+from mailwye.admin.api.reading import Body
 
 Name = Annotated[str, Path(min_length=1, max_length=64)]
 _Password = Annotated[str, Field(max_length=1024, json_schema_extra={"writeOnly": True})]
-_Roles = Annotated[list[Role], Field(max_length=len(Role))]
+_Roles = Annotated[tuple[Role, ...], Field(max_length=len(Role))]
 
 
-class NewUser(BaseModel):
+class NewUser(Body):
     """A user with his roles; none: he may do nothing."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password: _Password
-    roles: _Roles = []
+    roles: _Roles = ()
 
 
-class Roles(BaseModel):
+class Roles(Body):
     """What a user is from now on."""
 
     roles: _Roles
 
 
-class Password(BaseModel):
+class Password(Body):
     """Written, never read back."""
 
     password: _Password
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """`scopes`: none given means all that the caller may. `user`: oneself where left out."""
 
     comment: Annotated[str, Field(max_length=256)] = ""
-    scopes: Annotated[list[Permission], Field(max_length=len(Permission))] = []
+    scopes: Annotated[tuple[Permission, ...], Field(max_length=len(Permission))] = ()
     days: Annotated[int, Field(ge=1, le=TOKEN_DAYS)] = 90
     user: Annotated[str, Field(max_length=64)] = ""
 
@@ -144,7 +146,7 @@ def _checked(check: Any, value: str) -> str:
         raise ApiError(422, str(error)) from error
 
 
-def _grant(context: Context, roles: list[Role]) -> None:
+def _grant(context: Context, roles: Sequence[Role]) -> None:
     if permissions_of(roles) - context.caller.permissions:
         raise ApiError(403, "nobody can give a role that permits more than he may himself")
 

@@ -18,18 +18,25 @@ from mailwye.admin.api.auditing import auditing
 from mailwye.admin.api.body_limit import BodyLimit
 from mailwye.admin.api.caller import Gatekeeper
 from mailwye.admin.api.description import describe
-from mailwye.admin.api.drafts import drafts
 from mailwye.admin.api.explaining import explaining
 from mailwye.admin.api.guarded import router
-from mailwye.admin.api.objects import objects
+from mailwye.admin.api.mail.queue import queue
+from mailwye.admin.api.mail.spool import spool
+from mailwye.admin.api.mail.traces import traces
+from mailwye.admin.api.mail.transport import transport
 from mailwye.admin.api.problems import ApiError, answer
-from mailwye.admin.api.queue import queue
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
-from mailwye.admin.api.traces import traces
-from mailwye.admin.api.versions import versions
+from mailwye.admin.api.settings.drafts import drafts
+from mailwye.admin.api.settings.files import files
+from mailwye.admin.api.settings.mailboxes import mailboxes
+from mailwye.admin.api.settings.objects import objects
+from mailwye.admin.api.settings.scripts import scripts
+from mailwye.admin.api.settings.secrets import secrets
+from mailwye.admin.api.settings.versions import versions
 from mailwye.config.problem import Problem, cut
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
+from mailwye.config.yaml_reader import PROBLEMS_LIMIT
 from mailwye.runtime.channel import ChannelError
 
 Metrics = Callable[[], Awaitable[str]]
@@ -42,7 +49,23 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
     app.state.services = services
     app.state.gatekeeper = Gatekeeper(services)
     _pages(app, is_ready, metrics)
-    for routes in (objects, versions, drafts, explaining, queue, traces, service, accounts, auditing):
+    for routes in (
+        objects,
+        versions,
+        files,
+        scripts,
+        drafts,
+        secrets,
+        mailboxes,
+        explaining,
+        spool,
+        queue,
+        traces,
+        transport,
+        service,
+        accounts,
+        auditing,
+    ):
         app.include_router(routes())
     app.include_router(_description(app))
     _errors(app, services)
@@ -119,9 +142,10 @@ def _errors(app: FastAPI, services: Services) -> None:
 def _invalid(error: RequestValidationError) -> Response:
     """What does not fit the description, each place by itself. What was sent is not repeated: it may be a password."""
     found, status = [], 422
-    for fault in error.errors():
+    for fault in error.errors()[:PROBLEMS_LIMIT]:
         place = [str(part) for part in fault.get("loc", ())]
         if fault["type"] == "json_invalid":
             status = 400
-        found.append(Problem(cut(str(fault["msg"])), object=place[0] if place else "", field=cut(".".join(place[1:]))))
+        message = "there is no such field" if fault["type"] == "extra_forbidden" else cut(str(fault["msg"]))
+        found.append(Problem(message, object=place[0] if place else "", field=cut(".".join(place[1:]))))
     return answer(ApiError(status, "the request does not fit the description: see the problems", found))

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Ctx, router
-from mailwye.admin.api.problems import ApiError
-from mailwye.admin.api.reading import Cursor, Limit, cursor_of, read_cursor
+from mailwye.admin.api.reading import Cursor, Limit
 
 Word = Annotated[str, Query(max_length=128)]
 
@@ -23,13 +22,11 @@ def auditing() -> APIRouter:
 
     @api.get("/audit", summary="The audit log, newest first")
     async def log(context: Ctx, limit: Limit = 100, cursor: Cursor = "", who: Word = "", action: Word = "") -> Response:
-        text = read_cursor(cursor) if cursor else "0"
-        if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise ApiError(400, "the cursor is none of ours: take `next` of the page before")
-        ask = partial(context.services.audit.entries, before=int(text), limit=limit + 1, who=who, action=action)
+        before = context.position(cursor) or 0
+        ask = partial(context.services.audit.entries, before=before, limit=limit + 1, who=who, action=action)
         entries = await asyncio.to_thread(ask)
-        items = [{"number": entry.number, **asdict(entry.event), "digest": entry.digest} for entry in entries[:limit]]
-        return JSONResponse({"items": items, "next": cursor_of(str(entries[limit - 1].number)) if len(entries) > limit else None})
+        items = [{"number": entry.number, **asdict(entry.event), "digest": entry.digest} for entry in entries]
+        return JSONResponse(context.page(items, limit, lambda: entries[limit - 1].number))
 
     @api.get("/audit/verification", summary="Whether every entry follows from the one before it")
     async def verify(context: Ctx) -> Response:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from mailwye.access.accounts import TOKEN_PREFIX, AccountError, token_digest, user_name
 from mailwye.access.audit import AuditError, Event
-from mailwye.access.roles import Permission
+from mailwye.access.roles import Permission, to_read
 from mailwye.admin.api.attempts import Attempts
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.services import Services
@@ -38,6 +38,10 @@ class Caller:
     def may(self, permission: Permission) -> bool:
         """Whether he may."""
         return permission in self.permissions
+
+    def sees(self, kind: str) -> bool:
+        """Whether he may read objects of `kind`."""
+        return self.may(to_read(kind))
 
     def need(self, permission: Permission, what: str = "this") -> None:
         """:raises ApiError: 403."""
@@ -78,19 +82,21 @@ class Gatekeeper:
             async with self._checks:
                 right = await asyncio.to_thread(self._services.verify_password, accounts.password_hash(name), password)
         except PasswordCheckFailed as error:
+            self._attempts.taken_back(origin, name)
             raise ApiError(503, f"the password could not be checked: {error}") from error
         user = accounts.user(name) if right else None
         if user is None:
             self._refused(name, origin)
             raise ApiError(401, "no such user, or another password", headers=CHALLENGE)
-        self._attempts.succeeded(origin, name)
+        self._attempts.taken_back(origin, name)
+        self._attempts.known(origin, name)
         return Caller(user.name, "", origin, user.permissions)
 
     def _by_token(self, secret: str, origin: str) -> Caller:
-        self._check_attempts(origin, "")
         found = self._services.accounts.token(token_digest(secret)) if secret.startswith(TOKEN_PREFIX) else None
         user = self._services.accounts.user(found.user) if found is not None else None
         if found is None or user is None or found.expires <= self._services.clock.now():
+            self._check_attempts(origin, "")  # only now: what strangers do from the same address locks no token out
             self._attempts.begin(origin, "")
             self._refused(f"token {found.id}" if found is not None else "a token", origin)
             raise ApiError(401, "no such token, or it has expired", headers=CHALLENGE)

@@ -16,6 +16,7 @@ from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
 _REFERENCE = "#/components/schemas/{model}"
 _BASIC, _BEARER = "user", "token"
 _CONDITIONS = ("If-Match", "If-None-Match")
+_CONDITIONAL = ("/activate", "/rollback", "/apply", "/cmdlets")
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> None:
     kind = _kind_of(path)
     if kind:
         _object_operation(kind, path, method, operation)
-    if (method in ("put", "patch", "delete") and kind) or path.endswith(("/activate", "/apply", "/cmdlets")):
+    if (method in ("put", "patch", "delete") and kind) or path.endswith(_CONDITIONAL) or "/import/" in path:
         for name in _CONDITIONS if method == "put" and kind and path.endswith("{identity}") else _CONDITIONS[:1]:
             operation.setdefault("parameters", []).append(
                 {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": "The ETag; or *."}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import json
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -47,6 +48,21 @@ class Context:
         self.request = request
         self.services: Services = request.app.state.services
         self.caller: Caller = request.state.caller
+
+    def position(self, cursor: str) -> Any:
+        """Where the page before ended, as `page` was given it; None for the first page. :raises ApiError: 400."""
+        return self.services.cursors.open(self._question, cursor) if cursor else None
+
+    def page(self, items: Sequence[Any], limit: int, position: Callable[[], Any]) -> dict[str, Any]:
+        """The answer for a list. `items`: one more than `limit` where there are more; `position`: that of the last one shown."""
+        following = self.services.cursors.seal(self._question, position()) if len(items) > limit else None
+        return {"items": list(items[:limit]), "next": following}
+
+    @property
+    def _question(self) -> str:
+        """What is asked for, without how much of it and from where."""
+        asked = sorted((name, value) for name, value in self.request.query_params.multi_items() if name not in ("cursor", "limit"))
+        return json.dumps([self.request.url.path, asked])
 
     def audit(self, action: str, target: str, result: str, *, must: bool = False) -> None:
         """Write it down. `must`: what cannot be written down does not happen (503); otherwise it has happened, and the log tells."""

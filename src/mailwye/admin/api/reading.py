@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
+from mailwye.admin.api.cursors import LENGTH
 from mailwye.admin.api.problems import ApiError
 from mailwye.runtime.printable import escaped
 
 BODY_LIMIT = 16 * 1024 * 1024  # octets
 NUMBER_LIMIT = 2**53 - 1
-OFFSET_LIMIT = 100_000  # rows that paging goes through; then the question has to be narrower
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
-T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many of them.")]
-Cursor = Annotated[str, Query(max_length=1024, description="Where the page before ended: its `next`.")]
+Cursor = Annotated[str, Query(max_length=LENGTH, description="Where the page before ended: its `next`.")]
 Text = Annotated[str, Query(max_length=512)]
+
+
+class Body(BaseModel):
+    """What a request says in its body. A field that is none of its own is refused: who sends `role` and not `roles` has to hear of it."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -88,32 +91,3 @@ def precondition(request: Request, *, draft: bool = False, may_create: bool = Fa
     raise ApiError(
         428, f"send If-Match with the ETag that came with what is changed, or If-Match: * to overwrite whatever is there{create}"
     )
-
-
-def cursor_of(text: str) -> str:
-    """Opaque for clients."""
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> str:
-    """:raises ApiError: 400."""
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise ApiError(400, "the cursor is none of ours: take `next` of the page before") from error
-
-
-def offset_of(cursor: str) -> int:
-    """For lists that are made anew for each page. :raises ApiError: 400."""
-    text = read_cursor(cursor) if cursor else "0"
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ApiError(400, "the cursor is none of ours: take `next` of the page before")
-    if int(text) > OFFSET_LIMIT:
-        raise ApiError(400, f"more than {OFFSET_LIMIT} rows: ask more narrowly")
-    return int(text)
-
-
-def page(rows: Sequence[T], offset: int, limit: int) -> dict[str, Any]:
-    """`rows` up to one more than wanted → the page."""
-    items = rows[offset : offset + limit]
-    return {"items": list(items), "next": cursor_of(str(offset + limit)) if len(rows) > offset + limit else None}

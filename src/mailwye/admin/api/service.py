@@ -1,4 +1,4 @@
-"""/status, /certificates, /reload, /events, and the passwords of mailboxes."""
+"""/status, /check, /certificates, /reload, /events."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from mailwye.access.mailbox_passwords import PasswordRefused, check_mailbox_password
 from mailwye.admin.api.event_feed import EventFeed, FeedEvent
-from mailwye.admin.api.guarded import Context, Ctx, router
-from mailwye.admin.api.objects import find
-from mailwye.admin.api.problems import ApiError, not_found
+from mailwye.admin.api.guarded import Ctx, router
+from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import NUMBER_LIMIT
-from mailwye.smtp.address import AddressError, parse_address
+from mailwye.admin.api.settings.saving import problems_for
+from mailwye.config.checks import check_organization
+from mailwye.config.problem import Problem
+from mailwye.config.secrets import check_secrets
 
-Address = Annotated[str, Path(max_length=320)]
 STILL_HERE = 15.0  # seconds between lines that only keep a connection open
-
-
-class NewPassword(BaseModel):
-    """Written, never read back."""
-
-    password: Annotated[str, Field(max_length=1024, json_schema_extra={"writeOnly": True})]
 
 
 def service() -> APIRouter:
@@ -36,6 +29,19 @@ def service() -> APIRouter:
     @api.get("/status", summary="How the service is")
     async def status(context: Ctx) -> Response:
         return JSONResponse(await context.services.control("status", {}))
+
+    @api.get("/check", summary="Every finding about the settings in force")
+    async def check(context: Ctx) -> Response:
+        services = context.services
+
+        def found() -> tuple[Problem, ...]:
+            organization = services.store.current().organization
+            return (
+                *check_organization(organization, installation=services.installation, known=services.tables),
+                *check_secrets(organization, services.vault),
+            )
+
+        return JSONResponse({"problems": findings(problems_for(context, await services.with_settings(found)))})
 
     @api.get("/certificates", summary="Certificates, and when they expire")
     async def certificates(context: Ctx) -> Response:
@@ -66,42 +72,7 @@ def service() -> APIRouter:
         lines = _lines(feed, feed.latest if begin is None else begin)
         return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
-    _passwords(api)
     return api
-
-
-def _passwords(api: APIRouter) -> None:
-    @api.put("/mailboxes/{address}/password", summary="Set the password of a mailbox", status_code=204)
-    async def set_password(context: Ctx, address: Address, new: NewPassword) -> Response:
-        mailbox = await _mailbox(context, address)
-        try:
-            check_mailbox_password(new.password)
-        except PasswordRefused as error:
-            raise ApiError(422, str(error)) from error
-        services = context.services
-        hashed = await asyncio.to_thread(services.hash_password, new.password)
-        await services.with_settings(services.store.set_password, mailbox, hashed)
-        context.audit("mailbox.password", mailbox, "set")
-        return Response(status_code=204)
-
-    @api.delete("/mailboxes/{address}/password", summary="Let nobody log in to a mailbox", status_code=204)
-    async def remove_password(context: Ctx, address: Address) -> Response:
-        mailbox, services = await _mailbox(context, address), context.services
-        if not await services.with_settings(services.store.remove_password, mailbox):
-            raise not_found(f"password of {mailbox}")
-        context.audit("mailbox.password", mailbox, "removed")
-        return Response(status_code=204)
-
-
-async def _mailbox(context: Context, address: str) -> str:
-    try:
-        canonical = str(parse_address(address))
-    except AddressError as error:
-        raise ApiError(400, str(error)) from error
-    current = await context.services.with_settings(context.services.store.current)
-    if find(current.organization, "Mailbox", canonical) is None:
-        raise not_found(f"mailbox {canonical}")
-    return canonical
 
 
 async def _lines(feed: EventFeed, number: int) -> AsyncIterator[bytes]:

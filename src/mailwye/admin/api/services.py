@@ -6,20 +6,43 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
+from mailwye.admin.api.settings.wishes import Wish
+from mailwye.admin.explain import Resolved
+from mailwye.config.compile import KeptTables
 from mailwye.config.installation import Installation
 from mailwye.config.schema import Organization
-from mailwye.config.secrets import Vault
+from mailwye.config.secrets.changes import KeyedVault
 from mailwye.config.store import ConfigStore, StoredVersion
 from mailwye.connectors.mailflow import Unwrap
+from mailwye.connectors.selection import Route
+from mailwye.queue.audit import QueueAudit
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
+from mailwye.transport.result_store import ResultStore
 
 T = TypeVar("T")
+
+
+class OpenedResults(ResultStore, Protocol):
+    """What sessions met, until it is closed."""
+
+    def close(self) -> None:
+        """No more questions."""
+        ...
+
+
+class Planning(TypedDict):
+    """Of config/plan.py."""
+
+    installation: Installation
+    known: KeptTables
+    vault: KeyedVault
 
 
 class NotAllowedYet(Exception):
@@ -33,18 +56,23 @@ class WhatIf(Protocol):
         """What `mailwye replay --json` prints."""
         ...
 
-    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
-        """What [replay] require asks for. :raises NotAllowedYet:"""
+    def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
+        """What [replay] require and the wish ask for. → what pins the queued mail that the wish wants to stay on its way, just before the
+        save, and says how many deliveries those are. Both :raises NotAllowedYet:
+        """
         ...
 
 
 @dataclass
 class Services:
-    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings."""
+    """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings and with `tables`, what
+    was built of them last. Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `fsck` (contents,
+    with the trace, flush: see storage/sqlite/audit/queues.py), `export_content` (message id, file → octets written).
+    """
 
     installation: Installation
     store: ConfigStore
-    vault: Vault
+    vault: KeyedVault
     accounts: AccountStore
     audit: AuditLog
     trace: TraceSearch
@@ -53,12 +81,23 @@ class Services:
     unwrap: Callable[[], Unwrap]
     what_if: WhatIf
     feed: EventFeed
+    cursors: Cursors
+    resolve: Callable[[Route], Resolved]
+    tls_results: Callable[[], OpenedResults]
+    fsck: Callable[[bool, bool, Callable[[], bool]], QueueAudit]
+    export_content: Callable[[str, Any], int]
     log: Any
     secret: Callable[[int], bytes]
     hash_password: Callable[[str], str]
     verify_password: Callable[[str | None, str], bool]
     errors: tuple[type[Exception], ...] = ()  # what the stores raise, with words for people
     settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tables: KeptTables = field(default_factory=KeptTables)
+
+    @property
+    def planning(self) -> Planning:
+        """What every plan is made with."""
+        return Planning(installation=self.installation, known=self.tables, vault=self.vault)
 
     async def with_settings(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Carry out something that reads or changes settings, in a thread, alone."""

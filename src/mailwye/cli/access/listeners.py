@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
+import hmac
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailwye.admin.api.application import application
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.http_server import AdminServer
@@ -19,9 +21,11 @@ from mailwye.runtime.entropy import secret_octets
 from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
+    from mailwye.admin.api.settings.wishes import Wish
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
+    from mailwye.queue.audit import QueueAudit
 
 
 class AdminListeners:
@@ -39,8 +43,18 @@ class AdminListeners:
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
+        from mailwye.cli.explain import resolve_route
         from mailwye.runtime.store_error import StoreError
-        from mailwye.stores import open_accounts, open_audit_log, open_config_store, open_trace, open_vault
+        from mailwye.stores import (
+            export_content,
+            installation_secret,
+            open_accounts,
+            open_audit_log,
+            open_config_store,
+            open_result_store,
+            open_trace,
+            open_vault,
+        )
 
         clock = SystemClock()
         self.feed = EventFeed(int(clock.now() * 1000))
@@ -56,7 +70,12 @@ class AdminListeners:
             unwrap=lambda: unwrap_of(installation),
             what_if=CommandLineWhatIf(installation),
             feed=self.feed,
+            cursors=Cursors(hmac.digest(installation_secret(installation), b"cursors of the API", "sha256")),
             log=log,
+            resolve=partial(resolve_route, installation),
+            tls_results=partial(open_result_store, installation),
+            fsck=partial(_fsck, installation),
+            export_content=partial(export_content, installation),
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
@@ -95,6 +114,12 @@ def _pair(listener: ListenerSettings) -> tuple[Path, Path] | None:
     return listener.certificate, listener.private_key
 
 
+def _fsck(installation: Installation, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
+    from mailwye.stores import audit_queues
+
+    return audit_queues(installation, contents=contents, with_trace=with_trace, flush=flush)
+
+
 class CommandLineWhatIf:
     """Implements services.WhatIf with what `mailwye replay` and `mailwye apply` do."""
 
@@ -107,25 +132,41 @@ class CommandLineWhatIf:
         from mailwye.cli.replay import as_plain
 
         candidate = Candidate(base, organization)
-        with _as_error():
+        with _as_error([]):
             report = replay_report(self._installation, candidate, since=since, examples=examples)
             return as_plain(report, queue_preview(self._installation, candidate))
 
-    def check(self, base: StoredVersion, organization: Organization, *, acknowledge: str) -> None:
+    def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
         """See WhatIf."""
         from mailwye.cli.candidate import Candidate, Gate
 
-        gate = Gate.of(self._installation, require_replay=None, acknowledge=acknowledge, since="24h", pin_queued=False)
-        with _as_error():
-            gate.check(Candidate(base, organization), dry_run=False, quiet=True)
+        gate = Gate.of(
+            self._installation,
+            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
+            acknowledge=wish.acknowledge,
+            since=f"{wish.seconds}s",
+            pin_queued=wish.pin_queued,
+            goes_back=wish.goes_back,
+        )
+        said: list[str] = []
+        with _as_error(said):
+            found = gate.check(Candidate(base, organization), dry_run=False, say=said.append, warn=said.append)
+
+        def pin() -> int:
+            with _as_error([]):
+                return gate.pin(found)
+
+        return pin
 
 
 @contextlib.contextmanager
-def _as_error() -> Any:
-    """What would end a command, with what it would print."""
-    said = io.StringIO()
+def _as_error(said: list[str]) -> Iterator[None]:
+    """What would end a command, after what was `said`."""
+    from mailwye.cli.candidate import NotPutInForce
+
     try:
-        with contextlib.redirect_stderr(said):
-            yield
-    except SystemExit as error:
-        raise NotAllowedYet(said.getvalue().strip() or "it cannot be compared with recorded traffic") from error
+        yield
+    except NotPutInForce as error:
+        raise NotAllowedYet("\n".join([*said, str(error)])) from error
+    except SystemExit as error:  # its words are in the log
+        raise NotAllowedYet("the running service cannot be asked about its queue and its traffic: the log says why") from error

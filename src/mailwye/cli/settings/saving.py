@@ -11,7 +11,7 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.access.auditing import record
-from mailwye.cli.candidate import Candidate, Gate
+from mailwye.cli.candidate import Candidate, Gate, NotPutInForce
 from mailwye.cli.installation import activate
 from mailwye.cli.output import fail, local_time, print_json, print_problems
 from mailwye.runtime.printable import escaped
@@ -105,10 +105,10 @@ def save_into_draft(
     """Save a plan that was made from the draft and shown; the number of the save, None with `dry_run` and where nothing changes. What
     the checks found keeps the draft from being activated, not from being saved.
     """
-    from mailwye.config.secrets import credentials
+    from mailwye.config.secrets import all_sealed
 
     name = stored.info.name
-    if not all(credential.password.sealed for _, _, _, credential in credentials(plan.organization)):
+    if not all_sealed(plan.organization):
         fail("nothing was saved, see above: a draft keeps no password that is not encrypted", exit_codes.DATA_ERROR)
     if not plan.changes:
         click.echo(f"no change: the draft {name} already says this", err=quiet)
@@ -143,7 +143,11 @@ def put_in_force(
     from mailwye.config.diff import as_text, changes_of
     from mailwye.config.store import VersionConflict
 
-    queued = gate.check(Candidate(store.load(plan.base), plan.organization), dry_run=dry_run, quiet=quiet)
+    candidate = Candidate(store.load(plan.base), plan.organization)
+    try:
+        queued = gate.check(candidate, dry_run=dry_run, say=lambda text: _say(text, err=quiet), warn=lambda text: _say(text, err=True))
+    except NotPutInForce as error:
+        fail(str(error), error.exit_code)
     if dry_run:
         return None
     if confirm is not None:
@@ -162,6 +166,10 @@ def put_in_force(
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
     click.echo(told, err=quiet)
     return version
+
+
+def _say(text: str, *, err: bool) -> None:
+    click.echo(escaped(text), err=err)
 
 
 def save_plan(

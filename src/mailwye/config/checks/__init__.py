@@ -13,7 +13,7 @@ from mailwye.config.checks.rules import check_rules
 from mailwye.config.checks.scopes import check_scopes
 from mailwye.config.checks.send import check_send
 from mailwye.config.checks.traps import check_traps
-from mailwye.config.compile import Previous, compile_snapshot
+from mailwye.config.compile import KeptTables
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
 from mailwye.config.parsed import Parsed
@@ -29,18 +29,18 @@ def check_organization(
     *,
     installation: Installation | None = None,
     source: Parsed[Organization] | None = None,
-    known: Previous | None = None,
+    known: KeptTables | None = None,
 ) -> tuple[Problem, ...]:
     """What several objects do together, and what one object says against itself.
 
     With an `installation`, also what it has to provide (client certificates) and loops to its own listeners. `source`: the file from
-    which objects came, alone or merged into others, so that findings name their lines. `known`: a version and its snapshot, whose tables
-    need not be built again where the objects are the same; the findings are those of the whole organization all the same.
+    which objects came, alone or merged into others, so that findings name their lines. `known`: tables that need not be built again where
+    the objects are the same; the findings are those of the whole organization all the same.
     """
     with collection_paused():
         findings = Findings(source.value, source.places) if source is not None else Findings()
         duplicates = find_duplicates(organization, Places())
-        snapshot = compile_snapshot(organization, 0, previous=known)
+        snapshot = (known or KeptTables()).compiled(organization, 0)
         check_domains(organization, installation, findings)
         check_recipients(organization, snapshot.directory, findings)
         check_groups(organization, snapshot.directory, findings)

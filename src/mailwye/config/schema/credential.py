@@ -1,4 +1,4 @@
-"""AuthenticationCredential: a user name and a password that is read, and then never written again but sealed (config/secrets.py)."""
+"""AuthenticationCredential: a user name and a password that is read, and then never written again but sealed (config/secrets)."""
 
 from __future__ import annotations
 

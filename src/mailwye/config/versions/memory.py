@@ -51,9 +51,9 @@ class MemoryConfigStore:
             raise NoSuchVersion(version)
         return self._versions[version]
 
-    def history(self, limit: int = 100) -> Sequence[VersionInfo]:
+    def history(self, limit: int = 100, *, before: int | None = None) -> Sequence[VersionInfo]:
         """See ConfigStore."""
-        return [stored.info for stored in reversed(self._versions[1:])][:limit]
+        return [stored.info for stored in reversed(self._versions[1:before])][:limit]
 
     def changes(self, old: int, new: int) -> ChangeSet:
         """See ConfigStore."""

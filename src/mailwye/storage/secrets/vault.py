@@ -1,4 +1,4 @@
-"""The Vault (config/secrets.py) over a key file: AES-256-GCM, each sealed text bound to its owner.
+"""The Vault (config/secrets) over a key file: AES-256-GCM, each sealed text bound to its owner.
 
 Sealed: `v1.KEY.OCTETS`, where KEY names the key (the start of its hash) and OCTETS is base64 of nonce and ciphertext. The key file holds
 one key a line, in hexadecimal: the first one seals, all of them open, so that older versions of the settings stay usable after a rotation.

@@ -6,6 +6,7 @@ The file holds password hashes, so it is readable by its owner only.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from mailwye.storage.sqlite.settings.schema import APPLICATION_ID, FOREVER, SCHE
 BUSY_SECONDS: Final = 10.0  # that a call waits for another process's save
 
 _INFO = "SELECT version, parent, author, at, comment, restores, draft FROM versions"
+_HISTORY = f"{_INFO} WHERE version < ? ORDER BY version DESC LIMIT ?"
 
 _T = TypeVar("_T")
 
@@ -85,10 +87,10 @@ class SqliteConfigStore:
                 self._cached = stored
             return stored
 
-    def history(self, limit: int = 100) -> Sequence[VersionInfo]:
+    def history(self, limit: int = 100, *, before: int | None = None) -> Sequence[VersionInfo]:
         """See ConfigStore."""
         with self._errors():
-            return [VersionInfo(*row) for row in self._db.execute(f"{_INFO} ORDER BY version DESC LIMIT ?", (limit,))]
+            return [VersionInfo(*row) for row in self._db.execute(_HISTORY, (math.inf if before is None else before, limit))]
 
     def changes(self, old: int, new: int) -> ChangeSet:
         """See ConfigStore."""

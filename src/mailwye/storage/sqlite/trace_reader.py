@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
@@ -14,17 +15,17 @@ from mailwye.storage.sqlite.connection import open_database
 from mailwye.storage.sqlite.trace_files import SCHEMA_VERSION, TraceFile, day_of, trace_files
 from mailwye.storage.sqlite.trace_rows import events_of, folded
 from mailwye.trace.event import TraceEvent
-from mailwye.trace.recorder import TraceQuery, TraceRow
+from mailwye.trace.recorder import TraceQuery, TraceRow, place_of
 from mailwye.trace.summary import RecipientFacts, Summary, matches, row
 
 # Which messages may be meant: a message that has several rows is looked at whole before it is told.
 _CANDIDATES = """
 SELECT e.id, e.key FROM entry e INDEXED BY entry_by_arrival
-WHERE e.arrived > 0 AND e.arrived >= ?1 AND (?2 = 0 OR e.arrived < ?2)
+WHERE e.arrived > 0 AND e.arrived >= ?1 AND e.arrived <= ?6 AND (?2 = 0 OR e.arrived < ?2)
   AND (?3 = '' OR e.message_id = ?3 OR e.key = ?3 OR EXISTS (SELECT 1 FROM entry o WHERE o.key = e.key AND o.message_id = ?3))
   AND (?4 = '' OR e.sender = '' OR e.sender = ?4 OR (?4 LIKE '*@%' AND substr(e.sender, 1 - length(?4)) = substr(?4, 2)))
   AND (?5 = '' OR EXISTS (SELECT 1 FROM entry o WHERE o.key = e.key AND instr(o.recipients, ?5)))
-ORDER BY e.arrived DESC"""
+ORDER BY e.arrived DESC, e.key"""
 _FIRST = "SELECT min(id) FROM entry WHERE key = ? AND arrived > 0"
 _OF_KEY = "SELECT events FROM entry WHERE key = ? ORDER BY id"
 _EVENTS = """
@@ -51,8 +52,7 @@ class TraceReader:
             opened = {one.path: connection for one in files if (connection := _open(one, stack)) is not None}
             found = heapq.merge(
                 *[_rows(opened[one.path], query, _newer(one, files, opened)) for one in wanted if one.path in opened],
-                key=lambda one: one.received_at,
-                reverse=True,
+                key=lambda one: place_of(one).order,
             )
             return list(islice((one for one in found if matches(query, one)), query.limit))
 
@@ -70,6 +70,8 @@ class TraceReader:
 
 def _may_hold(file: TraceFile, query: TraceQuery) -> bool:
     """Whether a file can hold messages that arrived in the query's time."""
+    if query.after is not None and file.day > day_of(query.after.received_at):
+        return False
     return file.day >= day_of(query.since) and (not query.until or file.day <= day_of(query.until))
 
 
@@ -93,7 +95,8 @@ def _newer(file: TraceFile, files: list[TraceFile], opened: dict[Path, apsw.Conn
 def _rows(connection: apsw.Connection, query: TraceQuery, newer: list[apsw.Connection]) -> Iterator[TraceRow]:
     recipient = query.recipient.lower()
     wanted = f"{recipient[1:]}\n" if recipient.startswith("*@") else recipient and f"\n{recipient}\n"
-    values = (query.since, query.until, query.message_id, query.sender.lower(), wanted)
+    latest = query.after.received_at if query.after is not None else math.inf
+    values = (query.since, query.until, query.message_id, query.sender.lower(), wanted, latest)
     for number, key in connection.execute(_CANDIDATES, values):
         if connection.execute(_FIRST, (key,)).get == number:  # else it is told by the row of its first arrival
             yield from _told(key, _folded(connection, key), newer)
@@ -106,7 +109,7 @@ def _told(key: str, summary: Summary, newer: list[apsw.Connection]) -> Iterator[
         "": summary.whole.get(key, RecipientFacts())
     }
     later: list[Summary] | None = None
-    for recipient, facts in recipients.items():
+    for recipient, facts in sorted(recipients.items()):
         if facts.status in _UNSETTLED:
             if later is None:
                 later = [_folded(one, key) for one in newer]

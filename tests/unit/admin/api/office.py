@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,24 @@ from mailwye.access.accounts import User
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role
 from mailwye.admin.api.application import application
+from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.settings.wishes import Wish
+from mailwye.admin.explain import Resolved
+from mailwye.admin.queue_operations import merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import plan_file
+from mailwye.connectors.selection import Route
+from mailwye.queue.audit import QueueAudit
+from mailwye.queue.memory import MemoryQueueEngine
 from mailwye.storage.secrets.vault import FileVault
 from mailwye.storage.sqlite.access.accounts import SqliteAccounts
 from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.storage.sqlite.trace_reader import TraceReader
+from mailwye.storage.sqlite.transport.results import SqliteResultStore
 
 PASSWORD = "correct horse battery"
 AUTHOR = "tests"
@@ -59,13 +68,16 @@ class Log:
 class NoWhatIf:
     def __init__(self) -> None:
         self.refusal = ""
+        self.asked: list[Wish] = []
 
     def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> dict[str, Any]:
         return {"since": since, "examples": examples, "groups": [], "version": base.version}
 
-    def check(self, base: Any, organization: Any, *, acknowledge: str) -> None:
-        if self.refusal and acknowledge != self.refusal:
+    def check(self, base: Any, organization: Any, wish: Wish) -> Callable[[], int]:
+        self.asked.append(wish)
+        if self.refusal and wish.acknowledge != self.refusal:
             raise NotAllowedYet(f"repeat it with {self.refusal}")
+        return lambda: 3
 
 
 class Office:
@@ -79,6 +91,9 @@ class Office:
         self.accounts = SqliteAccounts(directory / "accounts.sqlite")
         self.audit = SqliteAuditLog(directory / "audit.sqlite")
         self.feed = EventFeed(1000)
+        self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
+        self.contents: dict[str, bytes] = {}  # message id → what is stored
+        self.audits: Callable[[bool, bool, Callable[[], bool]], QueueAudit] = lambda _contents, _trace, _flush: QueueAudit(())
         self._chance = 0
         self.services = Services(
             installation=self.installation,
@@ -92,7 +107,12 @@ class Office:
             unwrap=lambda: lambda address: None,
             what_if=self.what_if,
             feed=self.feed,
+            cursors=Cursors(b"k" * 32),
             log=self.log,
+            resolve=self.resolve,
+            tls_results=lambda: SqliteResultStore(directory / "transport.sqlite", failures_per_domain=100),
+            fsck=self.fsck,
+            export_content=self.export_content,
             secret=self._secret,
             hash_password=lambda text: f"hash of {text}",
             verify_password=lambda kept, text: kept == f"hash of {text}",
@@ -103,6 +123,15 @@ class Office:
             plan_file(self.store.current(), read_organization(beginning), vault=self.vault).save(self.store, author=AUTHOR, at=1.0)
         for role in Role:
             self.accounts.add_user(User(name_of(role), (role,), 0.0), f"hash of {PASSWORD}")
+
+    def resolve(self, route: Route) -> Resolved:
+        return Resolved(("mail.example.com[192.0.2.7]:25",), reasons=(f"asked about {route.next_hop}",))
+
+    def fsck(self, contents: bool, with_trace: bool, flush: Callable[[], bool]) -> QueueAudit:
+        return self.audits(contents, with_trace, flush)
+
+    def export_content(self, message_id: str, file: Any) -> int:
+        return int(file.write(self.contents.get(message_id, b"")))
 
     async def _metrics(self) -> str:
         return "mailwye_ready 1\n"
@@ -120,8 +149,18 @@ class Office:
                 return {"rows": []}
             case "queue.counts":
                 return {"counts": {}, "missing": []}
+            case "queue.list" if arguments.get("states"):  # what is corrupt
+                ids = [name for name in self.contents if arguments.get("message_id", name) == name][: arguments["limit"]]
+                return {"rows": [{"message": name, "place": "0/0", "delivery": at} for at, name in enumerate(ids)], "missing": []}
+            case "queue.delete" if arguments.get("states"):
+                gone = [name for name in self.contents if arguments.get("message_id", name) == name]
+                for name in gone:
+                    del self.contents[name]
+                return {"count": len(gone), "unfinished": False, "after": [], "missing": []}
             case "queue.list":
-                return {"rows": [{"message": f"m{number}"} for number in range(3)][: arguments["limit"]], "missing": []}
+                workers = enumerate(self.queues)
+                more: Any = {"clock": self.clock, "trace": None}
+                return merged([await run("list", arguments, [one], place=str(number), **more) for number, one in workers], arguments)
             case "queue.show":
                 found = arguments["message_id"] == "m1"
                 return {"rows": [{"message": "m1"}] if found else [], "header": "Subject: x" if found else "", "missing": []}

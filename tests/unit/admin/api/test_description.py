@@ -34,7 +34,8 @@ CHECKS = (
 EXAMPLES = 4
 PARTS = (
     *(f"/objects/{path_of(kind)}" for kind in KINDS),
-    *("/objects/organization", "/versions", "/export", "/apply", "/cmdlets", "/drafts", "/explain", "/replay", "/queue", "/trace"),
+    *("/objects/organization", "/versions", "/export", "/apply", "/import", "/cmdlets", "/drafts", "/explain", "/replay"),
+    *("/secrets", "/queue", "/trace", "/tls-reports", "/dns-records", "/check"),
     *("/mailboxes", "/certificates", "/status", "/reload", "/events", "/me", "/tokens", "/users", "/audit", "/openapi.json"),
 )
 

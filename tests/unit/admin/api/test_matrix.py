@@ -16,6 +16,40 @@ from mailwye.config.schema import KINDS
 from tests.unit.admin.api.office import Office, name_of
 
 OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+WHO = """
+GET accepted-domains inbound-connectors outbound-connectors send-connectors receive-connectors transport-rules: OVH
+PUT PATCH DELETE accepted-domains inbound-connectors outbound-connectors send-connectors receive-connectors: O
+GET mailboxes mail-users mail-contacts distribution-groups: OVRHD
+PUT PATCH DELETE mailboxes mail-users mail-contacts distribution-groups: OR
+PUT PATCH DELETE transport-rules: OH
+GET /objects/organization /versions /versions/{version} /versions/{version}/difference /export /drafts /drafts/{name}: OVH
+GET /check /secrets /dns-records: OVH
+POST /cmdlets /replay: OVH
+PUT PATCH /objects/organization: O
+POST /versions/rollback /versions/{version}/activate /apply /import/exchange /import/dsc /import/postfix: ORH
+POST /drafts /drafts/{name}/activate: ORH
+DELETE /drafts/{name}: ORH
+PUT DELETE /secrets/{connector}: O
+POST /secrets/rotation: O
+GET /queue /queue/counts /queue/corrupt: OVHD
+GET /queue/{message_id} /queue/corrupt/{message_id}: OH
+POST /queue/{operation} /queue/fsck: OH
+DELETE /queue/corrupt /queue/corrupt/{message_id}: OH
+GET /trace /trace/{trace_id} /tls-reports /certificates /status /events /me /tokens /openapi.json: OVRHD
+POST /explain /explain/session /tokens: OVRHD
+DELETE /tokens/{token_id}: OVRHD
+GET /mailboxes: OVRHD
+POST /mailboxes: OR
+DELETE /mailboxes/{address}: OR
+PUT DELETE /mailboxes/{address}/password: ORD
+GET /users: O
+POST /users /reload: O
+PUT /users/{name}/roles /users/{name}/password: O
+DELETE /users/{name}: O
+GET /audit /audit/verification: OV
+"""
+"""Routes, and the first letters of the roles that may: written by hand a second time, so that a slip in the tables of the program shows."""
+LETTERS = dict(zip("OVRHD", Role, strict=True))
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "api.md"
 
 
@@ -53,15 +87,29 @@ def concrete(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: {"version": "1", "operation": "hold"}.get(found[1], "x"), path)
 
 
+def who() -> dict[str, set[Role]]:
+    """Row of ROUTES → roles."""
+    found: dict[str, set[Role]] = {}
+    for line in WHO.strip().splitlines():
+        words, _, letters = line.rpartition(": ")
+        methods = [word for word in words.split() if word.isupper()]
+        for word in words.split()[len(methods) :]:
+            path = word if word.startswith("/") else f"/objects/{word}"
+            ends = [""] if path == word else ["", "/{identity}"] if methods == ["GET"] else ["/{identity}"]
+            found |= {f"{method} {path}{end}": {LETTERS[letter] for letter in letters} for method in methods for end in ends}
+    return found
+
+
 @pytest.mark.parametrize("role", Role)
 def test_every_route_for_every_role(office: Office, role: Role) -> None:
-    """403 exactly where the table denies; what is allowed may fail for other reasons, as these requests ask for nothing in particular."""
+    """403 exactly where the list denies; what is allowed may fail for other reasons, as these requests ask for nothing in particular."""
     token = office.token(role)
     office.feed.close()  # so that /events ends
-    for row, wanted in ROUTES.items():
+    assert set(who()) == set(ROUTES)
+    for row, roles in who().items():
         method, path = row.split()
         answer = office.ask(method, concrete(path), token=token)
-        assert (answer.status_code == 403) is not bool(wanted & PERMISSIONS[role]), (row, role, answer.status_code, answer.text)
+        assert (answer.status_code == 403) is (role not in roles), (row, role, answer.status_code, answer.text)
         assert answer.status_code < 500, (row, answer.text)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx2
 import pytest
 
 from mailwye.access.roles import Permission, Role
+from mailwye.config import compile as compile_
+from mailwye.directory.lookup import Directory
 from tests.unit.admin.api.office import Office
 
 CONNECTOR = "/objects/outbound-connectors/to our servers"
@@ -270,7 +273,55 @@ def test_a_body_in_pieces_has_the_same_limit(office: Office) -> None:
     assert office.ask("PATCH", CONNECTOR, content=pieces(), headers=sent).status_code == 413
 
 
+def test_tables_of_what_did_not_change_are_not_built_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a connector is changed: once for the first request, whatever is looked at in between."""
+    built: list[int] = []
+
+    def build(*given: Any) -> Directory:
+        built.append(1)
+        return Directory(*given)
+
+    monkeypatch.setattr(compile_, "Directory", build)
+    connector = office.ask("GET", CONNECTOR).json()
+    file = {"OutboundConnector": [{**{key: value for key, value in connector.items() if value is not None}, "Comment": "by file"}]}
+    asked = [
+        ("PATCH", CONNECTOR, {"Comment": "one"}),
+        ("PATCH", CONNECTOR, {"SmartHosts": []}),
+        ("POST", "/drafts", {"name": "d"}),
+        ("PATCH", f"{CONNECTOR}?draft=d", {"Enabled": False}),
+        ("POST", "/explain", {"sender": "a@b.example", "recipient": "bob@contoso.com"}),
+        ("POST", "/apply", {"text": json.dumps(file)}),
+        ("POST", "/cmdlets", {"text": "Set-OutboundConnector 'To our servers' -Comment two"}),
+        ("POST", "/versions/1/activate", None),
+    ]
+    statuses = []
+    for method, path, body in asked:
+        match = '"draft-0"' if "draft=" in path else "*"
+        statuses.append(office.ask(method, path, json=body, headers={"If-Match": match}).status_code)
+    assert statuses == [200, 422, 201, 200, 200, 200, 200, 200]
+    assert built == [1]
+
+
 def test_reading_recipients_is_not_reading_connectors(office: Office) -> None:
     token = office.token(Role.ORGANIZATION_MANAGEMENT, Permission.RECIPIENTS_READ)
     assert office.ask("GET", "/objects/mailboxes", token=token).status_code == 200
     assert office.ask("GET", "/objects/outbound-connectors", token=token).status_code == 403
+
+
+def test_a_conflict_and_findings_show_nothing_that_the_role_may_not_read(office: Office) -> None:
+    """An old If-Match is no way to read what others changed since."""
+    office.ask("PATCH", CONNECTOR, json={"Comment": "of the board"}, headers={"If-Match": '"1"'})
+    path = "/objects/mailboxes/bob@contoso.com"
+    office.ask("PATCH", path, json={"DisplayName": "Bob"}, headers={"If-Match": '"2"'})
+    late: dict[str, Any] = {"json": {"DisplayName": "Robert"}, "headers": {"If-Match": '"1"'}}
+    refused = office.ask("PATCH", path, role=Role.RECIPIENT_MANAGEMENT, **late)
+    assert refused.status_code == 409
+    assert [change["object"] for change in refused.json()["conflict"]["theirs"]] == ["Mailbox"]
+    assert "of the board" not in refused.text
+    assert "of the board" in office.ask("PATCH", path, **late).text
+    wide = {"Name": "Ours", "ConnectorType": "OnPremises", "SenderIPAddresses": ["10.0.0.0/8"]}
+    assert office.ask("PUT", "/objects/inbound-connectors/ours", json=wide, headers={"If-None-Match": "*"}).status_code == 201
+    for role in (Role.RECIPIENT_MANAGEMENT, Role.ORGANIZATION_MANAGEMENT):
+        saved = office.ask("PATCH", path, role=role, json={"DisplayName": role.name}, headers={"If-Match": "*"})
+        assert saved.status_code == 200
+        assert ("InboundConnector" in saved.text) is (role is Role.ORGANIZATION_MANAGEMENT), saved.text

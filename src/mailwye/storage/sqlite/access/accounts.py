@@ -92,6 +92,8 @@ class SqliteAccounts:
             known: Any = db.execute("SELECT count(*) FROM tokens WHERE user = ?", (token.user,)).get
             if known >= TOKENS_PER_USER:
                 raise AccountError(f"{token.user} has {known} tokens already; revoke those that nobody uses")
+            if db.execute("SELECT 1 FROM tokens WHERE id = ? OR digest = ?", (token.id, digest)).get:
+                raise AccountError(f"there is a token {token.id} already; make another")
             scopes = ",".join(sorted(scope.value for scope in token.scopes))
             values = (token.id, digest, token.user, token.comment, scopes, token.created, token.expires)
             db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", values)

@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import not_found
-from mailwye.admin.api.reading import Cursor, Limit, Text, offset_of, page
+from mailwye.admin.api.reading import Cursor, Limit, Text
 from mailwye.trace.event import TraceEvent
-from mailwye.trace.recorder import TraceQuery
+from mailwye.trace.presented import for_people
+from mailwye.trace.recorder import TracePlace, TraceQuery, place_of
 
 Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False, description="Unix seconds; 0: no limit.")]
 
@@ -47,11 +48,12 @@ def traces() -> APIRouter:
         since: Moment = 0.0,
         until: Moment = 0.0,
     ) -> Response:
-        offset = offset_of(cursor)
-        query = TraceQuery(sender, recipient, message_id, status.value, since, until, offset + limit + 1)
+        ended = context.position(cursor)
+        after = TracePlace(*ended) if ended is not None else None
+        query = TraceQuery(sender, recipient, message_id, status.value, since, until, limit + 1, after)
         await context.services.control("flush", {})
         rows = await asyncio.to_thread(context.services.trace.search, query)
-        return JSONResponse(page([msgspec.to_builtins(row) for row in rows], offset, limit))
+        return JSONResponse(context.page(msgspec.to_builtins(rows), limit, lambda: msgspec.structs.astuple(place_of(rows[limit - 1]))))
 
     @api.get("/trace/{trace_id}", summary="Every event of one message or session, with its reasons")
     async def events(context: Ctx, trace_id: Annotated[str, Path(max_length=128)]) -> Response:
@@ -65,4 +67,7 @@ def traces() -> APIRouter:
 
 
 def _plain(event: TraceEvent) -> Any:
-    return msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=str)
+    fields = msgspec.to_builtins(msgspec.structs.asdict(event), enc_hook=str)
+    del fields["also"]  # a search gives each recipient an event of his own
+    fields["data"] = for_people(fields["data"])
+    return fields

@@ -52,6 +52,11 @@ def credentials(organization: Organization) -> Iterator[tuple[str, int, ConfigOb
                 yield kind, index, thing, credential
 
 
+def all_sealed(organization: Organization) -> bool:
+    """Whether no password stands there as it is: what has to hold of whatever is stored, of drafts with errors too."""
+    return all(credential.password.sealed for _, _, _, credential in credentials(organization))
+
+
 def compiled_credential(thing: ConfigObject) -> Credential | None:
     """As routes carry it."""
     credential = getattr(thing, FIELD, None)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, cursor_of, etag, json_object, precondition, read_cursor
-from mailwye.admin.api.saving import Wish, save, save_into_draft
+from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, json_object, precondition
+from mailwye.admin.api.settings.chosen import OfVersion, chosen, expect_one
+from mailwye.admin.api.settings.saving import save, save_into_draft
+from mailwye.admin.api.settings.wishes import Draft, Wish, WishedMaybeInDraft
 from mailwye.config.parse import validate_object
-from mailwye.config.plan import Plan, draft_version, plan_edit
+from mailwye.config.plan import Plan, plan_edit
 from mailwye.config.problem import Problem
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.conflict import Conflict
 
 Identity = Annotated[str, Path(max_length=320, min_length=1)]
-DryRun = Annotated[bool, Query(description="Answer with the difference and the findings; save nothing.")]
-Draft = Annotated[str, Query(max_length=64, description="Work in this draft.")]
-Comment = Annotated[str, Query(max_length=1024, description="Why; kept with the version.")]
-Acknowledge = Annotated[str, Query(max_length=128, description="The difference that a replay showed and that is accepted.")]
 
 
 def plain(thing: ConfigObject) -> dict[str, Any]:
@@ -40,18 +39,11 @@ def find(organization: Organization, kind: str, identity: str) -> ConfigObject |
     return next((thing for thing in organization.objects(kind) if thing.identity == wanted), None)
 
 
-async def organization_of(context: Context, draft: str) -> tuple[Organization, str]:
+async def organization_of(context: Context, draft: str, version: int | None) -> tuple[Organization, str]:
     """The settings that are asked about, and their ETag."""
-    store = context.services.store
-
-    def read() -> tuple[Organization, str]:
-        if draft:
-            stored = store.draft(draft)
-            return draft_version(store, stored).organization, etag(stored.info.revision, draft=True)
-        current = store.current()
-        return current.organization, etag(current.version)
-
-    return await context.services.with_settings(read)
+    expect_one(version, draft)
+    stored, tag = await context.services.with_settings(chosen, context, version, draft)
+    return stored.organization, tag
 
 
 def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str, Any]) -> ChangeSet:
@@ -99,7 +91,7 @@ class Changer:
             if number > services.store.version():
                 raise ApiError(412, f"there is no version {number} yet")
             wanted = changes(services.store.load(number).organization)
-            return plan_edit(services.store, number, wanted, installation=services.installation, vault=services.vault), wanted
+            return plan_edit(services.store, number, wanted, **services.planning), wanted
 
         if self._wish.draft:
             return await save_into_draft(self._context, base, changes, self._wish)
@@ -108,21 +100,23 @@ class Changer:
 
 def _reading(api: APIRouter, kind: str, path: str) -> None:
     @api.get(path, summary=f"List {kind} objects", operation_id=f"list_{kind}")
-    async def list_objects(context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "") -> Response:
-        organization, tag = await organization_of(context, draft)
-        after, wanted = read_cursor(cursor) if cursor else "", search.lower()
+    async def list_objects(
+        context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "", version: OfVersion = None
+    ) -> Response:
+        organization, tag = await organization_of(context, draft, version)
+        after, wanted = context.position(cursor) or "", search.lower()
         rows = sorted(organization.objects(kind), key=lambda thing: thing.identity)
         found = [thing for thing in rows if thing.identity > after and wanted in f"{thing.identity} {getattr(thing, 'name', '')}".lower()]
-        following = cursor_of(found[limit - 1].identity) if len(found) > limit else None
-        return JSONResponse({"items": [plain(thing) for thing in found[:limit]], "next": following}, headers={"ETag": tag})
+        page = context.page(found[: limit + 1], limit, lambda: found[limit - 1].identity)
+        return JSONResponse({**page, "items": [plain(thing) for thing in page["items"]]}, headers={"ETag": tag})
 
     @api.get(path + "/{identity}", summary=f"Get one {kind}", operation_id=f"get_{kind}")
-    async def get(context: Ctx, identity: Identity, draft: Draft = "") -> Response:
-        return await _one(context, kind, identity, draft)
+    async def get(context: Ctx, identity: Identity, draft: Draft = "", version: OfVersion = None) -> Response:
+        return await _one(context, kind, identity, draft, version)
 
 
-async def _one(context: Context, kind: str, identity: str, draft: str) -> Response:
-    organization, tag = await organization_of(context, draft)
+async def _one(context: Context, kind: str, identity: str, draft: str, version: int | None) -> Response:
+    organization, tag = await organization_of(context, draft, version)
     thing = find(organization, kind, identity)
     if thing is None:
         raise not_found(f'{kind} "{identity}"')
@@ -135,7 +129,7 @@ async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Respon
     condition = precondition(context.request, draft=bool(wish.draft), may_create=bool(identity))
     data = await json_object(context.request)
     status = 201 if condition.exists is False and not wish.dry_run else 200
-    wish = Wish(wish.dry_run, wish.comment, wish.acknowledge, wish.draft, status=status)
+    wish = replace(wish, status=status)
     return await Changer(context, kind, identity, condition, wish).run(lambda old: _changed(kind, identity, old, data))
 
 
@@ -153,64 +147,39 @@ async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Resp
 
 def _writing(api: APIRouter, kind: str, path: str) -> None:
     @api.put(path + "/{identity}", summary=f"Create or replace a {kind}", operation_id=f"put_{kind}")
-    async def put(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        return await _put(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+    async def put(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        return await _put(context, kind, identity, wish)
 
     @api.patch(path + "/{identity}", summary=f"Change fields of a {kind}", operation_id=f"patch_{kind}")
-    async def patch(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        return await _patch(context, kind, identity, Wish(dry_run, comment, acknowledge, draft))
+    async def patch(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        return await _patch(context, kind, identity, wish)
 
     @api.delete(path + "/{identity}", summary=f"Remove a {kind}", operation_id=f"delete_{kind}")
-    async def delete(
-        context: Ctx,
-        identity: Identity,
-        dry_run: DryRun = False,
-        draft: Draft = "",
-        comment: Comment = "",
-        acknowledge: Acknowledge = "",
-    ) -> Response:
-        condition = precondition(context.request, draft=bool(draft))
+    async def delete(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+        condition = precondition(context.request, draft=bool(wish.draft))
 
         def make(old: ConfigObject | None) -> ChangeSet:
             if old is None:
                 raise not_found(f'{kind} "{identity}"')
             return ChangeSet.of([ObjectChange(kind, old.identity, old, None)])
 
-        return await Changer(context, kind, identity, condition, Wish(dry_run, comment, acknowledge, draft)).run(make)
+        return await Changer(context, kind, identity, condition, wish).run(make)
 
 
 def _organization(api: APIRouter) -> None:
     kind, path = OrganizationSettings.kind, "/objects/organization"
 
     @api.get(path, summary="Get the organization's own settings", operation_id="get_Organization")
-    async def get(context: Ctx, draft: Draft = "") -> Response:
-        return await _one(context, kind, "", draft)
+    async def get(context: Ctx, draft: Draft = "", version: OfVersion = None) -> Response:
+        return await _one(context, kind, "", draft, version)
 
     @api.put(path, summary="Replace the organization's own settings", operation_id="put_Organization")
-    async def put(
-        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        return await _put(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+    async def put(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+        return await _put(context, kind, "", wish)
 
     @api.patch(path, summary="Change fields of the organization's own settings", operation_id="patch_Organization")
-    async def patch(
-        context: Ctx, dry_run: DryRun = False, draft: Draft = "", comment: Comment = "", acknowledge: Acknowledge = ""
-    ) -> Response:
-        return await _patch(context, kind, "", Wish(dry_run, comment, acknowledge, draft))
+    async def patch(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+        return await _patch(context, kind, "", wish)
 
 
 def objects() -> APIRouter:

@@ -6,12 +6,12 @@ from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
-from mailwye.admin.api.reading import Cursor, Limit, Text, offset_of, page
+from mailwye.admin.api.reading import Body, Cursor, Limit, Text
 
 _Text = Annotated[str, Field(max_length=512)]
 ROUNDS = 100_000  # of an operation that goes on page by page
@@ -29,7 +29,7 @@ class Operation(Enum):
     FOLLOW = "follow"
 
 
-class Selection(BaseModel):
+class Selection(Body):
     """Which deliveries: all of what is given has to fit. `all`: every one there is."""
 
     message_id: _Text = ""
@@ -47,10 +47,8 @@ def queue() -> APIRouter:
     async def list_deliveries(
         context: Ctx, limit: Limit = 100, cursor: Cursor = "", sender: Text = "", recipient: Text = "", next_hop: Text = ""
     ) -> Response:
-        offset = offset_of(cursor)
-        wanted = {"sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": offset + limit + 1}
-        answer = await context.services.control("queue.list", wanted)
-        return JSONResponse({**page(answer["rows"], offset, limit), "missing": answer.get("missing", [])})
+        wanted = {"sender": sender, "recipient": recipient, "next_hop": next_hop}
+        return JSONResponse(await listed(context, wanted, limit, cursor))
 
     @api.get("/queue/counts", summary="How much waits for each next hop, by state")
     async def counts(context: Ctx) -> Response:
@@ -71,10 +69,24 @@ def queue() -> APIRouter:
     return api
 
 
+async def listed(context: Context, wanted: dict[str, Any], limit: int, cursor: str) -> dict[str, Any]:
+    """One page of deliveries. Ids only grow within a queue, so where a page ended is the last one of each."""
+    after = context.position(cursor) or {}
+    answer = await context.services.control("queue.list", {**wanted, "limit": limit + 1, "after": list(after.items())})
+    rows = answer["rows"]
+    page = context.page(rows, limit, lambda: {**after, **{row["place"]: row["delivery"] for row in rows[:limit]}})
+    return {**page, "missing": answer.get("missing", [])}
+
+
 async def _change(context: Context, operation: str, selection: Selection) -> dict[str, Any]:
     wanted = selection.model_dump(exclude={"all"})
     if not selection.all and not any(wanted.values()):
         raise ApiError(422, f"say which: message_id, sender, recipient, next_hop; or all to {operation} everything")
+    return await change_all(context, operation, wanted)
+
+
+async def change_all(context: Context, operation: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """To the end, and into the audit log."""
     count = 0
     after: list[Any] = []
     for _ in range(ROUNDS):
@@ -84,6 +96,10 @@ async def _change(context: Context, operation: str, selection: Selection) -> dic
         if not answer.get("unfinished"):
             break
     context.audit(
-        f"queue.{operation}", ", ".join(f"{key}={value}" for key, value in wanted.items() if value) or "all", f"{count} deliveries"
+        f"queue.{operation}", ", ".join(f"{key}={_word(value)}" for key, value in wanted.items() if value) or "all", f"{count} deliveries"
     )
     return {"count": count, "missing": answer.get("missing", [])}
+
+
+def _word(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from mailwye.admin.api.guarded import Ctx, router
-from mailwye.admin.api.objects import Acknowledge, Comment, DryRun
 from mailwye.admin.api.problems import ApiError, findings, not_found
-from mailwye.admin.api.reading import NUMBER_LIMIT, etag, precondition
-from mailwye.admin.api.saving import Wish, permitted, save
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
+from mailwye.admin.api.settings.saving import conflict_for, permitted, save
+from mailwye.admin.api.settings.wishes import Wished
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
@@ -22,7 +22,7 @@ from mailwye.config.versions.conflict import Conflict
 Name = Annotated[str, Path(min_length=1, max_length=64)]
 
 
-class NewDraft(BaseModel):
+class NewDraft(Body):
     """`base`: the version to begin from; the current one otherwise."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
@@ -58,8 +58,8 @@ def drafts() -> APIRouter:
 
         def work() -> tuple[dict[str, Any], int]:
             stored = services.store.draft(name)
-            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
-            conflict = found.to_dict() if isinstance(found, Conflict) else None
+            found = plan_draft(services.store, stored, **services.planning)
+            conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
             problems = findings(found.problems) if isinstance(found, Plan) else []
             saves = [asdict(one) for one in stored.saves]
             changes = as_dicts(changes_of(stored.changes))
@@ -93,14 +93,14 @@ def _ending(api: APIRouter) -> None:
         return Response(status_code=204)
 
     @api.post("/drafts/{name}/activate", summary="Put a draft in force")
-    async def activate(context: Ctx, name: Name, dry_run: DryRun = False, comment: Comment = "", acknowledge: Acknowledge = "") -> Response:
+    async def activate(context: Ctx, name: Name, wish: Wished) -> Response:
         condition, services = precondition(context.request, draft=True), context.services
 
         def plan() -> tuple[Plan | Conflict, ChangeSet]:
             stored = services.store.draft(name)
             if condition.base is not None and condition.base != stored.info.revision:
                 raise ApiError(409, f"the draft {name} is at revision {stored.info.revision} now: look at it, and repeat this")
-            found = plan_draft(services.store, stored, installation=services.installation, vault=services.vault)
+            found = plan_draft(services.store, stored, **services.planning)
             return found, stored.changes
 
-        return await save(context, plan, Wish(dry_run, comment, acknowledge))
+        return await save(context, plan, wish)

@@ -1,0 +1,110 @@
+"""/queue/fsck and /queue/corrupt: whether everything is there, and what cannot be read any more."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from mailwye.admin.api.guarded import Context, Ctx, router
+from mailwye.admin.api.mail.one_at_a_time import OneAtATime
+from mailwye.admin.api.mail.queue import change_all, listed
+from mailwye.admin.api.problems import ApiError, not_found
+from mailwye.admin.api.reading import Body, Cursor, Limit
+from mailwye.queue.audit import QueueAudit, as_dict
+
+MessageId = Annotated[str, Path(max_length=128)]
+CORRUPT = {"states": ["corrupt"]}
+IN_MEMORY = 1_048_576  # octets of a content, beyond which it waits in a file
+PIECE = 262_144
+FLUSH_SECONDS = 60.0
+_CONTENT = {200: {"description": "The content as it is stored", "content": {"message/rfc822": {"schema": {"type": "string"}}}}}
+
+
+class Audit(Body):
+    """`fast`: read no contents, and not all of the file. `trace`: compare with the trace."""
+
+    fast: bool = False
+    trace: bool = True
+
+
+def spool() -> APIRouter:
+    """The routes; before those of queue.py, whose {operation} and {message_id} would take them."""
+    api = router("queue")
+    audits: OneAtATime[QueueAudit] = OneAtATime("an audit of the queue")
+
+    @api.post("/queue/fsck", summary="Prove that nothing that was acknowledged is lost; changes nothing")
+    async def fsck(context: Ctx, audit: Audit) -> Response:
+        services, loop = context.services, asyncio.get_running_loop()
+
+        async def flushed() -> None:
+            await services.control("flush", {})
+
+        def flush() -> bool:
+            asyncio.run_coroutine_threadsafe(flushed(), loop).result(FLUSH_SECONDS)
+            return True
+
+        found = await audits.run(lambda: services.fsck(not audit.fast, audit.trace, flush))
+        if not found.spools:
+            raise not_found("queue file: has the service ever run?")
+        verdict = "clean" if found.is_clean else "not clean"
+        context.audit("queue.fsck", "all queues", verdict)
+        return JSONResponse(as_dict(found))
+
+    _corrupt(api)
+    return api
+
+
+def _corrupt(api: APIRouter) -> None:
+    @api.get("/queue/corrupt", summary="List what was set aside as corrupt")
+    async def list_corrupt(context: Ctx, limit: Limit = 100, cursor: Cursor = "") -> Response:
+        return JSONResponse(await listed(context, CORRUPT, limit, cursor))
+
+    @api.get("/queue/corrupt/{message_id}", summary="The content of a corrupt message, damaged as it is", responses=_CONTENT)  # type: ignore[arg-type]  # statuses are numbers
+    async def export(context: Ctx, message_id: MessageId) -> Response:
+        await _expect_corrupt(context, message_id)
+        context.audit("content.read", message_id, "content of a corrupt message", must=True)
+        file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed when it was sent
+        try:
+            octets = await asyncio.to_thread(context.services.export_content, message_id, file)
+        except BaseException:
+            file.close()
+            raise
+        if not octets:
+            file.close()
+            raise not_found(f"content of {message_id}")
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", message_id)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.eml"', "X-Content-Type-Options": "nosniff"}
+        return StreamingResponse(_pieces(file), media_type="message/rfc822", headers=headers)
+
+    @api.delete("/queue/corrupt/{message_id}", summary="Delete a corrupt message; nobody is notified")
+    async def delete(context: Ctx, message_id: MessageId) -> Response:
+        content = await change_all(context, "delete", {"message_id": message_id, **CORRUPT})
+        if not content["count"]:
+            raise not_found(f"corrupt message {message_id}")
+        return JSONResponse(content)
+
+    @api.delete("/queue/corrupt", summary="Delete all that is corrupt; nobody is notified")
+    async def delete_all(context: Ctx, all: Annotated[bool, Query(description="All of it is meant.")] = False) -> Response:  # noqa: A002
+        if not all:
+            raise ApiError(422, "say all=true to delete everything that is corrupt, or name one message in the path")
+        return JSONResponse(await change_all(context, "delete", CORRUPT))
+
+
+async def _expect_corrupt(context: Context, message_id: str) -> None:
+    """Nobody reads mail that is whole this way. :raises ApiError: 404."""
+    answer = await context.services.control("queue.list", {"message_id": message_id, "limit": 1, **CORRUPT})
+    if not answer["rows"]:
+        raise not_found(f"corrupt message {message_id}")
+
+
+def _pieces(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece

@@ -1,0 +1,180 @@
+"""From a planned change to the answer: permissions of every object in it, the gate of [replay], one save, one line in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from mailwye.access.roles import Permission, to_write
+from mailwye.admin.api.guarded import Context
+from mailwye.admin.api.problems import ApiError, findings
+from mailwye.admin.api.reading import etag
+from mailwye.admin.api.services import NotAllowedYet
+from mailwye.admin.api.settings.wishes import Wish
+from mailwye.config.diff import as_dicts
+from mailwye.config.plan import Plan, draft_version, plan_changes
+from mailwye.config.problem import Problem
+from mailwye.config.schema import Organization
+from mailwye.config.secrets import all_sealed
+from mailwye.config.store import DraftConflict, VersionConflict
+from mailwye.config.versions.changes import ChangeSet
+from mailwye.config.versions.conflict import Conflict
+from mailwye.runtime.channel import ChannelError
+
+TRIES = 5  # where others save between our plan and our save
+
+
+def permitted(context: Context, changes: ChangeSet) -> None:
+    """:raises ApiError: 403: an object among them is of a kind that the caller may not change."""
+    for change in changes:
+        context.caller.need(to_write(change.kind), f"this change of {change.kind}")
+
+
+def conflict_for(context: Context, conflict: Conflict) -> dict[str, Any]:
+    """What the caller hears of a conflict: of what others changed only the objects that he may read."""
+    theirs = tuple(change for change in conflict.theirs if context.caller.sees(change.object))
+    return replace(conflict, theirs=theirs).to_dict()
+
+
+def problems_for(context: Context, problems: Iterable[Problem]) -> list[Problem]:
+    """What the caller hears of findings: no warnings about objects that he may not read; an error keeps his change back, so he reads it."""
+    return [one for one in problems if one.is_error or not one.object or context.caller.sees(one.object.partition(" ")[0])]
+
+
+def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Plan:
+    permitted(context, changes)
+    if isinstance(found, Conflict):
+        raise ApiError(409, str(found), conflict=conflict_for(context, found))
+    permitted(context, found.change_set)
+    if found.has_errors:
+        raise ApiError(422, "nothing was saved: see the problems", problems_for(context, found.problems))
+    return found
+
+
+async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish, **more: Any) -> JSONResponse:
+    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between. `more`: for the
+    answer.
+    """
+    services = context.services
+    try:
+        if wish.pin_queued:
+            context.caller.need(Permission.QUEUE_WRITE, "this with pin_queued")
+        found, version, pinned = await services.with_settings(_save, context, plan, wish)
+    except ApiError as error:
+        if error.status != 422 or not wish.dry_run:
+            context.audit("settings.save", _target(context), f"refused ({error.status})")
+        raise
+    if pinned is not None:
+        more["pinned"] = pinned
+        context.audit("queue.pin", _target(context), f"{pinned} deliveries")
+    active = False
+    if version is not None and found.changes:
+        context.audit("settings.save", _target(context), f"version {version}: {_summary(found)}")
+        active = await in_force(context, version)
+    return answer(context, found, version, in_force=active, status=wish.status, **more)
+
+
+async def in_force(context: Context, version: int) -> bool:
+    """Let all workers take what is saved; whether they did. Where not, the supervisor goes on trying."""
+    try:
+        await context.services.control("activate", {})
+    except ChannelError as error:
+        context.services.log.error("not activated yet", version=version, error=str(error))
+        return False
+    return True
+
+
+def _save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish) -> tuple[Plan, int | None, int | None]:
+    """The plan, the version, and how many queued deliveries were pinned where that was asked for."""
+    services = context.services
+    pinned = 0  # of all tries: what was pinned stays so
+    for _ in range(TRIES):
+        found = _wanted(context, *plan())
+        if wish.dry_run or not found.changes:
+            return found, None if wish.dry_run else found.base, None
+        pinned += _pass(context, found, wish)
+        try:
+            version = found.save(services.store, author=context.caller.who, at=services.clock.now(), comment=wish.comment)
+            return found, version, pinned if wish.pin_queued else None
+        except VersionConflict:
+            continue
+        except DraftConflict as error:
+            raise ApiError(409, str(error)) from error
+    raise ApiError(503, "others save all the time; repeat it", headers={"Retry-After": "1"})
+
+
+def _pass(context: Context, found: Plan, wish: Wish) -> int:
+    """The gate of [replay] and of the wish; how many queued deliveries were pinned."""
+    services = context.services
+    if not wish.asks and (services.installation.replay.require == "no" or wish.goes_back):
+        return 0
+    try:
+        pin = services.what_if.check(services.store.load(found.base), found.organization, wish)
+        return pin() if wish.pin_queued else 0
+    except NotAllowedYet as error:
+        raise ApiError(422, str(error)) from error
+
+
+async def save_into_draft(
+    context: Context, revision: int | None, make: Callable[[Organization], ChangeSet], wish: Wish, **more: Any
+) -> JSONResponse:
+    """`more`: for the answer. A draft takes errors too: they keep it from being activated."""
+    services = context.services
+
+    def work() -> tuple[Plan, int]:
+        stored = services.store.draft(wish.draft)
+        base = draft_version(services.store, stored)
+        plan = plan_changes(base, make(base.organization), **services.planning)
+        permitted(context, plan.change_set)
+        if not all_sealed(plan.organization):
+            errors = [problem for problem in plan.problems if problem.is_error]
+            raise ApiError(422, "nothing was saved: a draft keeps no password that is not encrypted; see the problems", errors)
+        expected = stored.info.revision if revision is None else revision
+        if expected != stored.info.revision:
+            raise ApiError(409, str(DraftConflict(wish.draft, expected, stored.info.revision)))
+        if wish.dry_run or not plan.changes:
+            return plan, stored.info.revision
+        changes = stored.changes.then(plan.change_set)
+        author, at = context.caller.who, services.clock.now()
+        info = services.store.save_draft(wish.draft, changes, expected_revision=expected, author=author, at=at, comment=wish.comment)
+        return plan, info.revision
+
+    try:
+        plan, saved = await services.with_settings(work)
+    except DraftConflict as error:
+        raise ApiError(409, str(error)) from error
+    if not wish.dry_run:
+        context.audit("draft.save", wish.draft, f"save {saved}: {_summary(plan)}")
+    content = {
+        "draft": wish.draft,
+        "revision": saved,
+        "changes": as_dicts(plan.changes),
+        "problems": findings(problems_for(context, plan.problems)),
+        **more,
+    }
+    return JSONResponse(content, wish.status, {"ETag": etag(saved, draft=True)})
+
+
+def answer(context: Context, plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> JSONResponse:
+    """`version` None: only asked what would be."""
+    content = {
+        "version": version,
+        "base": plan.base,
+        "in_force": in_force,
+        "changes": as_dicts(plan.changes),
+        "problems": findings(problems_for(context, plan.problems)),
+        **more,
+    }
+    return JSONResponse(content, status, {} if version is None else {"ETag": etag(version)})
+
+
+def _target(context: Context) -> str:
+    return f"{context.request.method} {context.request.url.path}"
+
+
+def _summary(plan: Plan) -> str:
+    labels = [f"{change.kind.value}{change.label}" for change in plan.changes[:20]]
+    return ", ".join(labels) + (f" and {len(plan.changes) - 20} more" if len(plan.changes) > 20 else "")
