@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
+# The tests start the command some hundred times: let Python keep what it compiled, whatever the caller's environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo run test check bench torture constraints clean
 help:
 	@echo "make demo   set up, then run the story of John, Bob and Sun on loopback"
