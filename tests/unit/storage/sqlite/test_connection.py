@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,17 +65,29 @@ SHARED: dict[str, Callable[[Path], Any]] = {
 """The files that several processes have open."""
 
 
+WORKERS, FILES = 3, 12
+
+
+def open_each(kind: str, directory: Path, together: Any, errors: Any) -> None:
+    """One worker: opens the same files as the others in the same moments."""
+    for number in range(FILES):
+        together.wait()
+        try:
+            SHARED[kind](directory / f"{number}.sqlite").close()
+        except Exception as error:
+            errors.put(repr(error))
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_workers_that_meet_a_new_file_at_once_all_start(tmp_path: Path, kind: str) -> None:
-    workers = 3
-    together = threading.Barrier(workers)
-
-    def start(path: Path) -> Any:
-        together.wait()
-        return SHARED[kind](path)
-
-    with ThreadPoolExecutor(workers) as pool:
-        for number in range(25):
-            path = tmp_path / f"{number}.sqlite"
-            for opened in pool.map(start, [path] * workers):
-                opened.close()
+    """Processes, as workers are: threads of one process may wait for each other within SQLite until they give up."""
+    spawning = multiprocessing.get_context("spawn")
+    together, errors = spawning.Barrier(WORKERS), spawning.SimpleQueue()
+    workers = [spawning.Process(target=open_each, args=(kind, tmp_path, together, errors)) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * WORKERS
+    assert errors.empty(), errors.get()
+    errors.close()
