@@ -6,7 +6,7 @@ import re
 import sys
 
 from mailwye.cmdlets.syntax import Complaint, Source
-from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
+from mailwye.config.exchange.powershell import DASHES, DOUBLE, SINGLE
 
 QUOTES = SINGLE + DOUBLE
 
