@@ -88,7 +88,7 @@ class SmtpCourier:
             ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
             return ticket
         pool = self._pools.get(work.way)
-        if pool is None or (pool.route is not work.route and not same_way(pool.route, work.route)):
+        if pool is None or (pool.route is not work.route and not work.route.dials_like(pool.route)):
             try:
                 pool = self._new_pool(_with_wish(work.route, work.lease.message.tls))
             except TlsError as error:
@@ -168,17 +168,3 @@ class SmtpCourier:
 def _with_wish(route: Route, wish: TlsWish) -> Route:
     """The route itself for most messages: a pool that has it knows the next one by identity."""
     return route if route.tls_wish is wish else replace(route, tls_wish=wish)
-
-
-def same_way(one: Route, other: Route) -> bool:
-    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
-    return (
-        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-        and one.client_certificate == other.client_certificate
-        and one.credential == other.credential
-        and one.hello_name == other.hello_name
-    )

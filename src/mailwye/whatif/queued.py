@@ -42,15 +42,7 @@ def has_lost_its_way(delivery: Delivery, route: Route) -> bool:
 
 def dials_alike(one: Route, other: Route) -> bool:
     """Whether an attempt by one route would meet what an attempt by the other meets."""
-    return (
-        one.next_hop == other.next_hop
-        and one.smart_hosts == other.smart_hosts
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.client_certificate == other.client_certificate
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-    )
+    return one.next_hop == other.next_hop and one.dials_like(other)
 
 
 def followed(delivery: Delivery, before: Route | None, after: Route, now: float) -> Redirect | None:
