@@ -24,7 +24,7 @@ from mailwye.cmdlets.syntax import (
     Table,
     Variable,
 )
-from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
+from mailwye.config.exchange.powershell import DASHES, DOUBLE, SINGLE
 
 NESTING_LIMIT = 32
 """Brackets within brackets."""

@@ -12,12 +12,12 @@ from mailwye.cmdlets.catalog import RECIPIENT_KINDS, Parameter, Shape, adapter, 
 from mailwye.cmdlets.records import Record, settings_of
 from mailwye.cmdlets.syntax import Block, Complaint
 from mailwye.cmdlets.values import title_of
+from mailwye.config.exchange import NO_MAIL
 from mailwye.config.problem import shown
 from mailwye.config.schema import ConfigObject
 
 _ADD, _REMOVE = "add", "remove"
 _PRIMARY = "PrimarySmtpAddress"
-_PROTOCOLS = ("x500:", "x400:", "sip:", "eum:", "spo:", "notes:")
 
 
 class Filled:
@@ -98,7 +98,7 @@ def _fill_addresses(given: Mapping[str, Given], filled: Filled, note: Report) ->
     kept = []
     for address in written:
         text = address if isinstance(address, str) else ""
-        if text.lower().startswith(_PROTOCOLS):
+        if text.lower().startswith(NO_MAIL):
             note(Complaint(one.at, f"{shown(text)} is ignored", "Only SMTP addresses exist here"))
         elif text.startswith("SMTP:"):
             filled.data[_PRIMARY] = text[5:]

@@ -21,7 +21,7 @@ from mailwye.cmdlets.syntax import (
     Source,
     Statement,
 )
-from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
+from mailwye.config.exchange.powershell import DASHES, DOUBLE, SINGLE
 from mailwye.config.problem import Problem
 
 SCRIPT_LIMIT = 4_194_304

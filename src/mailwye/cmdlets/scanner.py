@@ -6,12 +6,13 @@ import re
 import sys
 
 from mailwye.cmdlets.syntax import Complaint, Source
-from mailwye.config.powershell import DASHES, DOUBLE, SINGLE
+from mailwye.config.exchange.powershell import DASHES, DOUBLE, SINGLE
 
 QUOTES = SINGLE + DOUBLE
 
 _BLANK = " \t\v\f\u0085\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _SPACE = re.compile(f"[{_BLANK}]*")
+_LINES = re.compile(f"[{_BLANK}\r\n]*")
 _NEWLINE = re.compile("\r\n|\r|\n")
 _CONTINUED = re.compile("`(?:\r\n|\r|\n)")
 _NOT_CONTINUED = re.compile(f"`[{_BLANK}]+(?=[\r\n]|\\Z)")
@@ -43,8 +44,9 @@ class Scanner:
     def skip(self, *, newlines: bool = False) -> None:
         """Space, comments, continued lines; with `newlines` line ends too."""
         text = self.text
+        space = _LINES if newlines else _SPACE
         while True:
-            self.at = _SPACE.match(text, self.at).end()  # type: ignore[union-attr]  # * always matches
+            self.at = space.match(text, self.at).end()  # type: ignore[union-attr]  # * always matches
             one = text[self.at : self.at + 1]
             if one == "#":
                 self.at = _LINE_REST.match(text, self.at).end()  # type: ignore[union-attr]  # * always matches
@@ -55,8 +57,6 @@ class Scanner:
                 if end is None:
                     raise Unreadable(self.at, "the comment <# has no end", "Close it with #>")
                 self.at = end.end()
-            elif newlines and one and one in "\r\n":
-                self.at += 1
             else:
                 return
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailwye.cmdlets.catalog import CONFIG_NOUN, RECIPIENT_KINDS, model_of
+from mailwye.config.exchange.powershell import SINGLE
 from mailwye.config.export import in_order, to_plain
-from mailwye.config.powershell import SINGLE
 from mailwye.config.schema import KINDS, ConfigObject, Organization
 
 _BARE = re.compile(r"[A-Za-z*][A-Za-z0-9_.*@-]*").fullmatch

@@ -11,27 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
-from mailwye.config.exchange_server_only import EXCHANGE_SERVER_ONLY
+from mailwye.config.exchange import ANY_KIND, EXCHANGE_ONLY
 from mailwye.config.parsed import Parsed, parsed_from, read_file, text_of
 from mailwye.config.problem import Fault, Places, Problem, Severity, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT, YamlReader
 
 ORGANIZATION_FILE_LIMIT = 268_435_456  # octets: a million mailboxes and some
-
-# Parameters of Exchange that say something true there and nothing here.
-_NOT_HERE = {
-    "connectorsource": "It says who made the connector; remove it",
-    "efusers": "Enhanced filtering applies to all recipients; remove it",
-    "trustedorganizations": "There are no other tenants; remove it",
-    "isvalidated": "It is a result, not a setting; remove it",
-    "lastvalidationtimestamp": "It is a result, not a setting; remove it",
-    "identity": "Name, DomainName or PrimarySmtpAddress is the identity; remove it",
-    "senderaddresslocation": "The sender is the one of MAIL FROM (Exchange calls it Envelope); remove it",
-    "state": "Set Enabled true or false",
-    "ruleerroraction": "A rule cannot fail here; remove it",
-    "guid": "Name, DomainName or PrimarySmtpAddress is the identity; remove it",
-}
 
 
 def read_organization(source: Path | bytes | str, file: str = "") -> Parsed[Organization]:
@@ -152,9 +138,9 @@ def _words(fault: dict[str, Any], field: str, model: type[ConfigObject]) -> tupl
 def _unknown(key: str, model: type[ConfigObject]) -> tuple[str, str]:
     known = field_names(model)
     what = "kind of object" if model is Organization else "setting"
-    remedy = _NOT_HERE.get(key.lower(), "") or EXCHANGE_SERVER_ONLY.get(model.kind, {}).get(key.lower(), "")
-    if model is not Organization and remedy:
-        return "is a setting of Exchange that does not exist here", remedy
+    foreign = EXCHANGE_ONLY.get(model.kind, ANY_KIND).get(key.lower()) if model is not Organization else None
+    if foreign is not None:
+        return "is a setting of Exchange that does not exist here", f"{foreign.text}; remove it"
     return f"is no {what} that Mailwye knows", did_you_mean(key, known, otherwise=f"Known: {', '.join(known)}")
 
 

@@ -94,26 +94,27 @@ class Route:
             return f"mx:{self.domain}"
         return "mailbox" if kind is RouteKind.MAILBOX else "none"
 
+    def dials_like(self, other: Route) -> bool:
+        """True where two routes of one `next_hop` may use the same connections: same hosts, same demands, same login. Recipients, reasons
+        and what is done to the message may differ.
+        """
+        return (
+            (self.smart_hosts is other.smart_hosts or self.smart_hosts == other.smart_hosts)
+            and self.tls_settings is other.tls_settings
+            and self.tls_domain == other.tls_domain
+            and self.mta_sts_mode is other.mta_sts_mode
+            and self.smtp_dane_mode is other.smtp_dane_mode
+            and self.client_certificate == other.client_certificate
+            and self.credential == other.credential
+            and self.hello_name == other.hello_name
+        )
+
     @property
     def reply(self) -> Reply:
         """The failure of NONE as a reply. :raises ValueError: for the other kinds."""
         if self.kind is not RouteKind.NONE:
             raise ValueError("only a route of kind NONE has a failure")
         return Reply(550, self.failure_enhanced, self.failure)
-
-
-def same_way(one: Route, other: Route) -> bool:
-    """True where two routes of one `next_hop` use the same connections: same hosts, same demands. Recipients and reasons may differ."""
-    return (
-        (one.smart_hosts is other.smart_hosts or one.smart_hosts == other.smart_hosts)
-        and one.tls_settings is other.tls_settings
-        and one.tls_domain == other.tls_domain
-        and one.mta_sts_mode is other.mta_sts_mode
-        and one.smtp_dane_mode is other.smtp_dane_mode
-        and one.client_certificate == other.client_certificate
-        and one.credential == other.credential
-        and one.hello_name == other.hello_name
-    )
 
 
 @dataclass(frozen=True, slots=True)

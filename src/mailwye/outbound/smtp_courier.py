@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mailwye.config.installation import DeliverySettings
 from mailwye.config.secrets import SecretError
-from mailwye.connectors.selection import Route, same_way
+from mailwye.connectors.selection import Route
 from mailwye.message.envelope import TlsWish
 from mailwye.outbound.courier import Attempt, HostResolver, Stage, Work, way_key
 from mailwye.outbound.departure import Border
@@ -88,7 +88,7 @@ class SmtpCourier:
             ticket.fail(Stage.CONNECT, Reply(450, "4.3.2", "Shutting down; the message stays in the queue"))
             return ticket
         pool = self._pools.get(work.way)
-        if pool is None or (pool.route is not work.route and not same_way(pool.route, work.route)):
+        if pool is None or (pool.route is not work.route and not work.route.dials_like(pool.route)):
             try:
                 pool = self._new_pool(_with_wish(work.route, work.lease.message.tls))
             except TlsError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import NO_WAY, decide_route
-from mailwye.connectors.selection import Route, RouteKind, same_way
+from mailwye.connectors.selection import Route, RouteKind
 from mailwye.queue.item import Delivery, DeliveryState, QueuedMessage, QueueRow, Redirect
 from mailwye.whatif.answers import way_of
 from mailwye.whatif.differences import Aspect, way_aspects
@@ -42,7 +42,7 @@ def has_lost_its_way(delivery: Delivery, route: Route) -> bool:
 
 def dials_alike(one: Route, other: Route) -> bool:
     """Whether an attempt by one route would meet what an attempt by the other meets."""
-    return one.next_hop == other.next_hop and same_way(one, other)
+    return one.next_hop == other.next_hop and one.dials_like(other)
 
 
 def followed(delivery: Delivery, before: Route | None, after: Route, now: float) -> Redirect | None:

@@ -162,7 +162,7 @@ SCHEMA_ERRORS = [
     ("SentTo: bob", "SentTo", "Write it as user@domain"),
     ("State: Enabled", "State", "Set Enabled true or false"),
     ("SenderAddressLocation: Header", "SenderAddressLocation", "The sender is the one of MAIL FROM"),
-    ("SetSCL: 5", "SetSCL", "is no setting that Mailwye knows"),
+    ("SetSCL: 5", "SetSCL", "is a setting of Exchange that does not exist here. Mail flow rules choose the way only"),
 ]
 
 

@@ -322,3 +322,10 @@ def test_a_receive_connector_without_its_addresses_is_not_one_for_all_addresses(
 def test_a_property_in_two_spellings_is_refused() -> None:
     with pytest.raises(ImportRefused, match=r'f\.json:3: gives "RequireTls" twice'):
         imported({"InboundConnector": [INBOUND | {"RequireTls": True, "requiretls": False}]})
+
+
+def test_an_object_without_properties_is_told() -> None:
+    result = imported([INBOUND, {}])
+    assert len(result.organization.inbound_connectors) == 1
+    assert [line for line in said(result) if "none of its properties tells what it is" in line]
+    assert said(imported({"InboundConnector": {}})) == []

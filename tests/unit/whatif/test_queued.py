@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from mailwye.connectors.model import Credential
 from mailwye.message.envelope import BodyType, Notify
-from mailwye.queue.item import Delivery, DeliveryState, Origin, QueuedMessage, QueueRow
+from mailwye.queue.item import Delivery, DeliveryState, Origin, QueuedMessage, QueueRow, Redirect
 from mailwye.smtp.address import parse_address
 from mailwye.whatif.queued import followed, preview, route_of, words_of
 from tests.unit.whatif.test_differences import BASE, settings
@@ -78,3 +79,19 @@ def test_a_pin_to_mx_and_to_a_connector() -> None:
     moved = followed(free, route_of(before, one.message, free), route_of(taken, one.message, free), 10.0)
     assert moved is not None
     assert (moved.next_hop, moved.due) == ("connector:Everything", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_tried"),
+    [
+        (Credential("apikey", "sealed-1", "x"), Credential("apikey", "sealed-2", "x"), True),
+        (Credential("apikey", "sealed-1", "x"), Credential("other", "sealed-1", "x"), True),
+        (None, Credential("apikey", "sealed-1", "x"), True),
+        (Credential("apikey", "sealed-1", "x"), Credential("apikey", "sealed-1", "x"), False),
+    ],
+)
+def test_what_was_refused_at_the_login_is_tried_with_the_new_one(before: Credential | None, after: Credential, is_tried: bool) -> None:
+    one = row(1, "john@contoso.com")
+    route = route_of(settings(BASE), one.message, one.delivery)
+    moved = followed(one.delivery, replace(route, credential=before), replace(route, credential=after), 10.0)
+    assert moved == (Redirect(1, "connector:Site", "connector:Site", 10.0) if is_tried else None)

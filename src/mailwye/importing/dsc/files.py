@@ -8,7 +8,7 @@ from mailwye.config.problem import shown
 from mailwye.importing.collect import Collector, Imported, Place
 from mailwye.importing.dsc.reader import Block, Unknown, read_blocks
 from mailwye.importing.exchange.carry import Found, carry
-from mailwye.importing.exchange.properties import FACTS_OF, FACTS_OF_OTHERS
+from mailwye.importing.exchange.properties import FACTS_OF
 from mailwye.importing.source import Source
 
 _RESOURCES = {
@@ -56,7 +56,7 @@ def import_dsc(sources: Iterable[Source], variables: Mapping[str, str] | None = 
 
 def _take(block: Block, kind: str, source: Source, collector: Collector) -> None:
     found = _found(block, kind, source)
-    facts = FACTS_OF.get(kind, FACTS_OF_OTHERS) - {"ensure", "identity"}
+    facts = FACTS_OF[kind] - {"ensure", "identity"}
     if str(found.properties.get("ensure", "Present")).lower() == "absent":
         place = Place(source.name, block.lines["ensure"])
         collector.refuse(kind, found.name or block.title, 'Ensure = "Absent" says that it should not exist', "Nothing is to be done", place)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailwye.config.powershell import DOUBLE
+from mailwye.config.exchange.powershell import DOUBLE
 from mailwye.config.problem import Problem, shown
 from mailwye.importing.dsc.tokens import Kind, Token, tokens
 from mailwye.importing.source import ImportRefused, Source

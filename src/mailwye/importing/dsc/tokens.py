@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from mailwye.config.powershell import DOUBLE, SINGLE
+from mailwye.config.exchange.powershell import DOUBLE, SINGLE
 from mailwye.config.problem import Problem
 from mailwye.importing.source import ImportRefused, Source
 

@@ -10,7 +10,7 @@ from mailwye.config.problem import shown
 from mailwye.config.schema import KINDS, field_names
 from mailwye.config.schema.credential import SAVED
 from mailwye.importing.collect import Collector, Note, Place
-from mailwye.importing.exchange.properties import CONSEQUENCES, FACTS_OF, FACTS_OF_OTHERS, NO_KIND, NOTHING_SAID
+from mailwye.importing.exchange.properties import CONSEQUENCES, FACTS_OF, NO_KIND
 from mailwye.importing.exchange.recipients import read_recipient
 from mailwye.importing.exchange.rules import read_rule
 from mailwye.importing.exchange.values import UnreadableValue, is_empty, plain
@@ -94,7 +94,7 @@ def _read(found: Found, collector: Collector) -> tuple[dict[str, Any], list[Note
         data = _fields(found, values, notes)
     for key, consequence in CONSEQUENCES.get(found.kind, {}).items():
         value = values.get(key)
-        if not (is_empty(value) or (isinstance(value, str) and value.lower() == NOTHING_SAID.get(key))):
+        if not (is_empty(value) or (isinstance(value, str) and value.lower() == consequence.unset)):
             if consequence.whole:
                 raise Refused(consequence.reason, consequence.remedy, key)
             name, line = found.names.get(key, key), found.lines.get(key, 0)
@@ -119,7 +119,7 @@ def _plain_values(found: Found) -> dict[str, Any]:
 def _fields(found: Found, values: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
     """Domains and connectors: their fields bear Exchange's names. What else is set is reported."""
     model = {name.lower(): name for name in field_names(KINDS[found.kind].model)}
-    facts = FACTS_OF.get(found.kind, FACTS_OF_OTHERS)
+    facts = FACTS_OF[found.kind]
     data: dict[str, Any] = {}
     for key, value in values.items():
         if key in model:

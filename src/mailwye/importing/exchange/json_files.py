@@ -56,8 +56,8 @@ def _walk(value: Any, kind: str, source: Source) -> Iterator[_Object]:
             return  # what ConvertTo-Json prints for no object at all
         remedy = "Pipe the objects themselves into ConvertTo-Json, not one of their properties"
         raise ImportRefused(Problem(f"holds {value!r:.40} where an object should be", remedy, source.name))
-    if not value:
-        return
+    if not value and kind:
+        return  # no object of this kind, as Exchange's own shell prints an empty list
     by_kind = {key: kind_of_key(key) for key in value} if not kind else {}
     if by_kind and all(by_kind.values()) and all(isinstance(one, list | dict) or one is None for one in value.values()):
         for key, one in value.items():

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mailwye.config.exchange import NO_MAIL
 from mailwye.importing.collect import Note
 from mailwye.importing.report import Outcome
-
-_NO_MAIL = ("x500:", "sip:", "spo:", "eum:", "x400:", "nt:", "mrn:")
-"""Prefixes of EmailAddresses that are no addresses of mail."""
 
 
 def read_recipient(kind: str, values: Mapping[str, Any], lines: Mapping[str, int], notes: list[Note]) -> dict[str, Any]:
@@ -23,7 +21,7 @@ def read_recipient(kind: str, values: Mapping[str, Any], lines: Mapping[str, int
         primary = next((str(one)[5:] for one in listed if str(one).startswith("SMTP:")), None)
     if primary:
         data["PrimarySmtpAddress"] = primary
-    aliases = [one for one in listed if not str(one).lower().startswith(_NO_MAIL)]
+    aliases = [one for one in listed if not str(one).lower().startswith(NO_MAIL)]
     aliases = [one for one in aliases if _bare(one) != _bare(primary)]
     if aliases:
         data["EmailAddresses"] = aliases

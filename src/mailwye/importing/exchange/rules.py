@@ -9,14 +9,14 @@ from typing import Any
 from mailwye.config.problem import shown
 from mailwye.config.schema import TransportRule, field_names
 from mailwye.importing.collect import Collector, Note
-from mailwye.importing.exchange.properties import FACTS_OF, RULE_NEUTRAL
+from mailwye.importing.exchange.properties import CONSEQUENCES, FACTS_OF
 from mailwye.importing.exchange.values import is_empty
 
 _FIELDS = {name.lower(): name for name in field_names(TransportRule)}
 _CONDITIONS = tuple(name for name in _FIELDS.values() if f"ExceptIf{name}" in _FIELDS.values())
 _EXCEPTIONS = tuple(f"ExceptIf{name}" for name in _CONDITIONS)
 _ADDRESSES = ("sentto", "senttomemberof", "exceptifsentto", "exceptifsenttomemberof")
-_SILENT = ("state", "ruleerroraction", "senderaddresslocation", "mode")
+_READ = {"state", "senderaddresslocation"}  # by themselves, into other fields or notes
 _IN_ANGLES = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^<>"])*<([^<>]++)>').fullmatch
 # What every export says of a rule without it.
 _DEFAULTS = {"routemessageoutboundrequiretls": "False"}
@@ -29,7 +29,7 @@ def read_rule(
     values: Mapping[str, Any], names: Mapping[str, str], lines: Mapping[str, int], collector: Collector, notes: list[Note]
 ) -> dict[str, Any] | Refusal:
     """The fields of the rule, or why it is left out."""
-    refused = _foreign_parts(values, names, lines, notes)
+    refused = _foreign_parts(values, names, lines)
     if refused is not None:
         return refused
     data: dict[str, Any] = {}
@@ -62,19 +62,11 @@ def read_rule(
     return data
 
 
-def _foreign_parts(values: Mapping[str, Any], names: Mapping[str, str], lines: Mapping[str, int], notes: list[Note]) -> Refusal | None:
-    facts = FACTS_OF["TransportRule"]
-    foreign = []
-    for key, value in values.items():
-        if key in _FIELDS or key in facts or key in _SILENT or "@" in key or is_empty(value) or _DEFAULTS.get(key) == str(value):
-            continue
-        neutral = RULE_NEUTRAL.get(key)
-        if neutral is None:
-            foreign.append(key)
-        elif neutral.whole:
-            return neutral.reason, neutral.remedy, key
-        else:
-            notes.append(Note(names[key], neutral.reason, neutral.remedy, lines.get(key, 0), neutral.outcome))
+def _foreign_parts(values: Mapping[str, Any], names: Mapping[str, str], lines: Mapping[str, int]) -> Refusal | None:
+    known = FACTS_OF["TransportRule"] | CONSEQUENCES["TransportRule"].keys() | _FIELDS.keys() | _READ
+    foreign = [
+        key for key, value in values.items() if not (key in known or "@" in key or is_empty(value) or _DEFAULTS.get(key) == str(value))
+    ]
     if not foreign:
         return None
     listed = ", ".join(names[key] for key in sorted(foreign, key=lambda key: lines.get(key, 0)))

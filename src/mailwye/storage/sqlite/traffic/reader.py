@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
+import msgspec
 
 from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
 from mailwye.storage.sqlite.trace_files import TraceFile, day_of, trace_files
@@ -21,6 +23,7 @@ REMEMBERED = 65_536  # peers and answers that are kept decoded
 
 _Row = tuple[int, int, bytes, bytes, int, int, int, float, str, "_File"]
 _number = itemgetter(0)
+_T = TypeVar("_T")
 
 
 class TrafficReader:
@@ -77,7 +80,7 @@ class _File:
         if found is None:
             if len(self._peers) >= REMEMBERED:
                 self._peers.clear()
-            found = self._peers[number] = sql.decode_peer(packed)
+            found = self._peers[number] = self.decoded(sql.decode_peer, packed)
         return found
 
     def answer(self, number: int) -> Answer:
@@ -86,10 +89,17 @@ class _File:
             if len(self._answers) >= REMEMBERED:
                 self._answers.clear()
             packed = self._connection.execute(sql.READ_ANSWER, (number,)).get
-            if not isinstance(packed, bytes):
-                raise DatabaseError(f"{self._path} is damaged: a row is missing. Remove the file: only replays read it")
-            found = self._answers[number] = sql.decode_answer(packed)
+            found = self._answers[number] = self.decoded(sql.decode_answer, packed)
         return found
+
+    def decoded(self, decode: Callable[[bytes], _T], packed: object) -> _T:
+        """A value of this file."""
+        try:
+            if isinstance(packed, bytes):
+                return decode(packed)
+        except (msgspec.MsgspecError, ValueError):
+            pass
+        raise DatabaseError(f"{self._path} is damaged: a row is missing or cannot be read. Remove the file: only replays read it")
 
 
 def _open(file: TraceFile, stack: ExitStack) -> _File | None:
@@ -104,7 +114,7 @@ def _open(file: TraceFile, stack: ExitStack) -> _File | None:
 def _recorded(rows: list[_Row]) -> Recorded:
     """The rows of one envelope, hours and files put together."""
     _, peer, proved, facts, number, version, times, at, trace_id, file = rows[0]
-    envelope = sql.decode_envelope(facts)
+    envelope = file.decoded(sql.decode_envelope, facts)
     if len(rows) == 1:
         return Recorded(file.peer(peer, proved), envelope, (Answered(file.answer(number), version, times, at, trace_id),))
     found: dict[tuple[int, int], Answered] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mailwye.storage.sqlite.connection import DatabaseError
@@ -148,4 +149,16 @@ async def test_what_comes_faster_than_the_disk_is_dropped_and_counted(tmp_path: 
 async def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "2026-11-28-worker-0.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(DatabaseError, match=r"2026-11-28-worker-0\.sqlite is damaged"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["x'c1'", "x''", "'text'", "7", "substr(%s, 1, length(%s) - 1)", "x'93'"])
+@pytest.mark.parametrize(("table", "column"), [("peer", "facts"), ("envelope", "facts"), ("answer", "answer")])
+async def test_a_damaged_row_names_its_file(tmp_path: Path, table: str, column: str, damage: str) -> None:
+    await store(tmp_path, [seen()])
+    (file,) = trace_files(tmp_path)
+    connection = apsw.Connection(str(file.path))
+    connection.execute(f"UPDATE {table} SET {column} = {damage.replace('%s', column)}")
+    connection.close()
+    with pytest.raises(DatabaseError, match=f"{file.path.name} is damaged"):
         read(tmp_path)
