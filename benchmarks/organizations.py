@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import SINK
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.config.schema import Organization
 from mailwye.stores import open_config_store
 from mailwye.testing.versions import save_whole

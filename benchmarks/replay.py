@@ -23,7 +23,8 @@ if __name__ == "__main__":  # as a file, not as a module
 
 from benchmarks import report
 from mailwye.config.compile import compile_snapshot
-from mailwye.config.parse import read_installation, read_organization
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization
 from mailwye.stores import open_config_store, open_traffic_store
 from mailwye.testing.versions import save_whole
 from mailwye.whatif.evaluate import Evaluation

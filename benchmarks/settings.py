@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benc
 from benchmarks.organizations import save
 from benchmarks.report import surroundings, write
 from mailwye.config.compile import KeptTables, compile_snapshot
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.config.plan import Plan, plan_changes
 from mailwye.config.schema import AcceptedDomain, ConfigObject
 from mailwye.config.store import ConfigStore, StoredVersion

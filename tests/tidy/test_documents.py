@@ -114,7 +114,7 @@ class TestPage:
 
 
 def test_commands_that_messages_name_exist() -> None:
-    calls = {}
+    calls: dict[str, str] = {}
     for source in SOURCES:
         for code in re.findall(r"`(mailwye [^`{}\"]+)`", source.read_text()):
             calls |= {" ".join(call): _wrong(call) for call in _calls(code)}

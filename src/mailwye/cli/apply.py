@@ -25,7 +25,7 @@ from mailwye.cli.settings.saving import (
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
-    from mailwye.config.parse import Parsed
+    from mailwye.config.parsed import Parsed
     from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict

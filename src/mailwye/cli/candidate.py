@@ -92,7 +92,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
     """Recorded traffic against the candidate; see whatif/replay.py. :raises NotPutInForce: it cannot be read."""
     from mailwye.cli.replaying import Job, compare
     from mailwye.config.export import to_json
-    from mailwye.stores import STORE_ERRORS
+    from mailwye.runtime.store_error import StoreError
     from mailwye.whatif.evaluate import Evaluation
     from mailwye.whatif.replay import Report
 
@@ -102,7 +102,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
     ask_service(installation, "flush")
     try:
         outcome = compare(Job(installation, base, other, since, examples))
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         raise NotPutInForce(str(error), exit_codes.IO_ERROR) from error
     return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)
 
@@ -121,7 +121,7 @@ def unwrap_of(installation: Installation) -> Unwrap:
 def queue_preview(installation: Installation, candidate: Candidate, *, limit: int = 0) -> QueuePreview:
     """What the candidate would do to what waits in all queues, the service running or not. `limit`: deliveries to look at, 0 for all.
 
-    :raises STORE_ERRORS, OSError: a queue file cannot be read.
+    :raises StoreError, OSError: a queue file cannot be read.
     """
     from mailwye.stores import queued_rows
     from mailwye.whatif.queued import QueuePreview, preview
@@ -190,12 +190,12 @@ class Gate:
 
     def check(self, candidate: Candidate, *, dry_run: bool, say: Say, warn: Say) -> QueuePreview:
         """Say what the candidate does to the queue. :raises NotPutInForce: it may not be put in force."""
-        from mailwye.stores import STORE_ERRORS
+        from mailwye.runtime.store_error import StoreError
         from mailwye.whatif.queued import QueuePreview, words_of
 
         try:
             found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
-        except (*STORE_ERRORS, OSError) as error:
+        except (StoreError, OSError) as error:
             if self.pin_queued:
                 text = f"what waits in the queue cannot be pinned, so nothing was saved: {error}"
                 raise NotPutInForce(text, exit_codes.IO_ERROR) from error

@@ -42,7 +42,7 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
 
 def _check_saved(config: Path) -> list[Problem]:
     """Whether the passwords in the saved settings can be opened. Nothing where no settings are saved, or this user may not read them."""
-    from mailwye.config.parse import read_installation
+    from mailwye.config.installation.file import read_installation
     from mailwye.config.problem import Problem, Severity
     from mailwye.config.secrets import check_secrets
     from mailwye.config.store import ConfigStoreError

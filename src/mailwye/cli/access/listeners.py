@@ -44,8 +44,8 @@ class AdminListeners:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
+        from mailwye.runtime.store_error import StoreError
         from mailwye.stores import (
-            STORE_ERRORS,
             export_content,
             installation_secret,
             open_accounts,
@@ -79,7 +79,7 @@ class AdminListeners:
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
-            errors=STORE_ERRORS,
+            errors=(StoreError,),
         )
         app = application(self._services, is_ready=is_ready, metrics=metrics)
         chosen = [one for one in installation.listeners if one.kind == "admin"]
