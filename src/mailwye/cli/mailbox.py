@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.access.auditing import record
+from mailwye.cli.access.auditing import record, record_saved
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
 from mailwye.runtime.privileges import current_user
@@ -45,7 +45,7 @@ def add(config: Path, address: str, *, password_stdin: bool) -> None:
         else:
             message = "the mailbox exists already"
         _set_password(store, address, password)
-    record(installation, current_user(), "mailbox.password", address, "set")
+    record(installation, "mailbox.password", address, "set")
     click.echo(f"{address}: password set; {message}")
 
 
@@ -62,7 +62,7 @@ def password(config: Path, address: str, *, password_stdin: bool) -> None:
         if not _exists(store.current().organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox add {address}` makes it", exit_codes.NO_INPUT)
         _set_password(store, address, _password(address, from_stdin=password_stdin))
-    record(installation, current_user(), "mailbox.password", address, "set")
+    record(installation, "mailbox.password", address, "set")
     click.echo(f"{address}: password set")
 
 
@@ -86,7 +86,7 @@ def remove(config: Path, address: str) -> None:
         if plan.has_errors:
             fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
         version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
-    record(installation, current_user(), "settings.save", f"mailbox remove {address}", f"version {version}")
+    record_saved(installation, plan, version, f"mailbox remove {address}")
     click.echo(activate(installation, version))
 
 
@@ -167,5 +167,5 @@ def _save(installation: Installation, store: ConfigStore, parsed: object, commen
     if plan.has_errors:
         fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
     version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
-    record(installation, current_user(), "settings.save", comment, f"version {version}")
+    record_saved(installation, plan, version, comment)
     return activate(installation, version)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.access.auditing import record
+from mailwye.cli.access.auditing import record_saved
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
 
@@ -162,9 +162,8 @@ def _save(installation: Installation, store: ConfigStore, organization: Organiza
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
     if not plan.changes:
         return f"no change: version {plan.base} already says this"
-    author = current_user()
-    version = plan.save(store, author=author, at=SystemClock().now(), comment=comment)
-    record(installation, author, "settings.save", comment, f"version {version}")
+    version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
+    record_saved(installation, plan, version, comment)
     return activate(installation, version)
 
 
