@@ -16,6 +16,7 @@ import pytest
 
 from mailwye.cli.exit_codes import DATA_ERROR
 from mailwye.runtime.clock import SystemClock
+from mailwye.runtime.privileges import current_user
 from mailwye.testing.authority import Authority
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.test_control import answer_to
@@ -125,7 +126,7 @@ async def test_events_tell_of_versions_that_commands_save(tmp_path: Path) -> Non
         writer.close()
         await writer.wait_closed()
     audited = await installed.json("audit", "log")
-    assert [(entry["action"], entry["result"]) for entry in audited[:1]] == [("settings.save", "version 1")]
+    assert [(entry["action"], entry["result"]) for entry in audited[:1]] == [("settings.save", 'version 1: +AcceptedDomain "contoso.com"')]
     assert [entry["action"] for entry in audited] == ["settings.save", "token.new", "user.add"]
 
 
@@ -168,3 +169,41 @@ async def test_users_and_tokens_on_the_command_line(tmp_path: Path) -> None:
     log = await installed.json("audit", "log")
     assert [entry["action"] for entry in log] == ["user.remove", "token.revoke", "user.roles", "token.new", "user.add"]
     assert await until(lambda: (installed.data / "audit.sqlite").stat().st_mode & 0o777 == 0o600, "a file for its owner only")
+
+
+async def test_drafts_on_the_command_line_and_over_the_api_are_in_the_audit_log_alike(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, listeners=LISTENERS)
+    async with serving(installed):
+        token = await new_token(installed)
+        api, headers = f"http://{ADDRESS}:{installed.ports['admin']}/api/v1", {"Authorization": f"Bearer {token}", "If-Match": "*"}
+
+        async def ask(method: str, path: str, **body: str) -> None:
+            answer = await request(api + path, method, {**headers, "Content-Type": "application/json"}, json.dumps(body))
+            assert answer.status < 300, answer.text
+
+        for name in ("d", "e"):
+            await installed.run("draft", "new", name)
+            await installed.run("apply", "--draft", name, "-f", "-", stdin=f"AcceptedDomain: {{DomainName: {name}.example}}")
+        await installed.run("draft", "activate", "d", "--author", "the board")
+        await installed.run("draft", "discard", "e")
+        for name in ("f", "g"):
+            await ask("POST", "/drafts", name=name)
+            await ask("POST", f"/apply?draft={name}", text=f"AcceptedDomain: {{DomainName: {name}.example}}")
+        await ask("POST", "/drafts/f/activate")
+        await ask("DELETE", "/drafts/g")
+    entries = [entry for entry in await installed.json("audit", "log") if entry["action"].startswith("draft.")]
+    told = [(entry["action"], entry["target"], entry["result"]) for entry in reversed(entries)]
+    assert told == [
+        *[row for name in "de" for row in began(name, 0)],
+        ("draft.activate", "d", 'version 1 by the board: +AcceptedDomain "d.example"'),
+        ("draft.discard", "e", "gone"),
+        *[row for name in "fg" for row in began(name, 1)],
+        ("draft.activate", "f", 'version 2: +AcceptedDomain "f.example"'),
+        ("draft.discard", "g", "gone"),
+    ]
+    assert {entry["who"] for entry in entries[6:]} == {current_user()}
+    assert [entry["origin"] for entry in entries] == ["127.0.0.1"] * 6 + ["command line"] * 6
+
+
+def began(name: str, version: int) -> list[tuple[str, str, str]]:
+    return [("draft.new", name, f"from version {version}"), ("draft.save", name, f'save 1: +AcceptedDomain "{name}.example"')]

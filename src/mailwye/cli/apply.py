@@ -122,7 +122,7 @@ def _into_draft(
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
     print_wanted(plan.changes, as_json=as_json)
-    save_into_draft(store, stored, plan, author=author, comment=comment, dry_run=dry_run, quiet=as_json)
+    save_into_draft(installation, store, stored, plan, author=author, comment=comment, dry_run=dry_run, quiet=as_json)
     if dry_run and plan.changes:
         sys.exit(exit_codes.DIFFERENCE)
 

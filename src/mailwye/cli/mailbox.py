@@ -50,7 +50,7 @@ def add(config: Path, address: str, *, password_stdin: bool, **gating: Any) -> N
             plan = plan_file(current, parsed, installation=installation)
             save_plan(installation, store, plan, author=author, comment=f"mailbox add {address}", gate=gate)
         _set_password(store, address, password)
-    record(installation, author, "mailbox.password", address, "set")
+    record(installation, "mailbox.password", address, "set")
     click.echo(f"{address}: password set")
 
 
@@ -62,13 +62,12 @@ def password(config: Path, address: str, *, password_stdin: bool) -> None:
     """Set a new password for an existing mailbox."""
     installation = read(config)
     address = _canonical(address)
-    author = author_of("")
     work_as_owner(installation)
     with config_store(installation) as store:
         if not _exists(store.current().organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox add {address}` makes it", exit_codes.NO_INPUT)
         _set_password(store, address, _password(address, from_stdin=password_stdin))
-    record(installation, author, "mailbox.password", address, "set")
+    record(installation, "mailbox.password", address, "set")
     click.echo(f"{address}: password set")
 
 

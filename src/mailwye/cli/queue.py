@@ -15,7 +15,6 @@ from mailwye.cli.installation import ask_service, config_option, config_store, m
 from mailwye.cli.output import fail, local_time, print_json, print_table
 from mailwye.cli.queue_fsck import fsck
 from mailwye.runtime.printable import escaped
-from mailwye.runtime.privileges import current_user
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
@@ -147,10 +146,9 @@ def list_(config: Path, *, sender: str, recipient: str, next_hop: str, limit: in
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: Path, message_id: str, *, as_json: bool) -> None:
     """Show one queued message: its deliveries and its header."""
-    who = current_user()
     answer = _ask(config, "show", {"message_id": message_id})
     if answer["rows"]:
-        record(read(config), who, "content.read", message_id, "header section")
+        record(read(config), "content.read", message_id, "header section")
     if not answer["rows"]:
         fail(f"no message {message_id!r} is queued; `mailwye trace show {message_id}` tells what became of it", exit_codes.NO_INPUT)
     if as_json:
@@ -174,11 +172,11 @@ def _changing(operation: str, past: str, help_text: str) -> None:
         if not (message_id or sender or recipient or next_hop or everything):
             fail(f"say which: an ID, --sender, --recipient, --next-hop, or --all to {operation} everything", exit_codes.USAGE)
         wanted = {"message_id": message_id, "sender": sender, "recipient": recipient, "next_hop": next_hop, "limit": 10_000_000}
-        installation, who = read(config), current_user()
+        installation = read(config)
         work_as_owner(installation)
         answer = change_queue(installation, operation, wanted)
         chosen = ", ".join(f"{key}={value}" for key, value in wanted.items() if value and key != "limit") or "all"
-        record(installation, who, f"queue.{operation}", chosen, f"{answer['count']} deliveries")
+        record(installation, f"queue.{operation}", chosen, f"{answer['count']} deliveries")
         if as_json:
             print_json(answer)
         else:
@@ -228,7 +226,7 @@ def corrupt_export(config: Path, message_id: str, target: Path) -> None:
     from mailwye.runtime.store_error import StoreError
     from mailwye.stores import export_content
 
-    installation, who = read(config), current_user()
+    installation = read(config)
     try:
         with target.open("xb") as file:  # before root is given up: the file is the administrator's
             work_as_owner(installation)
@@ -239,7 +237,7 @@ def corrupt_export(config: Path, message_id: str, target: Path) -> None:
         fail(str(error), exit_codes.IO_ERROR)
     if not octets:
         fail(f"nothing is stored of a message {message_id!r}; `mailwye queue corrupt list` names those there are", exit_codes.NO_INPUT)
-    record(installation, who, "content.read", message_id, f"{octets} octets to a file")
+    record(installation, "content.read", message_id, f"{octets} octets to a file")
     click.echo(f"{octets} octets written to {target}")
 
 
@@ -252,13 +250,12 @@ def corrupt_delete(config: Path, message_id: str, *, everything: bool) -> None:
     if not (message_id or everything):
         fail("say which: an ID, or --all", exit_codes.USAGE)
     wanted = {"message_id": message_id, "states": ["corrupt"], "limit": 10_000_000}
-    who = current_user()
     answer = _ask(config, "delete", wanted)
     count = answer["count"]
     while answer.get("unfinished"):
         answer = _ask(config, "delete", {**wanted, "after": answer["after"]})
         count += answer["count"]
-    record(read(config), who, "queue.delete", message_id or "all that is corrupt", f"{count} deliveries")
+    record(read(config), "queue.delete", message_id or "all that is corrupt", f"{count} deliveries")
     click.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} deleted")
     if not count:
         raise SystemExit(exit_codes.NO_INPUT)

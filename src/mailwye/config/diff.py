@@ -16,6 +16,8 @@ from mailwye.config.schema.credential import AuthenticationCredential
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.smtp.address import Address
 
+SUMMARY_OBJECTS = 20
+
 
 class ChangeKind(Enum):
     """What happened to an object; the value is its sign in the text."""
@@ -54,6 +56,13 @@ def changes_of(changes: ChangeSet) -> tuple[Change, ...]:
     """The same of a change that is known; objects that mean the same before and after are left out."""
     found = (_change(each.kind, each.identity, each.before, each.after) for each in changes)
     return tuple(change for change in found if change is not None)
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """In one line, for the audit log: what happened to which objects; of very many the first ones."""
+    labels = [f"{change.kind.value}{change.label}" for change in changes[:SUMMARY_OBJECTS]]
+    rest = len(changes) - len(labels)
+    return ", ".join(labels) + (f" and {rest} more" if rest else "")
 
 
 def as_text(changes: Sequence[Change]) -> str:

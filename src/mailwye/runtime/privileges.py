@@ -7,6 +7,8 @@ import pwd
 import sys
 from pathlib import Path
 
+_persons: list[str] = []  # who ran this before it became somebody else
+
 
 class PrivilegeError(Exception):
     """The user cannot be taken on; the text names the setting and the remedy."""
@@ -27,6 +29,7 @@ def become(user: str) -> None:
         return
     if not is_root():
         raise PrivilegeError(f"user = {user!r}: only root can become another user; start as root or as {user}")
+    _persons.append(current_user())
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
@@ -71,7 +74,9 @@ def _entry(user: str) -> pwd.struct_passwd:
 
 
 def current_user() -> str:
-    """Who runs this, for logs and the author of a version: the person, where he became root by sudo."""
+    """Who runs this, for logs and the author of a version: the person, where he became root by sudo, and after `become` too."""
+    if _persons:
+        return _persons[0]
     if os.getuid() == 0 and os.environ.get("SUDO_USER"):
         return os.environ["SUDO_USER"]
     try:

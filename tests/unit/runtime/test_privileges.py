@@ -61,10 +61,11 @@ assert 0 not in os.getgroups() and os.getresgid() == (pwd.getpwnam("nobody").pw_
 try:
     os.setuid(0)
 except PermissionError:
-    print("no way back", privileges.current_user())
+    print("no way back for", privileges.current_user())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stdout == "no way back nobody\n", done.stderr
+    sudo = {**os.environ, "SUDO_USER": "ann"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=sudo)
+    assert done.stdout == "no way back for ann\n", done.stderr
 
 
 def test_a_user_who_cannot_read_the_program_is_refused(tmp_path: Path) -> None:

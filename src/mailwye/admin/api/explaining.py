@@ -25,7 +25,7 @@ from mailwye.config.snapshot import Snapshot
 from mailwye.config.store import StoredVersion
 from mailwye.smtp.address import AddressError
 
-LOOKUPS = 4  # questions that wait for the DNS at once
+LOOKUPS = 2  # questions that wait for the DNS at once: each keeps a thread of all
 
 _Text = Annotated[str, Field(max_length=512)]
 

@@ -32,13 +32,12 @@ def new(config: Path, name: str, scopes: tuple[str, ...], days: int, comment: st
     from mailwye.config.problem import did_you_mean
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.entropy import secret_octets
-    from mailwye.runtime.privileges import current_user
 
     known = {permission.value: permission for permission in Permission}
     for scope in scopes:
         if scope not in known:
             raise click.UsageError(f"there is no scope {scope}. {did_you_mean(scope, known, otherwise=', '.join(known))}")
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         owner = store.user(name.lower())
@@ -47,7 +46,7 @@ def new(config: Path, name: str, scopes: tuple[str, ...], days: int, comment: st
         carried = frozenset(known[scope] for scope in scopes) or owner.permissions
         made, secret, digest = make_token(owner.name, carried, comment, days=days, now=SystemClock().now(), secret=secret_octets)
         store.add_token(made, digest)
-    record(installation, who, "token.new", f"{made.id} of {owner.name}", ", ".join(sorted(scope.value for scope in carried)))
+    record(installation, "token.new", f"{made.id} of {owner.name}", ", ".join(sorted(scope.value for scope in carried)))
     if as_json:
         print_json({"id": made.id, "secret": secret, "expires": made.expires})
         return
@@ -78,11 +77,9 @@ def list_(config: Path, *, as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 def revoke(config: Path, token_id: str) -> None:
     """Revoke the token ID: it opens nothing from now on."""
-    from mailwye.runtime.privileges import current_user
-
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         store.remove_token(token_id)
-    record(installation, who, "token.revoke", token_id, "gone")
+    record(installation, "token.revoke", token_id, "gone")
     click.echo(f"{token_id}: revoked")

@@ -68,15 +68,14 @@ def add(config: Path, name: str, roles: tuple[str, ...], *, password_stdin: bool
     from mailwye.access.accounts import User, user_name
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.passwords import hash_password
-    from mailwye.runtime.privileges import current_user
 
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         name = user_name(name)
         given = _roles(roles)
         store.add_user(User(name, given, SystemClock().now()), hash_password(_password(name, from_stdin=password_stdin)))
-    record(installation, who, "user.add", name, ", ".join(role.value for role in given) or "no role")
+    record(installation, "user.add", name, ", ".join(role.value for role in given) or "no role")
     click.echo(f"{name}: added")
 
 
@@ -86,13 +85,11 @@ def add(config: Path, name: str, roles: tuple[str, ...], *, password_stdin: bool
 @role_option
 def role(config: Path, name: str, roles: tuple[str, ...]) -> None:
     """Give the user NAME these roles instead of those that he has."""
-    from mailwye.runtime.privileges import current_user
-
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         store.set_roles(name.lower(), _roles(roles))
-    record(installation, who, "user.roles", name.lower(), ", ".join(roles) or "no role")
+    record(installation, "user.roles", name.lower(), ", ".join(roles) or "no role")
     click.echo(f"{name.lower()}: {', '.join(roles) or 'no role'}")
 
 
@@ -103,13 +100,12 @@ def role(config: Path, name: str, roles: tuple[str, ...]) -> None:
 def password(config: Path, name: str, *, password_stdin: bool) -> None:
     """Set a new password of the user NAME. His tokens stay."""
     from mailwye.runtime.passwords import hash_password
-    from mailwye.runtime.privileges import current_user
 
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         store.set_password(name.lower(), hash_password(_password(name, from_stdin=password_stdin)))
-    record(installation, who, "user.password", name.lower(), "set")
+    record(installation, "user.password", name.lower(), "set")
     click.echo(f"{name.lower()}: password set")
 
 
@@ -118,13 +114,11 @@ def password(config: Path, name: str, *, password_stdin: bool) -> None:
 @click.argument("name")
 def remove(config: Path, name: str) -> None:
     """Remove the user NAME, with his tokens."""
-    from mailwye.runtime.privileges import current_user
-
-    installation, who = read(config), current_user()
+    installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
         store.remove_user(name.lower())
-    record(installation, who, "user.remove", name.lower(), "gone")
+    record(installation, "user.remove", name.lower(), "gone")
     click.echo(f"{name.lower()}: gone")
 
 

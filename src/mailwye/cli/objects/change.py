@@ -74,7 +74,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
 
             how: dict[str, Any] = {"author": author, "comment": manner.comment, "dry_run": manner.what_if, "quiet": manner.as_json}
             if stored is not None:
-                saved = save_into_draft(store, stored, plan, confirm=confirm, **how)
+                saved = save_into_draft(installation, store, stored, plan, confirm=confirm, **how)
             else:
                 assert gate is not None, "commands that change something have its options"
                 saved = put_in_force(installation, store, plan, gate=gate, confirm=confirm, **how)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.auditing import record
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_problems, print_table
@@ -54,6 +55,7 @@ def new(config: Path, name: str, base: int | None, *, author: str, comment: str)
     work_as_owner(installation)
     with config_store(installation) as store:
         info = store.new_draft(name, base=store.version() if base is None else base, author=author, at=now(), comment=comment)
+    record(installation, "draft.new", name, f"from version {info.base}")
     click.echo(f"draft {name} begins from version {info.base}; mail keeps the current settings until `mailwye draft activate {name}`")
 
 
@@ -163,6 +165,7 @@ def discard(config: Path, name: str) -> None:
     with config_store(installation) as store:
         if not store.discard_draft(name):
             fail(f"there is no draft {name}; `mailwye draft list` lists those that exist", exit_codes.NO_INPUT)
+    record(installation, "draft.discard", name, "gone")
     click.echo(f"draft {name} is gone; the settings are as they were")
 
 

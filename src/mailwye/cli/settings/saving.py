@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.access.auditing import record
+from mailwye.cli.access.auditing import record, record_saved
 from mailwye.cli.candidate import Candidate, Gate, NotPutInForce
 from mailwye.cli.installation import activate
 from mailwye.cli.output import fail, local_time, print_json, print_problems
@@ -92,6 +92,7 @@ def refuse_gate_with_draft(draft: str, gating: Mapping[str, Any]) -> None:
 
 
 def save_into_draft(
+    installation: Installation,
     store: ConfigStore,
     stored: StoredDraft,
     plan: Plan,
@@ -105,6 +106,7 @@ def save_into_draft(
     """Save a plan that was made from the draft and shown; the number of the save, None with `dry_run` and where nothing changes. What
     the checks found keeps the draft from being activated, not from being saved.
     """
+    from mailwye.config.diff import summary
     from mailwye.config.secrets import all_sealed
 
     name = stored.info.name
@@ -119,6 +121,7 @@ def save_into_draft(
         confirm()
     changes = stored.changes.then(plan.change_set)
     info = store.save_draft(name, changes, expected_revision=stored.info.revision, author=author, at=now(), comment=comment)
+    record(installation, "draft.save", name, f"save {info.revision}: {summary(plan.changes)}")
     errors = "; it has errors, which have to be corrected first" if plan.has_errors else ""
     activating = f"`mailwye draft activate {name}` puts it in force"
     click.echo(f"saved into draft {name} (save {info.revision}); {activating}{errors}", err=quiet)
@@ -159,7 +162,7 @@ def put_in_force(
         theirs = as_text(changes_of(store.changes(error.expected, error.current)))
         kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
         fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
-    record(installation, author, "settings.save", comment or "command line", f"version {version}")
+    record_saved(installation, plan, version, comment or "command line", author=author)
     told = activate(installation, version)
     if gate.pin_queued:
         what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"

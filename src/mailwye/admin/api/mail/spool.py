@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -23,7 +23,9 @@ CORRUPT = {"states": ["corrupt"]}
 IN_MEMORY = 1_048_576  # octets of a content, beyond which it waits in a file
 PIECE = 262_144
 FLUSH_SECONDS = 60.0
-_CONTENT = {200: {"description": "The content as it is stored", "content": {"message/rfc822": {"schema": {"type": "string"}}}}}
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The content as it is stored", "content": {"message/rfc822": {"schema": {"type": "string"}}}}
+}
 
 
 class Audit(Body):
@@ -65,7 +67,12 @@ def _corrupt(api: APIRouter) -> None:
     async def list_corrupt(context: Ctx, limit: Limit = 100, cursor: Cursor = "") -> Response:
         return JSONResponse(await listed(context, CORRUPT, limit, cursor))
 
-    @api.get("/queue/corrupt/{message_id}", summary="The content of a corrupt message, damaged as it is", responses=_CONTENT)  # type: ignore[arg-type]  # statuses are numbers
+    @api.get(
+        "/queue/corrupt/{message_id}",
+        summary="The content of a corrupt message, damaged as it is",
+        response_class=StreamingResponse,
+        responses=_CONTENT,
+    )
     async def export(context: Ctx, message_id: MessageId) -> Response:
         await _expect_corrupt(context, message_id)
         context.audit("content.read", message_id, "content of a corrupt message", must=True)

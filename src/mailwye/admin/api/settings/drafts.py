@@ -103,4 +103,4 @@ def _ending(api: APIRouter) -> None:
             found = plan_draft(services.store, stored, **services.planning)
             return found, stored.changes
 
-        return await save(context, plan, wish)
+        return await save(context, plan, wish, activates=name)

@@ -21,7 +21,8 @@ from mailwye.admin.api.settings.saving import save, save_into_draft
 from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.write import write as to_cmdlets
 from mailwye.config.export import objects_to_yaml, to_json, to_yaml
-from mailwye.config.parse import Parsed, read_organization
+from mailwye.config.parse import read_organization
+from mailwye.config.parsed import Parsed
 from mailwye.config.plan import Plan, changes_of_file, plan_edit, plan_file
 from mailwye.config.schema import Organization
 from mailwye.config.versions.changes import ChangeSet

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from mailwye.admin.api.problems import ApiError, findings
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
 from mailwye.admin.api.settings.wishes import Wish
-from mailwye.config.diff import as_dicts
+from mailwye.config.diff import as_dicts, summary
 from mailwye.config.plan import Plan, draft_version, plan_changes
 from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization
@@ -54,25 +55,25 @@ def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Pla
     return found
 
 
-async def save(context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish, **more: Any) -> JSONResponse:
-    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between. `more`: for the
-    answer.
+async def save(
+    context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish, *, activates: str = "", **more: Any
+) -> JSONResponse:
+    """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between. `activates`: the
+    draft that is put in force, for the audit log. `more`: for the answer.
     """
     services = context.services
-    try:
+    target = f"{context.request.method} {context.request.url.path}"
+    audited = ("draft.activate", activates) if activates else ("settings.save", target)
+    with _refusals(context, *audited, wish):
         if wish.pin_queued:
             context.caller.need(Permission.QUEUE_WRITE, "this with pin_queued")
         found, version, pinned = await services.with_settings(_save, context, plan, wish)
-    except ApiError as error:
-        if error.status != 422 or not wish.dry_run:
-            context.audit("settings.save", _target(context), f"refused ({error.status})")
-        raise
     if pinned is not None:
         more["pinned"] = pinned
-        context.audit("queue.pin", _target(context), f"{pinned} deliveries")
+        context.audit("queue.pin", target, f"{pinned} deliveries")
     active = False
     if version is not None and found.changes:
-        context.audit("settings.save", _target(context), f"version {version}: {_summary(found)}")
+        context.audit(*audited, f"version {version}: {summary(found.changes)}")
         active = await in_force(context, version)
     return answer(context, found, version, in_force=active, status=wish.status, **more)
 
@@ -142,12 +143,13 @@ async def save_into_draft(
         info = services.store.save_draft(wish.draft, changes, expected_revision=expected, author=author, at=at, comment=wish.comment)
         return plan, info.revision
 
-    try:
-        plan, saved = await services.with_settings(work)
-    except DraftConflict as error:
-        raise ApiError(409, str(error)) from error
-    if not wish.dry_run:
-        context.audit("draft.save", wish.draft, f"save {saved}: {_summary(plan)}")
+    with _refusals(context, "draft.save", wish.draft, wish):
+        try:
+            plan, saved = await services.with_settings(work)
+        except DraftConflict as error:
+            raise ApiError(409, str(error)) from error
+    if not wish.dry_run and plan.changes:
+        context.audit("draft.save", wish.draft, f"save {saved}: {summary(plan.changes)}")
     content = {
         "draft": wish.draft,
         "revision": saved,
@@ -171,10 +173,12 @@ def answer(context: Context, plan: Plan, version: int | None, *, in_force: bool,
     return JSONResponse(content, status, {} if version is None else {"ETag": etag(version)})
 
 
-def _target(context: Context) -> str:
-    return f"{context.request.method} {context.request.url.path}"
-
-
-def _summary(plan: Plan) -> str:
-    labels = [f"{change.kind.value}{change.label}" for change in plan.changes[:20]]
-    return ", ".join(labels) + (f" and {len(plan.changes) - 20} more" if len(plan.changes) > 20 else "")
+@contextmanager
+def _refusals(context: Context, action: str, target: str, wish: Wish) -> Iterator[None]:
+    """Writes down what is refused, but for errors that somebody asked to hear of."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 422 or not wish.dry_run:
+            context.audit(action, target, f"refused ({error.status})")
+        raise
