@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.account_store import account_store
 from mailwye.cli.access.auditing import record_saved
+from mailwye.cli.access.totp import seal_anew
 from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
 
@@ -115,7 +117,9 @@ def _replaced(organization: Organization, changed: dict[str, dict[int, ConfigObj
 @config_option
 @click.option("--drop-old-keys", is_flag=True, help="Forget the keys before: older versions of the settings lose their passwords.")
 def rotate(config: Path, *, drop_old_keys: bool) -> None:
-    """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
+    """Make a new key and encrypt every saved password, and secrets of second factors, with it. The old key stays in the file for older
+    versions of the settings.
+    """
     from mailwye.config.secrets import SecretError, check_secrets
     from mailwye.stores import credential_key_file, open_vault
 
@@ -129,6 +133,8 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
             vault.rotate()
             organization = _sealed_anew(store.current().organization, vault)
             message = _save(installation, store, organization, "secrets rotate")
+        with account_store(installation) as accounts:
+            seal_anew(accounts, vault)
         dropped = vault.drop_old_keys() if drop_old_keys else 0
     except SecretError as error:
         fail(str(error), exit_codes.IO_ERROR)
