@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailwye.access.roles import Role
+from mailwye.access.second_factor import SecondFactor, new_secret, owner_of
 from mailwye.config.secrets import credentials
 from tests.unit.admin.api.office import Office
 
@@ -119,3 +120,13 @@ def test_a_key_that_is_lost_is_not_replaced(office: Office) -> None:
     assert (answer.status_code, len(answer.json()["problems"])) == (409, 1)
     assert office.ask("GET", "/secrets").json()["items"][0]["problem"]
     assert office.ask("GET", "/check").json()["problems"][0]["field"] == "AuthenticationCredential"
+
+
+def test_a_second_factor_survives_a_key_that_is_dropped(office: Office) -> None:
+    assert put(office).status_code == 200
+    secret = new_secret(bytes)
+    office.accounts.set_second_factor("help_desk", SecondFactor(office.vault.seal(secret, owner_of("help_desk"))))
+    assert office.ask("POST", "/secrets/rotation", json={"drop_old_keys": True}).json()["dropped_keys"] >= 1
+    kept = office.accounts.second_factor("help_desk")
+    assert kept is not None
+    assert office.vault.open(kept.sealed, owner_of("help_desk")) == secret

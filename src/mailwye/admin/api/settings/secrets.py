@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from mailwye.access.second_factor import seal_anew
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, precondition
@@ -123,6 +124,7 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
             raise ApiError(409, f"{text}. The key was not changed")
         vault.rotate()
         version, changed = _save_anew(context)
+        seal_anew(services.accounts, vault)
         return version, changed, vault.drop_old_keys() if drop_old_keys else 0
 
 
