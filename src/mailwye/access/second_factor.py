@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mailwye.access.accounts import AccountStore
 
 SECRET_OCTETS = 20  # RFC 4226 section 4, R6: 160 bits
+SECRET_CHARACTERS = 32  # of base32
 STEP = 30  # seconds that a code is good for; RFC 6238 section 4.1
 DIGITS = 6
 DRIFT = 1  # steps that clocks may differ by, each way; RFC 6238 section 5.2

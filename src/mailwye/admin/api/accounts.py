@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, check_password, user_name
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role, permissions_of
+from mailwye.access.second_factor import SECRET_CHARACTERS, SecondFactor, app_address, new_secret, owner_of, step_of
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body
@@ -40,6 +41,13 @@ class Password(Body):
     """Written, never read back."""
 
     password: _Password
+
+
+class NewFactor(Body):
+    """A secret that the app has, and the code that it shows: both from POST and the app."""
+
+    secret: Annotated[str, Field(pattern=f"^[A-Z2-7]{{{SECRET_CHARACTERS}}}$", json_schema_extra={"writeOnly": True})]
+    code: Annotated[str, Field(max_length=16)]
 
 
 class NewToken(Body):
@@ -100,6 +108,31 @@ def _users(api: APIRouter) -> None:
         context.audit("user.password", name, "set")
         return Response(status_code=204)
 
+    @api.post("/users/{name}/totp", summary="Propose a second factor: its secret is shown once and not kept")
+    async def propose_factor(context: Ctx, name: Name) -> Response:
+        user, services = _outrank(context, name), context.services
+        secret = new_secret(services.secret)
+        address = app_address(secret, user.name, services.installation.hostname)
+        return JSONResponse({"secret": secret, "address": address}, headers={"Cache-Control": "no-store"})
+
+    @api.put("/users/{name}/totp", summary="Give a user the second factor whose code fits", status_code=204)
+    async def set_factor(context: Ctx, name: Name, new: NewFactor) -> Response:
+        user, services = _outrank(context, name), context.services
+        step = step_of(new.secret, new.code, services.clock.now())
+        if not step:
+            raise ApiError(422, "this is no code of that secret; look at the clocks of both")
+        sealed = await asyncio.to_thread(services.vault.seal, new.secret, owner_of(user.name))
+        services.accounts.set_second_factor(user.name, SecondFactor(sealed, step))
+        context.audit("user.totp", user.name, "enabled")
+        return Response(status_code=204)
+
+    @api.delete("/users/{name}/totp", summary="Ask a user for his password alone again", status_code=204)
+    async def remove_factor(context: Ctx, name: Name) -> Response:
+        user = _outrank(context, name)
+        context.services.accounts.remove_second_factor(user.name)
+        context.audit("user.totp", user.name, "disabled")
+        return Response(status_code=204)
+
     @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=204)
     async def remove(context: Ctx, name: Name) -> Response:
         _outrank(context, name)
@@ -151,13 +184,14 @@ def _grant(context: Context, roles: Sequence[Role]) -> None:
         raise ApiError(403, "nobody can give a role that permits more than he may himself")
 
 
-def _outrank(context: Context, name: str) -> None:
-    """Whoever sets a password could be that user."""
+def _outrank(context: Context, name: str) -> User:
+    """The user. Whoever sets a password could be that user."""
     user = context.services.accounts.user(name.lower())
     if user is None:
         raise NoSuchAccount(f"there is no user {name}")
     if user.permissions - context.caller.permissions:
         raise ApiError(403, f"{user.name} may more than {context.caller.who}")
+    return user
 
 
 def _user(user: User) -> dict[str, Any]:

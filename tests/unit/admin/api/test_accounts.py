@@ -70,6 +70,30 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(office: Office) -
     assert [name for name, totp in listed.items() if totp] == ["help_desk"]
 
 
+def test_a_second_factor_is_proposed_proved_and_taken_back(office: Office) -> None:
+    path = "/users/help_desk/totp"
+    answer = office.ask("POST", path)
+    assert answer.headers["Cache-Control"] == "no-store"
+    proposed = answer.json()
+    assert pyotp.parse_uri(proposed["address"]).secret == proposed["secret"]
+    assert office.accounts.second_factor("help_desk") is None, "nothing is kept before a code of the app fits"
+    app, now = pyotp.TOTP(proposed["secret"]), int(office.clock.at)
+    for wrong in ({"code": "000000"}, {"code": app.at(now), "secret": "short"}, {"code": app.at(now), "secret": "A" * 32}):
+        assert office.ask("PUT", path, json={"secret": proposed["secret"], **wrong}).status_code == 422
+    assert office.accounts.second_factor("help_desk") is None
+    assert office.ask("PUT", path, json={"secret": proposed["secret"], "code": app.at(now)}).status_code == 204
+    assert [log_in(office, None), log_in(office, app.at(now))] == [401, 401], "the code that proved it is used"
+    office.clock.at += 30
+    assert log_in(office, app.at(int(office.clock.at))) == 200
+    assert [entry.event.result for entry in office.audit.entries(action="user.totp")] == ["enabled"]
+    assert office.ask("DELETE", path).status_code == 204
+    assert log_in(office, None) == 200
+    assert office.ask("DELETE", path).status_code == 404
+    assert [office.ask(method, "/users/nobody/totp", json=body).status_code for method, body in (("POST", None), ("DELETE", None))] == [
+        404
+    ] * 2
+
+
 def test_codes_are_guessed_as_seldom_as_passwords(office: Office) -> None:
     app = with_factor(office)
     assert [log_in(office, f"{number:06}") for number in range(10)] == [401] * 10

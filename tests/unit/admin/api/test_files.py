@@ -125,7 +125,7 @@ def test_postfix_with_its_tables(office: Office) -> None:
         ("exchange", {"files": [{"text": "[]"}] * 101}, 422),
         ("exchange", {"file": "x"}, 422),
         ("exchange", {"files": [{"text": "x" * 8_388_609}]}, 422),
-        ("dsc", {"files": [{"text": "{" * 100_000}]}, 200),
+        ("dsc", {"files": [{"text": "{" * 100_000}]}, 422),
         ("dsc", {"files": [{"text": "EXOAcceptedDomain 'x' {"}]}, 422),
         ("postfix", {"main_cf": "\0"}, 422),
         ("postfix", {"main_cf": "x = " + "$x" * 1000}, 200),

@@ -45,6 +45,7 @@ PUT DELETE /mailboxes/{address}/password: ORD
 GET /users: O
 POST /users /reload: O
 PUT /users/{name}/roles /users/{name}/password: O
+POST PUT DELETE /users/{name}/totp: O
 DELETE /users/{name}: O
 GET /audit /audit/verification: OV
 """
