@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 
 from mailwye.cmdlets.parser import PROBLEMS_LIMIT, SCRIPT_LIMIT, parse
@@ -170,9 +173,19 @@ def test_long_chains_end_with_an_error(link: str) -> None:
     assert "operators in one statement" in str(parse(f"$x{link * 10_000}").problems[0])
 
 
+@pytest.fixture
+def frozen_heap() -> Iterator[None]:
+    """What other tests left is not looked through again and again while a script becomes a hundred thousand objects."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize(
     "piece", ["'", '"', "`", "$", "@", "|", ";", "\n", "-", "a'b\n", '"$(', "<#", "@'\n", "Get-X )\n", "\x00\n", "a,", "#\n", "(\n"]
 )
+@pytest.mark.usefixtures("frozen_heap")
 def test_a_long_script_is_read_to_its_end_or_to_its_hundredth_error(piece: str) -> None:
     script = parse(piece * (1_000_000 // len(piece)))
     assert len(script.problems) <= PROBLEMS_LIMIT + 1

@@ -329,3 +329,4 @@ def test_an_object_without_properties_is_told() -> None:
     assert len(result.organization.inbound_connectors) == 1
     assert [line for line in said(result) if "none of its properties tells what it is" in line]
     assert said(imported({"InboundConnector": {}})) == []
+    assert said(imported({})) == []

@@ -151,6 +151,19 @@ def test_settings_of_a_transport(option: str) -> None:
     assert connector["TlsSettings"] == "EncryptionOnly"
 
 
+def test_other_settings_of_a_transport_are_told_once() -> None:
+    master = (
+        "s unix - - n - - smtp\n  -o smtp_tls_wrappermode=yes -o { smtp_helo_name = x.example } -o syslog_name=postfix/s\n"
+        "q unix - - n - - smtp -o a=b\n"
+    )
+    found = said(imported("transport_maps = hash:/t/m", master, m="a.example s:[b.example]:465\nc.example s:[d.example]"))
+    assert found.count("transport s: of its settings (-o), smtp_helo_name, smtp_tls_wrappermode are not carried over") == 1
+    assert "changed in meaning: master.cf:1: transport s" in found
+    assert "transport q" not in found
+    assert "smtp_tls_wrappermode: TLS from the first octet" in said(imported("smtp_tls_wrappermode = yes"))
+    assert "smtp_tls_wrappermode" not in said(imported("smtp_tls_wrappermode = no"))
+
+
 def test_many_aliases_of_foreign_domains_beside_many_accepted_domains() -> None:
     """No assertion about time: where it grows with the product of both, it runs into the timeout of the test."""
     collector = Collector()

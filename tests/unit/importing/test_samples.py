@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mailwye.importing.source import Source, decode
 SAMPLES = Path(__file__).resolve().parents[2] / "scenarios" / "imports"
 
 
+@cache
 def sample(name: str) -> Source:
     """A file of the samples, under its name in them."""
     return decode((SAMPLES / name).read_bytes(), name)

@@ -43,7 +43,8 @@ def _objects(source: Source) -> Iterator[_Object]:
         remedy = "The cmdlet found nothing, or its output went elsewhere"
         raise ImportRefused(Problem("is empty", remedy, source.name))
     for document in documents:
-        yield from _walk(document, "", source)
+        if document != {}:  # a mapping of no kinds, as `mailwye export` prints an organization without objects
+            yield from _walk(document, "", source)
 
 
 def _walk(value: Any, kind: str, source: Source) -> Iterator[_Object]:

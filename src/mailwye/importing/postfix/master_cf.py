@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from mailwye.importing.collect import Place
 from mailwye.importing.postfix.main_cf import logical_lines
 from mailwye.importing.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One transport: its program, and the settings after -o."""
+    """One transport: its program, and the settings after -o. `place` None: it is a standard one, and no file says so."""
 
     command: str
     options: dict[str, str] = field(default_factory=dict)
+    place: Place | None = None
 
 
 _OPTION = re.compile(r"(?<!\S)-o\s*+(?:\{([^{}]*+)\}|([^\s{]\S*+))").finditer
@@ -26,12 +28,14 @@ STANDARD |= {"relay": Service("smtp"), "retry": Service("error")}
 def read_services(source: Source | None) -> dict[str, Service]:
     """Name → transport, the standard ones where there is no master.cf. Lines that are none are passed over: Postfix would not start."""
     services = dict(STANDARD)
-    for _, text in logical_lines(source.text) if source is not None else ():
+    if source is None:
+        return services
+    for line, text in logical_lines(source.text):
         parts = text.split(None, 8)
         if len(parts) < 8 or parts[1] not in ("unix", "inet", "fifo", "unix-dgram"):
             continue
         if parts[1] == "unix":
-            services[parts[0]] = Service(parts[7], _options(parts[8] if len(parts) > 8 else ""))
+            services[parts[0]] = Service(parts[7], _options(parts[8] if len(parts) > 8 else ""), Place(source.name, line))
     return services
 
 

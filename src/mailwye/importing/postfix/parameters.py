@@ -24,6 +24,10 @@ _REASONS: dict[str, tuple[str, str]] = {
     ),
     "fallback_relay": ("a second way after a failed one is another smart host", "Add it to SmartHosts with a higher Priority"),
     "smtp_fallback_relay": ("a second way after a failed one is another smart host", "Add it to SmartHosts with a higher Priority"),
+    "smtp_tls_wrappermode": (
+        "TLS from the first octet (port 465) is not spoken to smart hosts",
+        "Let the connectors name the port that has STARTTLS, mostly 587",
+    ),
     "smtp_sasl_password_maps": (
         "passwords are not carried over",
         "See docs/connectors.md for what a smart host may ask for, and give the next hop our address or certificate",
@@ -76,7 +80,7 @@ def report(main: MainCf, collector: Collector) -> None:
     for name, setting in main.settings.items():
         place = Place(main.file, setting.line)
         if name in _REASONS:
-            if setting.value:
+            if setting.value.lower() not in ("", "no"):
                 collector.left_out(name, *_REASONS[name], place)
         elif name not in main.asked:
             others.append(name)

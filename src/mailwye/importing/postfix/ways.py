@@ -15,6 +15,7 @@ from mailwye.importing.postfix.tls import Remark, Tls, TlsPolicies
 
 SOMEBODY = "x--any"
 """A label that stands for any subdomain when Postfix is asked about `*` or `*.contoso.com`. No name can be like it (RFC 5890)."""
+_LEVEL = "smtp_tls_security_level"
 _RULES_LIMIT = 300
 """As many mail flow rules one organization has."""
 
@@ -72,6 +73,7 @@ class Ways:
         self._patterns: dict[str, tuple[Way, Place]] = {}
         self._addresses: dict[str, tuple[Way, Place]] = {}
         self._inside: set[Way] = set()
+        self._told: set[str] = set()
 
     def is_smtp(self, hop: Hop) -> bool:
         """True where the hop leads over SMTP to another server."""
@@ -89,7 +91,9 @@ class Ways:
             what = "its transport is not in master.cf" if service is None else f"runs {command}, which has no counterpart here"
             reason, remedy = _INSTEAD.get(command, (what, "Write an OutboundConnector for it"))
             raise NoWay(f"{hop.transport}: {reason}", remedy)
-        level = service.options.get("smtp_tls_security_level", "") if service is not None else ""
+        level = service.options.get(_LEVEL, "") if service is not None else ""
+        if service is not None:
+            self._tell_options(hop.transport, service)
         if not hop.nexthop or hop.nexthop.lower() == domain:
             return Way((), _for_pattern(self._policies.of(domain, domain, bracketed=False, mx=True, level=level), pattern))
         if "$" in hop.nexthop:
@@ -100,6 +104,14 @@ class Ways:
             raise NoWay(f"{hop.nexthop}: {error}", "Write the host's name or address, and the port as a number") from error
         first = listed[0]
         return Way(tuple(listed), self._policies.of(first.text, first.host, bracketed=first.bracketed, level=level))
+
+    def _tell_options(self, name: str, service: Service) -> None:
+        """Settings that only this transport has, once."""
+        others = sorted(service.options.keys() - {_LEVEL, "syslog_name"})
+        if others and service.place is not None and name not in self._told:
+            self._told.add(name)
+            reason = f"of its settings (-o), {', '.join(others)} {'is' if len(others) == 1 else 'are'} not carried over"
+            self._collector.changed(f"transport {name}", reason, "See whether its connectors need it", service.place)
 
     def add_pattern(self, pattern: str, way: Way, place: Place) -> None:
         """Mail for `pattern` goes this way; the first word about a pattern counts."""
