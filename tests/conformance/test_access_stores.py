@@ -14,6 +14,7 @@ from mailwye.access.accounts import TOKENS_PER_USER, AccountError, AccountStore,
 from mailwye.access.audit import BEGINNING, AuditLog, Event, broken_at, digest_of
 from mailwye.access.memory import MemoryAccounts, MemoryAuditLog
 from mailwye.access.roles import Permission, Role
+from mailwye.access.second_factor import SecondFactor
 from mailwye.storage.sqlite.access.accounts import SqliteAccounts
 from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 
@@ -88,6 +89,8 @@ def test_a_user_goes_with_his_tokens(accounts: AccountStore) -> None:
         lambda store: store.set_roles("eve", ()),
         lambda store: store.set_password("eve", "hash"),
         lambda store: store.remove_user("eve"),
+        lambda store: store.set_second_factor("eve", SecondFactor("sealed")),
+        lambda store: store.remove_second_factor("eve"),
         lambda store: store.add_token(replace(KEY, user="eve"), "d"),
         lambda store: store.remove_token("none"),
     ],
@@ -98,6 +101,52 @@ def test_who_is_not_there_is_named(accounts: AccountStore, change: Callable[[Acc
     with pytest.raises(NoSuchAccount, match=r"there is no (user eve|token none)"):
         change(accounts)
     assert (list(accounts.users()), list(accounts.tokens())) == ([ANN], [KEY])
+
+
+def test_a_second_factor_is_kept_until_it_is_removed(accounts: AccountStore) -> None:
+    accounts.add_user(replace(ANN, totp=True), "hash")  # by setting one alone
+    accounts.add_user(BOB, "hash")
+    assert (accounts.second_factor("ann"), accounts.user("ann")) == (None, ANN)
+    accounts.set_second_factor("ann", SecondFactor("sealed", 5))
+    assert accounts.second_factor("ann") == SecondFactor("sealed", 5)
+    assert accounts.user("ann") == replace(ANN, totp=True)
+    assert list(accounts.users()) == [replace(ANN, totp=True), BOB]
+    accounts.set_second_factor("ann", SecondFactor("another"))
+    assert accounts.second_factor("ann") == SecondFactor("another", 0)
+    accounts.remove_second_factor("ann")
+    assert (accounts.second_factor("ann"), accounts.user("ann")) == (None, ANN)
+    with pytest.raises(NoSuchAccount, match="ann has no second factor"):
+        accounts.remove_second_factor("ann")
+
+
+def test_a_step_is_taken_once_and_never_backwards(accounts: AccountStore) -> None:
+    accounts.add_user(ANN, "hash")
+    factor = SecondFactor("sealed")
+    assert not accounts.take_step("ann", factor, 7)
+    accounts.set_second_factor("ann", factor)
+    assert [accounts.take_step("ann", factor, step) for step in (7, 7, 6, 8, 8)] == [True, False, False, True, False]
+    assert accounts.second_factor("ann") == SecondFactor("sealed", 8)
+    accounts.set_second_factor("ann", SecondFactor("another"))
+    assert not accounts.take_step("ann", factor, 9)
+    assert not accounts.take_step("bob", factor, 9)
+
+
+def test_a_secret_that_is_sealed_anew_leaves_taken_what_was_taken(accounts: AccountStore) -> None:
+    accounts.add_user(ANN, "hash")
+    accounts.set_second_factor("ann", SecondFactor("sealed", 7))
+    assert not accounts.reseal_second_factor("ann", "another", "new")
+    assert not accounts.reseal_second_factor("bob", "sealed", "new")
+    assert accounts.reseal_second_factor("ann", "sealed", "new")
+    assert accounts.second_factor("ann") == SecondFactor("new", 7)
+
+
+def test_a_removed_user_leaves_no_second_factor(accounts: AccountStore) -> None:
+    accounts.add_user(ANN, "hash")
+    accounts.set_second_factor("ann", SecondFactor("sealed"))
+    accounts.remove_user("ann")
+    assert accounts.second_factor("ann") is None
+    accounts.add_user(ANN, "hash")
+    assert (accounts.second_factor("ann"), accounts.user("ann")) == (None, ANN)
 
 
 def test_a_token_is_found_by_its_digest_only(accounts: AccountStore) -> None:

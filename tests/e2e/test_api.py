@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import shlex
@@ -12,9 +13,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
-from mailwye.cli.exit_codes import DATA_ERROR
+from mailwye.cli.exit_codes import DATA_ERROR, NO_INPUT
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.privileges import current_user
 from mailwye.testing.authority import Authority
@@ -207,3 +209,28 @@ async def test_drafts_on_the_command_line_and_over_the_api_are_in_the_audit_log_
 
 def began(name: str, version: int) -> list[tuple[str, str, str]]:
     return [("draft.new", name, f"from version {version}"), ("draft.save", name, f'save 1: +AcceptedDomain "{name}.example"')]
+
+
+async def test_a_second_factor_on_the_command_line(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, listeners=LISTENERS)
+    await new_token(installed)
+    refused = await installed.run("user", "totp", "enable", "ann", stdin="not it\n", code=DATA_ERROR)
+    assert "Nothing was changed" in refused.err
+    assert (await installed.json("user", "list"))[0]["totp"] is False
+    shown = (await installed.run("user", "totp", "enable", "ANN", "--unconfirmed")).out
+    secret = shown.partition("secret=")[2].partition("&")[0]
+    assert (await installed.json("user", "list"))[0]["totp"] is True
+    await installed.run("secrets", "rotate", "--drop-old-keys")
+    url = f"http://{ADDRESS}:{installed.ports['admin']}/api/v1/me"
+    login = {"Authorization": "Basic " + base64.b64encode(f"ann:{PASSWORD}".encode()).decode()}
+    async with serving(installed):
+        assert (await request(url, "GET", login, None)).status == 401
+        code = pyotp.TOTP(secret).now()
+        assert [(await request(url, "GET", {**login, "Mailwye-OTP": code}, None)).status for _ in range(2)] == [200, 401]
+        await installed.run("user", "totp", "disable", "ann")
+        assert (await request(url, "GET", login, None)).status == 200
+    assert "no second factor" in (await installed.run("user", "totp", "disable", "ann", code=NO_INPUT)).err
+    log = await installed.json("audit", "log", "--action", "user.totp")
+    assert [(entry["target"], entry["result"]) for entry in log] == [("ann", "disabled"), ("ann", "enabled")]
+    files = b"".join(path.read_bytes() for path in installed.data.rglob("*") if path.is_file())
+    assert secret.encode() not in files

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailwye.access.roles import Permission, Role, permissions_of
+from mailwye.access.second_factor import SecondFactor
 
 PASSWORD_MINIMUM = 12  # characters
 PASSWORD_OCTETS = 512
@@ -27,11 +28,12 @@ class NoSuchAccount(AccountError):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`name` in lower case. `created`: Unix seconds."""
+    """`name` in lower case. `created`: Unix seconds. `totp`: whether he has a second factor."""
 
     name: str
     roles: tuple[Role, ...]
     created: float
+    totp: bool = False
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -101,7 +103,27 @@ class AccountStore(Protocol):
         ...
 
     def remove_user(self, name: str) -> None:
-        """With his tokens. :raises NoSuchAccount:"""
+        """With his tokens and his second factor. :raises NoSuchAccount:"""
+        ...
+
+    def second_factor(self, name: str) -> SecondFactor | None:
+        """The user's, where he has one."""
+        ...
+
+    def set_second_factor(self, name: str, factor: SecondFactor) -> None:
+        """Instead of what he had. :raises NoSuchAccount:"""
+        ...
+
+    def remove_second_factor(self, name: str) -> None:
+        """:raises NoSuchAccount: no such user, or he has none."""
+        ...
+
+    def take_step(self, name: str, factor: SecondFactor, step: int) -> bool:
+        """Take a code of that step, once: False where one of it or of a later step was taken before, or the secret is another by now."""
+        ...
+
+    def reseal_second_factor(self, name: str, old: str, new: str) -> bool:
+        """The same secret under another key; steps stay taken. False where it is another by now."""
         ...
 
     def tokens(self, user: str = "") -> Sequence[Token]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mailwye.access.accounts import TOKENS_PER_USER, AccountError, NoSuchAccount, Token, User
 from mailwye.access.audit import BEGINNING, Entry, Event, broken_at, digest_of, shortened
 from mailwye.access.roles import Role
+from mailwye.access.second_factor import SecondFactor
 
 
 class MemoryAccounts:
@@ -16,15 +17,16 @@ class MemoryAccounts:
     def __init__(self) -> None:
         self._users: dict[str, User] = {}
         self._hashes: dict[str, str] = {}
+        self._factors: dict[str, SecondFactor] = {}
         self._tokens: dict[str, Token] = {}  # by digest
 
     def users(self) -> Sequence[User]:
         """See AccountStore."""
-        return [self._users[name] for name in sorted(self._users)]
+        return [self._shown(self._users[name]) for name in sorted(self._users)]
 
     def user(self, name: str) -> User | None:
         """See AccountStore."""
-        return self._users.get(name)
+        return self._shown(self._users[name]) if name in self._users else None
 
     def password_hash(self, name: str) -> str | None:
         """See AccountStore."""
@@ -34,7 +36,7 @@ class MemoryAccounts:
         """See AccountStore."""
         if user.name in self._users:
             raise AccountError(f"there is a user {user.name} already")
-        self._users[user.name], self._hashes[user.name] = user, password_hash
+        self._users[user.name], self._hashes[user.name] = replace(user, totp=False), password_hash
 
     def set_roles(self, name: str, roles: Sequence[Role]) -> None:
         """See AccountStore."""
@@ -47,7 +49,38 @@ class MemoryAccounts:
     def remove_user(self, name: str) -> None:
         """See AccountStore."""
         del self._users[self._known(name).name], self._hashes[name]
+        self._factors.pop(name, None)
         self._tokens = {digest: token for digest, token in self._tokens.items() if token.user != name}
+
+    def second_factor(self, name: str) -> SecondFactor | None:
+        """See AccountStore."""
+        return self._factors.get(name)
+
+    def set_second_factor(self, name: str, factor: SecondFactor) -> None:
+        """See AccountStore."""
+        self._factors[self._known(name).name] = factor
+
+    def remove_second_factor(self, name: str) -> None:
+        """See AccountStore."""
+        if self._known(name).name not in self._factors:
+            raise NoSuchAccount(f"{name} has no second factor")
+        del self._factors[name]
+
+    def take_step(self, name: str, factor: SecondFactor, step: int) -> bool:
+        """See AccountStore."""
+        now = self._factors.get(name)
+        if now is None or now.sealed != factor.sealed or now.used >= step:
+            return False
+        self._factors[name] = replace(now, used=step)
+        return True
+
+    def reseal_second_factor(self, name: str, old: str, new: str) -> bool:
+        """See AccountStore."""
+        now = self._factors.get(name)
+        if now is None or now.sealed != old:
+            return False
+        self._factors[name] = replace(now, sealed=new)
+        return True
 
     def tokens(self, user: str = "") -> Sequence[Token]:
         """See AccountStore."""
@@ -77,6 +110,9 @@ class MemoryAccounts:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _shown(self, user: User) -> User:
+        return replace(user, totp=user.name in self._factors)
 
     def _known(self, name: str) -> User:
         if name not in self._users:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.account_store import account_store
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
@@ -82,9 +83,11 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
 @config_option
 @click.option("--drop-old-keys", is_flag=True, help="Forget the keys before: older versions of the settings lose their passwords.")
 def rotate(config: Path, *, drop_old_keys: bool) -> None:
-    """Make a new key and encrypt every saved password with it. The old key stays in the file for older versions of the settings."""
+    """Make a new key and encrypt every saved password, and secrets of second factors, with it. The old key stays in the file for older
+    versions of the settings.
+    """
     from mailwye.config.secrets import SecretError, check_secrets
-    from mailwye.config.secrets.changes import sealed_anew
+    from mailwye.config.secrets.changes import seal_factors_anew, sealed_anew
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -102,6 +105,8 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
             click.echo(f"{credential_key_file(installation)} has a new key: back it up")
             wanted = sealed_anew(current.organization, vault)
             _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
+            with account_store(installation) as accounts:
+                seal_factors_anew(accounts, vault)
             if drop_old_keys:
                 click.echo(f"{vault.drop_old_keys()} old keys dropped")
     except SecretError as error:

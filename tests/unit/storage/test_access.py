@@ -11,6 +11,7 @@ from mailwye.access.accounts import AccountError, User, check_password, user_nam
 from mailwye.access.audit import AuditError, Event
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role
+from mailwye.access.second_factor import SecondFactor
 from mailwye.storage.sqlite.access.accounts import SqliteAccounts
 from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 
@@ -34,6 +35,32 @@ def test_users_and_tokens_outlive_the_object(tmp_path: Path) -> None:
     assert (store.password_hash("ann"), store.password_hash("bob")) == ("hash", None)
     assert (store.token(digest), store.token(secret)) == (token, None)
     store.close()
+
+
+def test_a_file_of_the_first_form_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.sqlite"
+    store = SqliteAccounts(path)
+    store.add_user(User("ann", (Role.HELP_DESK,), 1.0), "hash")
+    store.close()
+    db = apsw.Connection(str(path))
+    db.execute("DROP TABLE second_factors; PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):
+        store = SqliteAccounts(path)
+        assert (store.users(), store.password_hash("ann")) == ([User("ann", (Role.HELP_DESK,), 1.0)], "hash")
+        store.set_second_factor("ann", SecondFactor("sealed"))
+        store.remove_second_factor("ann")
+        store.close()
+
+
+def test_a_file_of_a_later_form_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.sqlite"
+    SqliteAccounts(path).close()
+    db = apsw.Connection(str(path))
+    db.pragma("user_version", 99)
+    db.close()
+    with pytest.raises(AccountError, match="newer Mailwye"):
+        SqliteAccounts(path)
 
 
 def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:

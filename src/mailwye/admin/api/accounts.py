@@ -161,7 +161,7 @@ def _outrank(context: Context, name: str) -> None:
 
 
 def _user(user: User) -> dict[str, Any]:
-    return {"name": user.name, "roles": [role.value for role in user.roles], "created": user.created}
+    return {"name": user.name, "roles": [role.value for role in user.roles], "created": user.created, "totp": user.totp}
 
 
 def _token(token: Token) -> dict[str, Any]:

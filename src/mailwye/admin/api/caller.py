@@ -12,12 +12,15 @@ from starlette.requests import Request
 from mailwye.access.accounts import TOKEN_PREFIX, AccountError, token_digest, user_name
 from mailwye.access.audit import AuditError, Event
 from mailwye.access.roles import Permission, to_read
+from mailwye.access.second_factor import owner_of, step_of
 from mailwye.admin.api.attempts import Attempts
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.services import Services
+from mailwye.config.secrets import SecretError
 from mailwye.runtime.passwords import PasswordCheckFailed
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="mailwye", charset="UTF-8", Bearer realm="mailwye"'}
+CODE_HEADER = "Mailwye-OTP"  # where the code of a second factor is; a password's place is the Authorization field
 CHECKS = 2  # passwords that are checked at once: each takes 64 MiB
 
 
@@ -63,13 +66,13 @@ class Gatekeeper:
         scheme, _, rest = request.headers.get("authorization", "").partition(" ")
         match scheme.lower():
             case "basic":
-                return await self._by_password(rest.strip(), origin)
+                return await self._by_password(rest.strip(), request.headers.get(CODE_HEADER, ""), origin)
             case "bearer":
                 return self._by_token(rest.strip(), origin)
             case _:
                 raise ApiError(401, "say who you are: HTTP Basic with a user's password, or Bearer with a token", headers=CHALLENGE)
 
-    async def _by_password(self, encoded: str, origin: str) -> Caller:
+    async def _by_password(self, encoded: str, code: str, origin: str) -> Caller:
         try:
             name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
             name = user_name(name)
@@ -88,9 +91,26 @@ class Gatekeeper:
         if user is None:
             self._refused(name, origin)
             raise ApiError(401, "no such user, or another password", headers=CHALLENGE)
+        if user.totp:
+            self._check_code(name, code, origin)
         self._attempts.taken_back(origin, name)
         self._attempts.known(origin, name)
         return Caller(user.name, "", origin, user.permissions)
+
+    def _check_code(self, name: str, code: str, origin: str) -> None:
+        """After the password: who has not that hears nothing of the code, and takes none away. :raises ApiError: 401, 503."""
+        factor = self._services.accounts.second_factor(name)
+        try:
+            secret = self._services.vault.open(factor.sealed, owner_of(name)) if factor is not None else ""
+        except SecretError as error:
+            self._attempts.taken_back(origin, name)
+            raise ApiError(503, f"the code could not be checked: {error}") from error
+        step = step_of(secret, code, self._services.clock.now()) if secret and code else 0
+        if factor is None or not step or not self._services.accounts.take_step(name, factor, step):
+            cause = "code used before" if step else "wrong code" if code else "no code"
+            self._refused(name, origin, cause)
+            words = f"{name} has a second factor: send a code that was not used yet in {CODE_HEADER}; a token needs none"
+            raise ApiError(401, words, headers=CHALLENGE)
 
     def _by_token(self, secret: str, origin: str) -> Caller:
         found = self._services.accounts.token(token_digest(secret)) if secret.startswith(TOKEN_PREFIX) else None
@@ -107,8 +127,9 @@ class Gatekeeper:
         if wait:
             raise ApiError(429, "too many failed logins; wait", headers={"Retry-After": str(int(wait) + 1)})
 
-    def _refused(self, name: str, origin: str) -> None:
+    def _refused(self, name: str, origin: str, cause: str = "") -> None:
+        result = f"refused: {cause}" if cause else "refused"
         try:
-            self._services.audit.record(Event(self._services.clock.now(), name, origin, "login", name, "refused"))
+            self._services.audit.record(Event(self._services.clock.now(), name, origin, "login", name, result))
         except AuditError as error:
             self._services.log.error("audit log cannot be written", error=str(error))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from mailwye.cli.access.account_store import account_store
 from mailwye.cli.access.auditing import record
-from mailwye.cli.access.user import account_store
 from mailwye.cli.installation import config_option, read, work_as_owner
 from mailwye.cli.output import local_time, print_json, print_table
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mailwye.cli import exit_codes
+from mailwye.cli.access.account_store import account_store
 from mailwye.cli.access.auditing import record
+from mailwye.cli.access.totp import totp
 from mailwye.cli.installation import config_option, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_table
 
 if TYPE_CHECKING:
-    from mailwye.access.accounts import AccountStore
     from mailwye.access.roles import Role
-    from mailwye.config.installation import Installation
 
 ROLE_NAMES = (
     "Organization Management",
@@ -29,26 +27,6 @@ ROLE_NAMES = (
 )
 
 
-@contextmanager
-def account_store(installation: Installation) -> Iterator[AccountStore]:
-    """Users and tokens. What is wrong ends the command."""
-    from mailwye.access.accounts import AccountError, NoSuchAccount
-    from mailwye.stores import open_accounts
-
-    try:
-        store = open_accounts(installation)
-    except (AccountError, OSError) as error:
-        fail(str(error), exit_codes.IO_ERROR)
-    try:
-        yield store
-    except NoSuchAccount as error:
-        fail(str(error), exit_codes.NO_INPUT)
-    except AccountError as error:
-        fail(str(error), exit_codes.DATA_ERROR)
-    finally:
-        store.close()
-
-
 role_option = click.option("--role", "roles", multiple=True, type=click.Choice(ROLE_NAMES, case_sensitive=False), help="Repeatable.")
 stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
 
@@ -56,6 +34,9 @@ stdin_option = click.option("--password-stdin", is_flag=True, help="Read the pas
 @click.group()
 def user() -> None:
     """Manage users of the API."""
+
+
+user.add_command(totp)
 
 
 @user.command()
@@ -132,11 +113,12 @@ def list_(config: Path, *, as_json: bool) -> None:
     with account_store(installation) as store:
         users = store.users()
     if as_json:
-        print_json([{"name": one.name, "roles": [role.value for role in one.roles], "created": one.created} for one in users])
+        rows = [(one, {"name": one.name, "roles": [role.value for role in one.roles]}) for one in users]
+        print_json([{**row, "created": one.created, "totp": one.totp} for one, row in rows])
         return
-    print_table(
-        ("User", "Roles", "Added"), [(one.name, ", ".join(role.value for role in one.roles), local_time(one.created)) for one in users]
-    )
+    roles = {one.name: ", ".join(role.value for role in one.roles) for one in users}
+    columns = ("User", "Roles", "Second factor", "Added")
+    print_table(columns, [(one.name, roles[one.name], "TOTP" if one.totp else "", local_time(one.created)) for one in users])
 
 
 def _roles(names: tuple[str, ...]) -> tuple[Role, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pyotp
 import pytest
 from starlette.testclient import TestClient
 
 from mailwye.access.roles import Permission, Role
+from mailwye.access.second_factor import SecondFactor, new_secret, owner_of
 from mailwye.runtime.passwords import PasswordCheckFailed
 from tests.unit.admin.api.office import PASSWORD, Office, basic, name_of
 
@@ -33,6 +35,53 @@ def test_failed_logins_are_limited_for_the_user_and_the_address(office: Office) 
     assert office.client.get(path, headers=basic("view_only")).status_code == 429
     office.clock.at += 601
     assert office.client.get(path, headers=basic("help_desk")).status_code == 200
+
+
+def with_factor(office: Office, name: str = "help_desk") -> pyotp.TOTP:
+    """Give the user a second factor → his app."""
+    secret = new_secret(lambda count: b"s" * count)
+    office.accounts.set_second_factor(name, SecondFactor(office.vault.seal(secret, owner_of(name))))
+    return pyotp.TOTP(secret)
+
+
+def log_in(office: Office, code: str | None, password: str = PASSWORD) -> int:
+    headers = basic("help_desk", password) | ({} if code is None else {"Mailwye-OTP": code})
+    return int(office.client.get("/api/v1/me", headers=headers).status_code)
+
+
+def test_with_a_second_factor_the_password_alone_opens_nothing(office: Office) -> None:
+    app, token = with_factor(office), office.token(Role.HELP_DESK)
+    refused = office.client.get("/api/v1/me", headers=basic("help_desk"))
+    assert refused.status_code == 401
+    assert "Mailwye-OTP" in refused.json()["detail"]
+    code = app.at(int(office.clock.at))
+    assert [log_in(office, wrong) for wrong in ("", "000000", code[::-1], code + "0")] == [401] * 4
+    assert log_in(office, code, "wrong") == 401
+    assert log_in(office, code) == 200  # the wrong password has not used it up
+    assert log_in(office, code) == 401
+    office.clock.at += 30
+    assert log_in(office, code) == 401
+    assert log_in(office, app.at(int(office.clock.at))) == 200
+    assert office.client.get("/api/v1/me", headers=basic("view_only")).status_code == 200
+    assert office.ask("GET", "/me", token=token).status_code == 200
+    told = [entry.event.result for entry in reversed(office.audit.entries(action="login"))]
+    assert told == ["refused: no code", "refused: no code", *["refused: wrong code"] * 3, "refused", *["refused: code used before"] * 2]
+    listed = {user["name"]: user["totp"] for user in office.ask("GET", "/users").json()["items"]}
+    assert [name for name, totp in listed.items() if totp] == ["help_desk"]
+
+
+def test_codes_are_guessed_as_seldom_as_passwords(office: Office) -> None:
+    app = with_factor(office)
+    assert [log_in(office, f"{number:06}") for number in range(10)] == [401] * 10
+    assert log_in(office, app.at(int(office.clock.at))) == 429
+    office.clock.at += 601
+    assert log_in(office, app.at(int(office.clock.at))) == 200
+
+
+def test_a_secret_that_cannot_be_opened_lets_nobody_in_and_counts_for_nothing(office: Office) -> None:
+    app = with_factor(office)
+    office.accounts.set_second_factor("help_desk", SecondFactor(office.vault.seal("x", owner_of("somebody else"))))
+    assert [log_in(office, app.at(int(office.clock.at))) for _ in range(30)] == [503] * 30
 
 
 def test_strangers_lock_nobody_out_where_he_is_at_home(office: Office) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailwye.access.roles import Role
+from mailwye.access.second_factor import SecondFactor, owner_of
 from mailwye.config.secrets import credentials
 from tests.unit.admin.api.office import Office
 
@@ -108,6 +109,19 @@ def test_a_new_key_opens_what_was_saved(office: Office) -> None:
     assert [one.event.action for one in office.audit.entries(action="secrets")] == ["secrets.rotate"] * 2
     for role in (Role.RECIPIENT_MANAGEMENT, Role.VIEW_ONLY):
         assert office.ask("POST", "/secrets/rotation", json={}, role=role).status_code == 403
+
+
+def test_second_factors_open_with_the_new_key(office: Office) -> None:
+    prepare(office)
+    put(office)
+    sealed = office.vault.seal("of the app", owner_of("help_desk"))
+    office.accounts.set_second_factor("help_desk", SecondFactor(sealed, 7))
+    office.vault._entropy = lambda count: b"n" * count
+    assert office.ask("POST", "/secrets/rotation", json={"drop_old_keys": True}).status_code == 200
+    factor = office.accounts.second_factor("help_desk")
+    assert factor is not None
+    assert factor.sealed != sealed
+    assert office.vault.open(factor.sealed, owner_of("help_desk")) == "of the app"
 
 
 def test_a_key_that_is_lost_is_not_replaced(office: Office) -> None:

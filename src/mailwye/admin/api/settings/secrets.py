@@ -26,6 +26,7 @@ from mailwye.config.secrets.changes import (
     find_connector,
     logins,
     name_of,
+    seal_factors_anew,
     sealed_anew,
     with_password,
     without_password,
@@ -122,6 +123,7 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
             text = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
             raise ApiError(409, f"{text}. The key was not changed")
         vault.rotate()
+        seal_factors_anew(services.accounts, vault)
         version, changed = _save_anew(context)
         return version, changed, vault.drop_old_keys() if drop_old_keys else 0
 

@@ -11,6 +11,7 @@ import apsw
 
 from mailwye.access.accounts import TOKENS_PER_USER, AccountError, NoSuchAccount, Token, User
 from mailwye.access.roles import Permission, Role
+from mailwye.access.second_factor import SecondFactor
 from mailwye.storage.sqlite.access.file import AccessFile
 from mailwye.storage.sqlite.connection import DatabaseError
 
@@ -22,6 +23,8 @@ CREATE TABLE tokens (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tokens_user ON tokens(user);
 """
+_SECOND_FACTORS = "CREATE TABLE second_factors (user TEXT PRIMARY KEY, sealed TEXT NOT NULL, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+_USERS = "SELECT name, roles, created, EXISTS (SELECT 1 FROM second_factors WHERE user = name) FROM users"
 _SELECT = "SELECT id, user, comment, scopes, created, expires FROM tokens"
 
 
@@ -31,19 +34,19 @@ class SqliteAccounts:
     def __init__(self, path: Path) -> None:
         """:raises AccountError: the file cannot be used; says what to do."""
         try:
-            self._file = AccessFile(path, _SCHEMA, 1)
+            self._file = AccessFile(path, (_SCHEMA, _SECOND_FACTORS))
         except (DatabaseError, OSError) as error:
             raise AccountError(str(error)) from error
 
     def users(self) -> Sequence[User]:
         """See AccountStore."""
         with self._reading() as db:
-            return [_user(row) for row in db.execute("SELECT name, roles, created FROM users ORDER BY name")]
+            return [_user(row) for row in db.execute(f"{_USERS} ORDER BY name")]
 
     def user(self, name: str) -> User | None:
         """See AccountStore."""
         with self._reading() as db:
-            row = db.execute("SELECT name, roles, created FROM users WHERE name = ?", (name,)).fetchone()
+            row = db.execute(f"{_USERS} WHERE name = ?", (name,)).fetchone()
         return _user(row) if row else None
 
     def password_hash(self, name: str) -> str | None:
@@ -71,7 +74,41 @@ class SqliteAccounts:
         """See AccountStore."""
         with self._changing() as db:
             db.execute("DELETE FROM tokens WHERE user = ?", (name,))
+            db.execute("DELETE FROM second_factors WHERE user = ?", (name,))
             _changed(db, f"no user {name}", "DELETE FROM users WHERE name = ?", (name,))
+
+    def second_factor(self, name: str) -> SecondFactor | None:
+        """See AccountStore."""
+        with self._reading() as db:
+            row: Any = db.execute("SELECT sealed, used FROM second_factors WHERE user = ?", (name,)).fetchone()
+        return SecondFactor(*row) if row else None
+
+    def set_second_factor(self, name: str, factor: SecondFactor) -> None:
+        """See AccountStore."""
+        with self._changing() as db:
+            _expect_user(db, name)
+            db.execute("INSERT OR REPLACE INTO second_factors VALUES (?, ?, ?)", (name, factor.sealed, factor.used))
+
+    def remove_second_factor(self, name: str) -> None:
+        """See AccountStore."""
+        with self._changing() as db:
+            _expect_user(db, name)
+            db.execute("DELETE FROM second_factors WHERE user = ?", (name,))
+            if not db.changes():
+                raise NoSuchAccount(f"{name} has no second factor")
+
+    def take_step(self, name: str, factor: SecondFactor, step: int) -> bool:
+        """See AccountStore."""
+        statement = "UPDATE second_factors SET used = ?3 WHERE user = ?1 AND sealed = ?2 AND used < ?3"
+        with self._changing() as db:
+            db.execute(statement, (name, factor.sealed, step))
+            return bool(db.changes())
+
+    def reseal_second_factor(self, name: str, old: str, new: str) -> bool:
+        """See AccountStore."""
+        with self._changing() as db:
+            db.execute("UPDATE second_factors SET sealed = ? WHERE user = ? AND sealed = ?", (new, name, old))
+            return bool(db.changes())
 
     def tokens(self, user: str = "") -> Sequence[Token]:
         """See AccountStore."""
@@ -87,8 +124,7 @@ class SqliteAccounts:
     def add_token(self, token: Token, digest: str) -> None:
         """See AccountStore."""
         with self._changing() as db:
-            if not db.execute("SELECT 1 FROM users WHERE name = ?", (token.user,)).get:
-                raise NoSuchAccount(f"there is no user {token.user}")
+            _expect_user(db, token.user)
             known: Any = db.execute("SELECT count(*) FROM tokens WHERE user = ?", (token.user,)).get
             if known >= TOKENS_PER_USER:
                 raise AccountError(f"{token.user} has {known} tokens already; revoke those that nobody uses")
@@ -133,13 +169,19 @@ def _changed(db: apsw.Connection, missing: str, statement: str, values: tuple[An
         raise NoSuchAccount(f"there is {missing}")
 
 
+def _expect_user(db: apsw.Connection, name: str) -> None:
+    if not db.execute("SELECT 1 FROM users WHERE name = ?", (name,)).get:
+        raise NoSuchAccount(f"there is no user {name}")
+
+
 def _roles(roles: Sequence[Role]) -> str:
     return ",".join(role.value for role in roles)
 
 
 def _user(row: Any) -> User:
     known = {role.value: role for role in Role}
-    return User(row[0], tuple(known[word] for word in row[1].split(",") if word in known), row[2])  # what is unknown permits nothing
+    roles = tuple(known[word] for word in row[1].split(",") if word in known)  # what is unknown permits nothing
+    return User(row[0], roles, row[2], bool(row[3]))
 
 
 def _token(row: Any) -> Token:

@@ -29,7 +29,7 @@ class SqliteAuditLog:
     def __init__(self, path: Path) -> None:
         """:raises AuditError: the file cannot be used; says what to do."""
         with _errors():
-            self._file = AccessFile(path, _SCHEMA, 1)
+            self._file = AccessFile(path, (_SCHEMA,))
 
     def record(self, event: Event) -> Entry:
         """See AuditLog."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -16,12 +17,12 @@ FILE_MODE = 0o600
 
 
 class AccessFile:
-    """`schema` is carried out on a new file; `version` is kept in user_version.
+    """`forms`: what makes the first form of the file, then each later one out of the one before; the number is kept in user_version.
 
-    :raises DatabaseError: damaged, or no right to it.
+    :raises DatabaseError: damaged, no right to it, or of a later form than is known here.
     """
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    def __init__(self, path: Path, forms: Sequence[str]) -> None:
         self._path = path
         self._lock = threading.Lock()
         with suppress(FileExistsError):  # made before SQLite does it, so that nobody else can read it at any moment
@@ -29,9 +30,13 @@ class AccessFile:
         self._db = open_database(path)
         try:
             with self.transaction() as db:
-                if db.pragma("user_version") == 0:
-                    db.execute(schema)
-                    db.pragma("user_version", version)
+                form: Any = db.pragma("user_version")
+                if form > len(forms):
+                    raise DatabaseError(f"{path} was written by a newer Mailwye: use that one")
+                for script in forms[form:]:
+                    db.execute(script)
+                if form < len(forms):
+                    db.pragma("user_version", len(forms))
         except DatabaseError:
             abandon(self._db)
             raise
