@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.organizations import BACKLOG_DOMAIN
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.message.content import InlineContent
 from mailwye.message.envelope import Notify
 from mailwye.queue.item import NewDelivery, NewMessage, Origin

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import SINK
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.config.schema import Organization
 from mailwye.stores import open_config_store
+from mailwye.testing.versions import save_whole
 
 BACKLOG_DOMAIN = "later.example"
 """An accepted domain whose mail takes the same way as the load; for messages that wait (backlog.py)."""
@@ -57,7 +58,7 @@ def save(config: Path, domains: int, connectors: int) -> None:
     if parsed.value is None:
         raise SystemExit("\n".join(str(problem) for problem in parsed.problems))
     store = open_config_store(parsed.value)
-    store.save(organization(domains, connectors), expected_version=0, author="benchmark", at=time.time())
+    save_whole(store, organization(domains, connectors), expected_version=0, author="benchmark", at=time.time())
     store.close()
 
 

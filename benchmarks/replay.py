@@ -23,8 +23,10 @@ if __name__ == "__main__":  # as a file, not as a module
 
 from benchmarks import report
 from mailwye.config.compile import compile_snapshot
-from mailwye.config.parse import read_installation, read_organization
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization
 from mailwye.stores import open_config_store, open_traffic_store
+from mailwye.testing.versions import save_whole
 from mailwye.whatif.evaluate import Evaluation
 from mailwye.whatif.traffic import Envelope, Occurrence, Peer
 
@@ -94,7 +96,7 @@ async def record(config: Path, kind: Traffic, messages: int) -> tuple[float, int
     assert installation is not None
     assert organization is not None
     config_store = open_config_store(installation)
-    config_store.save(organization, expected_version=0, author="benchmark", at=time.time())
+    save_whole(config_store, organization, expected_version=0, author="benchmark", at=time.time())
     store = open_traffic_store(installation, 0, report.say)
     made = traffic(kind, messages, Evaluation(compile_snapshot(organization, 1)), time.time())
     spent = 0.0
@@ -151,11 +153,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     wanted = parser.parse_args()
     lines = [
-        f"{wanted.messages:,} recorded messages, medians of {wanted.runs} (least to greatest), on {os.cpu_count()} cores:",
+        f"{wanted.messages:,} recorded messages, medians of {wanted.runs} (least to greatest):",
         "",
         "| traffic | seconds | CPU seconds | MiB on disk | recording: CPU µs for each kind of envelope and hour |",
         "|---|---|---|---|---|",
         *(measured(kind, wanted.messages, wanted.runs) for kind in kinds(wanted.messages)),
+        "",
+        "  \n".join(report.surroundings()),
     ]
     print("\n".join(lines))
     if wanted.write:

@@ -51,15 +51,21 @@ def unquiet_words(looks: Sequence[Machine]) -> str:
 def conditions(file_system: str, runs: int, unquiet: str) -> str:
     """Under which the figures were taken: one line for each kind, so that nobody must ask."""
     postfix = subprocess.run([tool("postconf"), "-d", "-h", "mail_version"], check=True, capture_output=True, text=True).stdout.strip()
-    lines = [
-        f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, {_machine()}, Python {platform.python_version()}, Postfix {postfix}.",
-        f"Queues on {file_system}. Medians of {runs} (least to greatest); generator and sink share the cores.",
-        "Load averages at the end (the benchmark's own load is in them): " + ", ".join(f"{one:.1f}" for one in os.getloadavg()) + ".",
-        f"`{shlex.join(['python', *_relative(sys.argv)])}`",
-    ]
+    where = f"Queues on {file_system}. Medians of {runs} (least to greatest); generator and sink share the cores."
+    lines = surroundings(f", Postfix {postfix}", where)
     if unquiet:
         lines.append(f"**Others used the machine** {unquiet}. Do not quote these figures.")
     return "  \n".join(lines) + "\n"
+
+
+def surroundings(programs: str = "", *more: str) -> list[str]:
+    """What every figure depends on, a line each: date, machine and programs; `more`; its load at the end; the command."""
+    return [
+        f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, {_machine()}, Python {platform.python_version()}{programs}.",
+        *more,
+        "Load averages at the end (the benchmark's own load is in them): " + ", ".join(f"{one:.1f}" for one in os.getloadavg()) + ".",
+        f"`{shlex.join(['python', *_relative(sys.argv)])}`",
+    ]
 
 
 def _relative(arguments: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What settings cost as they grow: loading, checking, saving one object, until it is in force in the workers of a running service.
 
 Each figure is the median of several rounds, on the clock and of the CPU (of the measuring process or the command; not of the service).
-Usage: python -m benchmarks.settings [--domains 100000] [--connectors 10000] [--write]
+Usage: python benchmarks/settings.py [--domains 100000] [--connectors 10000] [--write]
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import shlex
 import statistics
 import subprocess
 import sys
@@ -25,9 +24,9 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benchmarks/settings.py`
 
 from benchmarks.organizations import save
-from benchmarks.report import write
+from benchmarks.report import surroundings, write
 from mailwye.config.compile import KeptTables, compile_snapshot
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.config.plan import Plan, plan_changes
 from mailwye.config.schema import AcceptedDomain, ConfigObject
 from mailwye.config.store import ConfigStore, StoredVersion
@@ -211,13 +210,11 @@ def main() -> None:
         saved, _ = timed(lambda: save(config, options.domains, options.connectors))
         rows = [Row("make the organization and save it as the first version", saved)]
         rows += in_one_process(config) + by_commands(config) + in_force(config, options.workers)
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     crowded = os.getloadavg()[1] > (os.cpu_count() or 1) + 1
     warning = "**Others used the machine**: do not quote the clock, only the CPU.  \n" if crowded else ""
     size = f"{options.domains:,} accepted domains, {options.connectors:,} connectors each way"
-    head = f"{size}. Medians of {ROUNDS}. Load averages at the end: {load}.  \n{warning}"
-    words = ["python", "-m", "benchmarks.settings", *sys.argv[1:]]
-    text = f"{head}`{shlex.join(words)}`\n\n| what | clock | CPU |\n|---|--:|--:|\n" + "".join(f"{row}\n" for row in rows)
+    head = f"{size}. Medians of {ROUNDS}.  \n{warning}" + "  \n".join(surroundings())
+    text = f"{head}\n\n| what | clock | CPU |\n|---|--:|--:|\n" + "".join(f"{row}\n" for row in rows)
     print(text)
     if options.write:
         write("settings", text)

@@ -113,7 +113,7 @@ def _rows(jumps: list[Jump], times: str) -> tuple[Row, ...]:
 
 async def _seen(gateway: Gateway) -> str:
     """Whether the service saw the jumps: the proof that the test tested something."""
-    from mailwye.config.parse import read_installation
+    from mailwye.config.installation.file import read_installation
     from mailwye.storage.sqlite.trace_files import trace_files
 
     installation = read_installation(gateway.config).value

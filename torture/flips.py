@@ -19,7 +19,8 @@ import yaml
 
 from mailwye.config.export import to_json
 from mailwye.config.installation import Installation
-from mailwye.config.parse import read_installation, read_organization
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization
 from mailwye.config.plan import plan_organization
 from mailwye.config.schema import Organization
 from mailwye.runtime.channel import call

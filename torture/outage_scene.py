@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailwye.config.parse import read_installation
+from mailwye.config.installation.file import read_installation
 from mailwye.stores import open_trace
 from mailwye.trace.event import EventKind
 from torture.gateway import PORT, Gateway, RigError

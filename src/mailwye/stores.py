@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mailwye.config.installation import Installation
-from mailwye.config.store import ConfigStore, ConfigStoreError, StoredVersion
-from mailwye.queue.engine import QueueError
-from mailwye.storage.sqlite.connection import DatabaseError
+from mailwye.config.store_errors import ConfigStoreError
+from mailwye.runtime.store_error import StoreError
 from mailwye.trace.recorder import TraceSearch
 from mailwye.trace.sightings import SightingStore
-from mailwye.transport.policy_store import PolicyStoreError
 
 if TYPE_CHECKING:
     from mailwye.admin.certificate_register import CertificateRegister
     from mailwye.config.snapshot import Snapshot
+    from mailwye.config.store import ConfigStore, StoredVersion
     from mailwye.queue.audit import QueueAudit
     from mailwye.queue.item import QueueRow
     from mailwye.storage.secrets.vault import FileVault
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 Alert = Callable[[str], None]
 
 SECRET_OCTETS = 32
-
-STORE_ERRORS = (ConfigStoreError, QueueError, DatabaseError, PolicyStoreError)
-"""What the stores raise; their texts name the file and the remedy."""
 
 
 def open_config_store(installation: Installation) -> ConfigStore:
@@ -146,7 +142,7 @@ def open_sightings(installation: Installation, alert: Alert, *, create: bool = T
             return MemorySightings()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         return SqliteSightings(path)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         alert(f"the memory of certificates is lost at the next restart: {error}")
         return MemorySightings()
 

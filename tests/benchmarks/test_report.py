@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -42,10 +43,24 @@ def test_others_at_work_are_told() -> None:
 
 def test_every_workload_and_plot_has_its_place_in_the_document() -> None:
     text = report.DOCUMENT.read_text()
-    names = ["conditions", *WORKLOADS, "growth-conditions", "growth-routing", *(f"growth-{one.name}" for one in DIMENSIONS)]
+    growth = ["growth-conditions", "growth-routing", *(f"growth-{one.name}" for one in DIMENSIONS)]
+    names = ["conditions", *WORKLOADS, *growth, "replay", "settings", "microseconds"]
     for name in names:
         assert f"<!-- bench:{name} -->\n" in text
         assert f"<!-- /bench:{name} -->\n" in text
+
+
+def test_every_figure_says_when_and_by_which_command() -> None:
+    blocks = dict(re.findall(r"<!-- bench:([\w-]+) -->\n(.*?)<!-- /bench", report.DOCUMENT.read_text(), re.DOTALL))
+    for name in ("conditions", "growth-conditions", "replay", "settings", "microseconds"):  # the others stand below one of them
+        assert re.search(r"^20\d\d-\d\d-\d\d", blocks[name], re.MULTILINE), name
+        assert re.search(r"^`python (?:benchmarks/\w+\.py|-m benchmarks\.\w+) .*--write` *$", blocks[name], re.MULTILINE), name
+
+
+def test_surroundings_are_what_the_page_asks_for() -> None:
+    when, more, load, command = report.surroundings(", Postfix 3.7", "more.")
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d \S+, \d+ cores .*, Postfix 3\.7\.$", when)
+    assert (more, load.startswith("Load averages"), command.startswith("`python ")) == ("more.", True, True)
 
 
 def test_writing_replaces_only_what_is_between_the_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from mailwye.config.store import (
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.testing.versions import save_whole
 
 
 def organization(*names: str) -> Organization:
@@ -49,8 +50,8 @@ def test_a_fresh_store_has_the_empty_version_0(store: ConfigStore) -> None:
 
 
 def test_a_saved_version_is_current_and_stays(store: ConfigStore) -> None:
-    assert store.save(organization("b.com", "a.com"), expected_version=0, author="ann", at=1.5, comment="first") == 1
-    assert store.save(organization("c.com"), expected_version=1, author="bob", at=2.5) == 2
+    assert save_whole(store, organization("b.com", "a.com"), expected_version=0, author="ann", at=1.5, comment="first") == 1
+    assert save_whole(store, organization("c.com"), expected_version=1, author="bob", at=2.5) == 2
     assert store.version() == store.current().version == 2
     assert store.current().organization == organization("c.com")
     first = store.load(1)
@@ -65,7 +66,7 @@ def test_a_sealed_password_comes_back_as_it_was(store: ConfigStore) -> None:
     saved = Organization.model_validate(
         {"OutboundConnector": [{"Name": "a", "AuthenticationCredential": {"UserName": "u", "Password": {"Sealed": "v1.x"}}}]}
     )
-    store.save(saved, expected_version=0, author="ann", at=1.0)
+    save_whole(store, saved, expected_version=0, author="ann", at=1.0)
     assert store.load(1).organization == saved
     credential = store.current().organization.outbound_connectors[0].authentication_credential
     assert credential is not None
@@ -73,18 +74,18 @@ def test_a_sealed_password_comes_back_as_it_was(store: ConfigStore) -> None:
 
 
 def test_a_save_from_an_old_version_is_refused(store: ConfigStore) -> None:
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
     with pytest.raises(VersionConflict, match="at version 1 now") as caught:
-        store.save(organization("b.com"), expected_version=0, author="bob", at=2.0)
+        save_whole(store, organization("b.com"), expected_version=0, author="bob", at=2.0)
     assert (caught.value.expected, caught.value.current) == (0, 1)
     with pytest.raises(VersionConflict):
-        store.save(organization("b.com"), expected_version=2, author="bob", at=2.0)
+        save_whole(store, organization("b.com"), expected_version=2, author="bob", at=2.0)
     assert store.current().organization == organization("a.com")
-    assert store.save(organization("b.com"), expected_version=1, author="bob", at=3.0) == 2
+    assert save_whole(store, organization("b.com"), expected_version=1, author="bob", at=3.0) == 2
 
 
 def test_any_author_and_comment_can_be_kept(store: ConfigStore) -> None:
-    store.save(organization("a.com"), expected_version=0, author="Ann \udcff", at=1.0, comment="\x00'; -- \u202e")
+    save_whole(store, organization("a.com"), expected_version=0, author="Ann \udcff", at=1.0, comment="\x00'; -- \u202e")
     assert store.load(1).organization == organization("a.com")
     assert store.version() == 1
 
@@ -96,9 +97,9 @@ def test_a_version_that_never_was(store: ConfigStore) -> None:
 
 
 def test_an_older_version_is_made_active_by_saving_it_again(store: ConfigStore) -> None:
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
-    store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
-    store.save(store.load(1).organization, expected_version=2, author="ann", at=3.0, comment="version 1 again")
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("b.com"), expected_version=1, author="ann", at=2.0)
+    save_whole(store, store.load(1).organization, expected_version=2, author="ann", at=3.0, comment="version 1 again")
     assert store.current().organization == organization("a.com")
     assert store.version() == 3
 
@@ -119,7 +120,7 @@ def test_every_field_survives(store: ConfigStore) -> None:
 
     parsed = read_organization(Path(__file__).resolve().parents[1] / "scenarios" / "contoso.yaml")
     assert parsed.value is not None
-    store.save(parsed.value, expected_version=0, author="ann", at=1.0)
+    save_whole(store, parsed.value, expected_version=0, author="ann", at=1.0)
     assert store.current().organization.outbound_connectors == parsed.value.outbound_connectors
     assert store.current().organization.name == "contoso"
 
@@ -135,7 +136,7 @@ def test_of_many_savers_one_wins_each_version(store: ConfigStore, tmp_path: Path
         for _ in range(5):
             while True:
                 try:
-                    won.append(mine.save(organization(f"{name}.com"), expected_version=mine.version(), author=name, at=0.0))
+                    won.append(save_whole(mine, organization(f"{name}.com"), expected_version=mine.version(), author=name, at=0.0))
                     break
                 except VersionConflict:
                     continue
@@ -160,7 +161,7 @@ def added(*names: str) -> ChangeSet:
 
 
 def test_a_commit_of_some_objects_leaves_the_others(store: ConfigStore) -> None:
-    store.save(organization("a.com", "c.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com", "c.com"), expected_version=0, author="ann", at=1.0)
     before = store.current().organization.accepted_domains
     changed = ObjectChange("AcceptedDomain", "a.com", before[0], domain("a.com", Default=True))
     removed = ObjectChange("AcceptedDomain", "c.com", before[1], None)
@@ -179,7 +180,7 @@ def test_a_commit_of_some_objects_leaves_the_others(store: ConfigStore) -> None:
 
 def test_objects_that_did_not_change_are_the_same_objects(store: ConfigStore) -> None:
     """Comparing, checking and compiling rely on it to be quick."""
-    store.save(organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
     first = store.current().organization
     store.commit(added("c.com"), expected_version=1, author="ann", at=2.0)
     second = store.current().organization
@@ -189,8 +190,8 @@ def test_objects_that_did_not_change_are_the_same_objects(store: ConfigStore) ->
 
 
 def test_settings_of_the_organization_are_an_object_like_others(store: ConfigStore) -> None:
-    store.save(Organization.model_validate({"Organization": {"Name": "contoso"}}), expected_version=0, author="ann", at=1.0)
-    store.save(Organization(), expected_version=1, author="ann", at=2.0)
+    save_whole(store, Organization.model_validate({"Organization": {"Name": "contoso"}}), expected_version=0, author="ann", at=1.0)
+    save_whole(store, Organization(), expected_version=1, author="ann", at=2.0)
     assert store.current().organization == Organization()
     assert store.load(1).organization.name == "contoso"
     (change,) = store.changes(1, 2)
@@ -199,8 +200,8 @@ def test_settings_of_the_organization_are_an_object_like_others(store: ConfigSto
 
 
 def test_a_version_says_what_it_restores(store: ConfigStore) -> None:
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
-    store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("b.com"), expected_version=1, author="ann", at=2.0)
     store.commit(store.changes(2, 1), expected_version=2, author="ann", at=3.0, comment="back", restores=1)
     assert store.current().info == VersionInfo(3, 2, "ann", 3.0, "back", 1)
     assert store.current().organization == organization("a.com")
@@ -227,7 +228,7 @@ def test_a_removed_mailbox_opens_to_nobody_and_a_restored_one_to_its_owner(store
 
 
 def test_a_draft_is_built_by_several_saves_and_becomes_one_version(store: ConfigStore) -> None:
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
     info = store.new_draft("move", base=1, author="ann", at=2.0, comment="the move")
     assert store.draft("move") == StoredDraft(info, ChangeSet(), ())
     store.save_draft("move", added("b.com"), expected_revision=0, author="ann", at=3.0, comment="b")
@@ -248,7 +249,7 @@ def test_a_draft_is_built_by_several_saves_and_becomes_one_version(store: Config
 
 
 def test_a_draft_keeps_what_its_base_had(store: ConfigStore) -> None:
-    store.save(organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com", "b.com"), expected_version=0, author="ann", at=1.0)
     store.new_draft("d", base=1, author="ann", at=2.0)
     before = store.load(1).organization.accepted_domains
     changes = ChangeSet.of(
@@ -258,7 +259,7 @@ def test_a_draft_keeps_what_its_base_had(store: ConfigStore) -> None:
         ]
     )
     store.save_draft("d", changes, expected_revision=0, author="ann", at=3.0)
-    store.save(organization("c.com"), expected_version=1, author="bob", at=4.0)
+    save_whole(store, organization("c.com"), expected_version=1, author="bob", at=4.0)
     assert store.draft("d").changes == changes
 
 
@@ -296,7 +297,7 @@ def path(tmp_path: Path) -> Path:
 def test_another_process_sees_the_new_version_at_once(path: Path) -> None:
     service, command = SqliteConfigStore(path), SqliteConfigStore(path)
     assert service.current().version == 0
-    command.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(command, organization("a.com"), expected_version=0, author="ann", at=1.0)
     assert service.version() == 1
     assert service.current().organization == organization("a.com")
     service.close()
@@ -355,7 +356,7 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 
 def test_a_version_that_cannot_be_understood_is_told_and_the_others_stay(path: Path) -> None:
     store = SqliteConfigStore(path)
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
     store._db.execute("INSERT INTO versions (version, parent, author, at, comment) VALUES (2, 1, 'x', 0, '')")
     store._db.execute("INSERT INTO objects VALUES ('Future', 'x', 2, 9223372036854775807, '{}')")
     with pytest.raises(ConfigStoreError, match=r"version 2 cannot be understood .* newer Mailwye"):
@@ -369,10 +370,10 @@ def test_a_writer_that_blocks_for_too_long_is_an_error(path: Path) -> None:
     blocker = apsw.Connection(str(path))
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(ConfigStoreError, match="another process"):
-        store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+        save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
     assert store.version() == 0
     blocker.execute("ROLLBACK")
-    assert store.save(organization("a.com"), expected_version=0, author="ann", at=1.0) == 1
+    assert save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0) == 1
     blocker.close()
     store.close()
 
@@ -380,7 +381,7 @@ def test_a_writer_that_blocks_for_too_long_is_an_error(path: Path) -> None:
 @pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
 def test_a_save_that_fails_at_any_statement_leaves_the_old_version(path: Path, statement: str) -> None:
     store = SqliteConfigStore(path)
-    store.save(organization("a.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("a.com"), expected_version=0, author="ann", at=1.0)
 
     def fail(cursor: object, sql: str, bindings: object) -> bool:
         if sql.startswith(statement):
@@ -389,10 +390,10 @@ def test_a_save_that_fails_at_any_statement_leaves_the_old_version(path: Path, s
 
     store._db.exec_trace = fail
     with pytest.raises(ConfigStoreError, match="no space left"):
-        store.save(organization("b.com"), expected_version=1, author="ann", at=2.0)
+        save_whole(store, organization("b.com"), expected_version=1, author="ann", at=2.0)
     store._db.exec_trace = None
     assert store.current().organization == organization("a.com")
-    assert store.save(organization("c.com"), expected_version=1, author="ann", at=3.0) == 2
+    assert save_whole(store, organization("c.com"), expected_version=1, author="ann", at=3.0) == 2
     store.close()
 
 
@@ -401,6 +402,7 @@ import os, signal, sys
 from pathlib import Path
 from mailwye.config.schema import Organization
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.testing.versions import save_whole
 store = SqliteConfigStore(Path(sys.argv[1]))
 def stop(cursor, sql, bindings):
     if sql.startswith(sys.argv[2]):
@@ -408,7 +410,7 @@ def stop(cursor, sql, bindings):
     return True
 store._db.exec_trace = stop
 new = Organization.model_validate({"AcceptedDomain": {"DomainName": "new.com"}})
-store.save(new, expected_version=1, author="child", at=2.0)
+save_whole(store, new, expected_version=1, author="child", at=2.0)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -425,7 +427,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 )
 def test_a_process_killed_within_a_save_leaves_the_old_or_the_new_version(path: Path, statement: str, survives: str) -> None:
     store = SqliteConfigStore(path)
-    store.save(organization("old.com"), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization("old.com"), expected_version=0, author="ann", at=1.0)
     store.close()
     child = subprocess.run([sys.executable, "-c", _CHILD, str(path), statement], env={**os.environ}, check=False, timeout=60)
     assert child.returncode == -signal.SIGKILL
@@ -438,7 +440,7 @@ def test_a_process_killed_within_a_save_leaves_the_old_or_the_new_version(path: 
 
 def test_a_version_costs_what_it_changes(path: Path) -> None:
     store = SqliteConfigStore(path)
-    store.save(organization(*(f"d{number}.com" for number in range(500))), expected_version=0, author="ann", at=1.0)
+    save_whole(store, organization(*(f"d{number}.com" for number in range(500))), expected_version=0, author="ann", at=1.0)
     for number in range(10):
         store.commit(added(f"e{number}.com"), expected_version=1 + number, author="ann", at=2.0)
     assert list(store._db.execute("SELECT count(*) FROM objects")) == [(510,)]

@@ -30,6 +30,7 @@ need faketime faketime
 need nmap nmap
 need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs
+need systemd-analyze systemd
 exim_missing=""
 [ -x "$unpacked/exim/usr/sbin/exim4" ] || exim_missing=yes
 

@@ -41,7 +41,7 @@ def missing(reason: str) -> NoReturn:
 
 
 def need_root() -> None:
-    """Postfix, Exim and Dovecot change users: they need root (of a namespace or of the machine)."""
+    """For what only root may do: change users (as Postfix, Exim and Dovecot do), mount, give files away."""
     if os.geteuid() != 0:
         missing("needs root")
 

@@ -201,7 +201,7 @@ async def test_secrets_are_set_listed_and_rotated(installed: Installed) -> None:
     before = key.read_text()
     await installed.run("secrets", "rotate")
     assert key.read_text().splitlines()[1:] == before.splitlines()
-    assert "1 old ones dropped" not in (await installed.run("secrets", "rotate", "--drop-old-keys")).out
+    assert "2 old keys dropped" in (await installed.run("secrets", "rotate", "--drop-old-keys")).out
     assert (await installed.json("secrets", "list"))[0]["problem"] == ""
 
     key.write_text("00" * 32 + "\n")
@@ -213,6 +213,28 @@ async def test_secrets_are_set_listed_and_rotated(installed: Installed) -> None:
     assert refused.err.strip().endswith("The key was not changed")
     assert key.read_text() == "00" * 32 + "\n"
     await installed.run("secrets", "set", "relay", "--password-stdin", stdin="written again\n")
+    assert (await installed.json("secrets", "list"))[0]["problem"] == ""
+
+
+async def test_rotations_at_once_lose_no_key(installed: Installed) -> None:
+    await installed.run("apply", "-f", "-", stdin=RELAY)
+    await asyncio.gather(*(installed.run("secrets", "rotate") for _ in range(3)))
+    assert len((installed.data / "credentials.key").read_text().splitlines()) == 4
+    assert (await installed.json("secrets", "list"))[0]["problem"] == ""
+    assert [one["comment"] for one in await installed.json("history")] == ["secrets rotate"] * 3 + [""]
+
+
+async def test_old_keys_are_not_dropped_while_a_draft_needs_them(installed: Installed) -> None:
+    await installed.run("draft", "new", "relay")
+    await installed.run("apply", "--draft", "relay", "-f", "-", stdin=RELAY)
+    key = (installed.data / "credentials.key").read_text()
+    refused = await installed.run("secrets", "rotate", "--drop-old-keys", code=65)
+    assert refused.err == (
+        "mailwye: passwords in the draft relay would be lost with the old keys: activate or discard it first. The key was not changed\n"
+    )
+    assert (installed.data / "credentials.key").read_text() == key
+    await installed.run("draft", "activate", "relay")
+    assert "1 old keys dropped" in (await installed.run("secrets", "rotate", "--drop-old-keys")).out
     assert (await installed.json("secrets", "list"))[0]["problem"] == ""
 
 
@@ -245,6 +267,36 @@ async def test_mailbox_add_makes_the_mailbox(installed: Installed) -> None:
     assert "argon2" not in exported
     await installed.run("mailbox", "remove", "alice@contoso.com")
     assert "alice@contoso.com" not in (await installed.run("mailbox", "list")).out
+
+
+async def test_mailboxes_and_passwords_wait_for_the_replay_that_is_required(tmp_path: Path) -> None:
+    installed = Installed(tmp_path, more='[replay]\nrequire = "clean"\n')
+    await installed.run("apply", "-f", "-", stdin=RELAY)
+    await installed.run("apply", "-f", str(hosted(tmp_path)))
+    for words in (("mailbox", "add", "alice@contoso.com"), ("mailbox", "remove", "alice@contoso.com"), ("secrets", "set", "Relay")):
+        more = () if "remove" in words else ("--password-stdin",)
+        saved = await installed.run(*words, *more, stdin="another good password\n")
+        assert "no mail was recorded since then, so the replay says nothing" in saved.err
+        assert "is saved" in saved.out
+
+
+async def test_a_difference_that_is_not_read_to_its_end_is_not_saved(installed: Installed) -> None:
+    file = installed.directory / "many.yaml"
+    file.write_text("AcceptedDomain:\n" + "".join(f"  - DomainName: d{number}.example\n" for number in range(5000)))
+    script = installed.directory / "many.ps1"
+    script.write_text("\n".join(f"New-AcceptedDomain d{n}.example -DomainName d{n}.example" for n in range(2000)))
+    for words in (("apply", "-f", str(file)), ("ps", "--yes", "-f", str(script))):
+        ours, theirs = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailwye", *words, "--config", str(installed.config)), stdout=theirs, stderr=asyncio.subprocess.PIPE
+        )
+        os.close(theirs)
+        await asyncio.to_thread(os.read, ours, 1)
+        os.close(ours)  # as `head` does
+        err = (await process.communicate())[1].decode()
+        assert err.endswith("mailwye: nothing was saved: the difference was not read to its end; --dry-run only shows it\n")
+        assert process.returncode == 74
+    assert await installed.json("history") == []
 
 
 async def test_the_password_is_asked_for_twice_and_not_shown(installed: Installed) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from mailwye.runtime.clock import SystemClock
 from mailwye.testing.authority import Authority
-from tests.counterparts.process import missing
+from tests.counterparts.process import missing, need_root
 from tests.e2e.installed import ADDRESS, Finished, Installed, serving
 from tests.e2e.organizations import BOB, SUN, hosted
 
@@ -75,7 +75,7 @@ async def test_a_low_port_without_the_right_to_it(tmp_path: Path) -> None:
 
 def _need_privileged_ports() -> None:
     if int(UNPRIVILEGED_PORTS.read_text()) <= 99:
-        pytest.skip("this machine lets everybody have low ports")
+        missing("this machine lets everybody have low ports")
 
 
 async def test_a_data_directory_that_is_not_writable(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ async def test_a_queue_that_is_no_database_is_set_aside(tmp_path: Path, workers:
     assert "was set aside" in service.log()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 async def test_a_full_disk(tmp_path: Path) -> None:
+    need_root()
     installed = Installed(tmp_path)
     installed.data.mkdir()
     words = await refused(installed, *_on_a_small_disk(installed.data), code=IO_ERROR)
@@ -135,8 +135,8 @@ def _on_a_small_disk(directory: Path) -> tuple[str, ...]:
     return small
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_a_control_socket_of_another_user(tmp_path: Path) -> None:
+    need_root()
     installed = Installed(tmp_path)
     folder = installed.data / "run"
     folder.mkdir(parents=True)

@@ -22,9 +22,10 @@ from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.network import SystemNetwork
 from mailwye.testing.authority import Authority
 from mailwye.testing.peers import PeerServer
-from tests.counterparts.process import free_port
+from tests.counterparts.process import free_port, missing, need_root
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.organizations import BOB, JOHN, SUN, hosted, hybrid
+from tests.e2e.test_command_line import RELAY
 
 CONFIGURATION, NO_PERMISSION = 78, 77  # sysexits.h
 
@@ -265,8 +266,8 @@ async def test_a_second_service_on_the_same_data_is_refused(tmp_path: Path) -> N
         await until(lambda: installed.maildir(BOB), "mail through the first service")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_started_as_root_it_serves_as_its_user() -> None:
+    need_root()
     nobody = pwd.getpwnam("nobody")
     interpreter, environment = python_for(nobody)
     with tempfile.TemporaryDirectory(prefix="mailwye-e2e-") as folder:
@@ -285,9 +286,9 @@ async def test_started_as_root_it_serves_as_its_user() -> None:
         assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_commands_of_root_take_the_owner_of_the_data_where_no_user_is_set() -> None:
     """So it is under systemd, whose unit says User=."""
+    need_root()
     nobody = pwd.getpwnam("nobody")
     interpreter, environment = python_for(nobody)
     with tempfile.TemporaryDirectory(prefix="mailwye-e2e-") as folder:
@@ -296,11 +297,23 @@ async def test_commands_of_root_take_the_owner_of_the_data_where_no_user_is_set(
         installed = Installed(directory)
         installed.data.mkdir()
         os.chown(installed.data, nobody.pw_uid, nobody.pw_gid)
-        await installed.run("apply", "-f", str(hosted(directory)), interpreter=interpreter, environment=environment)
-        await installed.run("queue", "list", interpreter=interpreter, environment=environment)
-        assert set(map(owner, installed.data.rglob("*"))) == {nobody.pw_uid}
-        (version,) = json.loads((await installed.run("history", "--json", interpreter=interpreter, environment=environment)).out)
-        assert version["author"] == "root"  # who did it, not whose files they are
+
+        async def run(*words: str, stdin: str = "") -> str:
+            found = await installed.run(*words, stdin=stdin, interpreter=interpreter, environment=environment)
+            assert set(map(owner, installed.data.rglob("*"))) <= {nobody.pw_uid}, words
+            return found.out
+
+        for words in (("dns-records",), ("certificates",), ("apply", "-f", str(hosted(directory))), ("queue", "list")):
+            await run(*words)
+        await run("mailbox", "add", "alice@contoso.com", "--password-stdin", stdin="a good password\n")
+        await run("mailbox", "password", "alice@contoso.com", "--password-stdin", stdin="a good password\n")
+        await run("mailbox", "remove", "alice@contoso.com")
+        await run("apply", "-f", "-", stdin=RELAY)
+        await run("secrets", "set", "Relay", "--password-stdin", stdin="another one\n")
+        await run("secrets", "rotate")
+        versions = json.loads(await run("history", "--json"))
+        assert [version["author"] for version in versions] == ["root"] * 6  # who did it, not whose files they are
+        assert {event["who"] for event in json.loads(await run("audit", "log", "--json"))} == {"root"}
 
 
 def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:
@@ -308,19 +321,22 @@ def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]]:
     candidates = (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
     found = (Path(mailwye.__file__).parents[1], Path(click.__file__).parents[1])  # the program, and what it needs
     environment = {"PYTHONPATH": os.pathsep.join(map(str, found)), "PYTHONDONTWRITEBYTECODE": "1"}
-    for candidate in candidates:
+
+    def runs(candidate: str) -> bool:
+        finds = [candidate, "-c", "import mailwye.app"]
         try:
-            subprocess.run(
-                [candidate, "-c", "import mailwye.app"], user=user.pw_uid, env=environment, cwd="/", check=True, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return candidate, environment
-    pytest.skip(f"no Python that {user.pw_name} may run finds the program")
+            return subprocess.run(finds, user=user.pw_uid, env=environment, cwd="/", check=False, capture_output=True).returncode == 0
+        except OSError:
+            return False
+
+    interpreter = next(filter(runs, candidates), "")
+    if not interpreter:
+        missing(f"no Python that {user.pw_name} may run finds the program")
+    return interpreter, environment
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_a_user_who_does_not_exist_is_named(tmp_path: Path) -> None:
+    need_root()
     installed = Installed(tmp_path, more='user = "nobody-of-this-name"\n')
     code, words = await _refused(installed)
     assert code == NO_PERMISSION

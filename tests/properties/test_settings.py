@@ -21,6 +21,7 @@ from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import reconcile
 from mailwye.config.versions.stored_form import from_stored, stored_text
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
+from mailwye.testing.versions import save_whole
 
 NAMES = ("contoso.com", "sales.contoso.com", "fabrikam.com", "tailspin.com")
 PATTERNS = (*NAMES, "*.contoso.com", "*", "partner.example", "*.partner.example")
@@ -124,7 +125,7 @@ def test_both_stores_keep_every_version_whatever_was_saved(saved: list[Organizat
         stores: list[ConfigStore] = [MemoryConfigStore(), SqliteConfigStore(path)]
         for store in stores:
             for number, organization in enumerate(saved):
-                store.save(organization, expected_version=number, author="a", at=float(number))
+                save_whole(store, organization, expected_version=number, author="a", at=float(number))
         stores.append(SqliteConfigStore(path))  # one that has read nothing yet
         versions = [Organization(), *saved]
         for version in data.draw(st.permutations(range(len(versions)))):

@@ -1,4 +1,4 @@
-"""Short forms of the full disk. They mount file systems; where the machine does not let them, they are skipped."""
+"""Short forms of the full disk. They mount file systems; where the machine does not let them, that is a counterpart that is missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.counterparts.process import missing
 from torture.full import Filler, filled, read_only, small_disk, used_percent
 from torture.gateway import RigError
 from torture.image import image
@@ -19,7 +20,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         with small_disk(tmp_path) as place:
             yield place
     except RigError as error:
-        pytest.skip(f"no file system may be mounted here: {error}")
+        missing(f"no file system may be mounted here: {error}")
 
 
 @pytest.mark.parametrize("inodes", [False, True])
@@ -44,6 +45,6 @@ async def test_a_disk_that_turns_read_only_takes_no_mail_and_loses_none(tmp_path
         with image("ext4", tmp_path):
             pass
     except RigError as error:
-        pytest.skip(f"no loop device may be mounted here: {error}")
+        missing(f"no loop device may be mounted here: {error}")
     one = await read_only(seed=1, where=None, seconds=1.0)
     assert [row.what for row in one.rows() if not row.good] == []

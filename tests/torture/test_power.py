@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.counterparts.process import need_root, program
+from tests.counterparts.process import missing, need_root, program
 from tests.torture.short import bad, lost, options
 from torture import power
 from torture.gateway import RigError
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.xdist_group("torture"), pytest.mark.timeout(300)]
 
 @pytest.fixture(params=["ext4", "xfs"])
 def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each kind that can be mounted here. A container without the right to mount skips: no package can give it that."""
+    """Each kind that can be mounted here. A container needs the right to mount: no package can give it that."""
     kind: str = request.param
     for name in (f"mkfs.{kind}", "xfs_io", "mount"):
         program(name)
@@ -26,7 +26,7 @@ def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         with image(kind, tmp_path):
             return kind
     except RigError as error:
-        pytest.skip(f"loop mounts are not permitted here: {error}")
+        missing(f"loop mounts are not permitted here: {error}")
 
 
 async def test_nothing_acknowledged_is_lost_by_a_power_cut(filesystem: str) -> None:

@@ -17,6 +17,7 @@ from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.tls import TlsError
 from mailwye.stores import open_config_store, open_result_store, open_trace, open_vault
 from mailwye.testing.authority import Authority
+from mailwye.testing.versions import save_whole
 from mailwye.trace.recorder import TraceQuery
 from mailwye.transport.report_mail import ReportMail
 from mailwye.transport.tls_report import ReportedPolicy, SessionResult
@@ -29,7 +30,7 @@ def installation(directory: Path, *, tls: TlsFileSettings | None = None, kind: s
 def save(store: ConfigStore, domain: str) -> int:
     organization = read_organization(f"AcceptedDomain: [{{DomainName: {domain}}}]\n", "test").value
     assert organization is not None
-    return store.save(organization, expected_version=store.version(), author="test", at=0.0)
+    return save_whole(store, organization, expected_version=store.version(), author="test", at=0.0)
 
 
 def pair(directory: Path, name: str) -> tuple[Path, Path]:

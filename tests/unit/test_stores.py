@@ -20,6 +20,7 @@ from mailwye.stores import (
     queue_file,
     queue_numbers,
 )
+from mailwye.testing.versions import save_whole
 from mailwye.trace.event import EventKind, TraceEvent
 from mailwye.trace.recorder import TraceQuery
 
@@ -37,7 +38,7 @@ def test_settings_are_stored_and_compiled(tmp_path: Path) -> None:
     assert current_snapshot(store).version == 0
     organization = read_organization("AcceptedDomain: [{DomainName: contoso.com}]\n", "test").value
     assert organization is not None
-    store.save(organization, expected_version=0, author="test", at=0.0)
+    save_whole(store, organization, expected_version=0, author="test", at=0.0)
     snapshot = current_snapshot(store)
     store.close()
     assert snapshot.version == 1

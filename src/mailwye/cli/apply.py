@@ -11,12 +11,11 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
-from mailwye.cli.output import fail
+from mailwye.cli.output import fail, print_problems
 from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
     author_of,
-    print_changes,
-    print_problems,
+    print_wanted,
     refuse_conflict,
     refuse_gate_with_draft,
     save_into_draft,
@@ -26,7 +25,7 @@ from mailwye.cli.settings.saving import (
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
-    from mailwye.config.parse import Parsed
+    from mailwye.config.parsed import Parsed
     from mailwye.config.schema import Organization
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
@@ -93,7 +92,6 @@ def apply(
             plan,
             author=author,
             comment=comment,
-            unchanged=f"no change: version {plan.base} already says this",
             gate=gate,
             dry_run=dry_run,
             as_json=as_json,
@@ -121,7 +119,7 @@ def _into_draft(
     print_problems(plan.problems)
     if parsed.value is None:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-    print_changes(plan.changes, as_json=as_json)
+    print_wanted(plan.changes, as_json=as_json)
     save_into_draft(installation, store, stored, plan, author=author, comment=comment, dry_run=dry_run, quiet=as_json)
     if dry_run and plan.changes:
         sys.exit(exit_codes.DIFFERENCE)

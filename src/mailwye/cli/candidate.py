@@ -14,7 +14,7 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service
-from mailwye.cli.output import fail
+from mailwye.cli.output import fail, print_problems
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def candidate_of(
         assert file is not None, "the command asked for one of them"
         parsed = read_organization(sys.stdin.read(), "standard input") if str(file) == "-" else read_organization(file.absolute())
         plan = plan_file(base, parsed, prune=prune, installation=installation, vault=vault)
-    for problem in plan.problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
+    print_problems(plan.problems)
     if plan.has_errors:
         fail("it cannot be put in force, see above: nothing was compared", exit_codes.DATA_ERROR)
     return Candidate(base, plan.organization)
@@ -84,7 +83,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
     """Recorded traffic against the candidate; see whatif/replay.py."""
     from mailwye.cli.replaying import Job, compare
     from mailwye.config.export import to_json
-    from mailwye.stores import STORE_ERRORS
+    from mailwye.runtime.store_error import StoreError
     from mailwye.whatif.evaluate import Evaluation
     from mailwye.whatif.replay import Report
 
@@ -94,7 +93,7 @@ def replay_report(installation: Installation, candidate: Candidate, *, since: fl
     ask_service(installation, "flush")
     try:
         outcome = compare(Job(installation, base, other, since, examples))
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     return Report(outcome, base, other, outcome.digest(before.version, to_json(candidate.organization)), since)
 
@@ -113,7 +112,7 @@ def unwrap_of(installation: Installation) -> Unwrap:
 def queue_preview(installation: Installation, candidate: Candidate, *, limit: int = 0) -> QueuePreview:
     """What the candidate would do to what waits in all queues, the service running or not. `limit`: deliveries to look at, 0 for all.
 
-    :raises STORE_ERRORS, OSError: a queue file cannot be read.
+    :raises StoreError, OSError: a queue file cannot be read.
     """
     from mailwye.stores import queued_rows
     from mailwye.whatif.queued import QueuePreview, preview
@@ -175,14 +174,19 @@ class Gate:
         require = max(asked, standing, key=order.index)
         return cls(installation, require, acknowledge, point_in_time(since, SystemClock().now()), pin_queued)
 
+    @classmethod
+    def open(cls, installation: Installation) -> Gate:
+        """For a change that no mail can notice: nothing is asked for."""
+        return cls(installation, "no", "", 0.0, pin_queued=False)
+
     def check(self, candidate: Candidate, *, dry_run: bool, quiet: bool = False) -> QueuePreview:
         """Say what the candidate does to the queue, and end the command where it may not be put in force. `quiet`: on standard error."""
-        from mailwye.stores import STORE_ERRORS
+        from mailwye.runtime.store_error import StoreError
         from mailwye.whatif.queued import QueuePreview, words_of
 
         try:
             found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
-        except (*STORE_ERRORS, OSError) as error:
+        except (StoreError, OSError) as error:
             if self.pin_queued:
                 fail(f"what waits in the queue cannot be pinned, so nothing was saved: {error}", exit_codes.IO_ERROR)
             # A broken queue file must not keep anybody from changing the settings: that may be what helps.

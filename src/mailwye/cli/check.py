@@ -11,7 +11,7 @@ import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import config_option, work_as_owner
-from mailwye.cli.output import print_json
+from mailwye.cli.output import print_json, print_problems
 
 if TYPE_CHECKING:
     from mailwye.config.problem import Problem
@@ -35,15 +35,14 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(as_dicts(problems))
     else:
-        for problem in problems:
-            click.echo(f"{problem.severity.value}: {problem}")
+        print_problems(problems, err=False)
         click.echo(f"{errors} errors, {len(problems) - errors} warnings")
     sys.exit(exit_codes.CONFIGURATION if errors else 0)
 
 
 def _check_saved(config: Path) -> list[Problem]:
     """Whether the passwords in the saved settings can be opened. Nothing where no settings are saved, or this user may not read them."""
-    from mailwye.config.parse import read_installation
+    from mailwye.config.installation.file import read_installation
     from mailwye.config.problem import Problem, Severity
     from mailwye.config.secrets import check_secrets
     from mailwye.config.store import ConfigStoreError

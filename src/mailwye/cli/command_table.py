@@ -17,7 +17,9 @@ from mailwye.cli.output import fail
 CommandTable = Mapping[str, tuple[str, str]]  # name → ("module:attribute", help in one line)
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
+    """Has a command for each row of the table; imports one only when it is asked for."""
+
     def __init__(self, table: CommandTable) -> None:
         super().__init__(
             name="mailwye",
@@ -45,7 +47,7 @@ class _Commands(click.Group):
 def run(table: CommandTable) -> None:
     """Parse the command line and run the command; exits with a code of sysexits.h."""
     os.umask(os.umask(0o077) | 0o027)  # mail, traces and settings are nobody else's business
-    group = _Commands(table)
+    group = Commands(table)
     group.params.append(
         click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Version.")
     )

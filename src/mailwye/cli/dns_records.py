@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.installation import config_option, config_store, read
+from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json
 
 
@@ -25,6 +25,7 @@ def dns_records(config: Path, domain: str | None, *, as_json: bool) -> None:
     from mailwye.smtp.address import AddressError, parse_domain
 
     installation = read(config)
+    work_as_owner(installation)
     with config_store(installation) as store:
         domains = list(store.current().organization.accepted_domains)
     if domain is not None:

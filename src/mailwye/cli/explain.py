@@ -121,7 +121,8 @@ def _snapshot(store: ConfigStore, version: int | None, draft: str, *, as_json: b
 
 def _explain_session(config: Path, trace_id: str, version: int | None, draft: str, *, resolve: bool, as_json: bool) -> None:
     from mailwye.admin.replay import render_replay, replay
-    from mailwye.stores import STORE_ERRORS, open_trace
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import open_trace
 
     installation = read(config)
     work_as_owner(installation)
@@ -130,7 +131,7 @@ def _explain_session(config: Path, trace_id: str, version: int | None, draft: st
         events = open_trace(installation).events(trace_id)
         if events and events[0].session not in ("", trace_id):  # a queue ID: the session that brought it knows the certificate
             events = open_trace(installation).events(events[0].session)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if not events:
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)

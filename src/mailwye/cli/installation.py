@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailwye.config.installation import Installation
-    from mailwye.config.store import ConfigStore, ConfigStoreError
+    from mailwye.config.store import ConfigStore
+    from mailwye.config.store_errors import ConfigStoreError
 
 DEFAULT_FILE = Path("/etc/mailwye/mailwye.toml")
 
@@ -39,7 +40,7 @@ def config_option(command: F) -> F:
 
 def read(config: Path) -> Installation:
     """The installation; every error of its file is printed, then the command exits with 78."""
-    from mailwye.config.parse import read_installation
+    from mailwye.config.installation.file import read_installation
 
     parsed = read_installation(config)
     for problem in parsed.problems:
@@ -98,7 +99,7 @@ def work_as_owner(installation: Installation) -> None:
 @contextmanager
 def config_store(installation: Installation) -> Iterator[ConfigStore]:
     """The versions of the settings. What is wrong with the store ends the command with its words."""
-    from mailwye.config.store import ConfigStoreError
+    from mailwye.config.store_errors import ConfigStoreError
     from mailwye.stores import open_config_store
 
     try:
@@ -114,7 +115,7 @@ def config_store(installation: Installation) -> Iterator[ConfigStore]:
 
 
 def _exit_code(error: ConfigStoreError) -> int:
-    from mailwye.config.store import DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
+    from mailwye.config.store_errors import DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
 
     match error:
         case NoSuchVersion() | NoSuchDraft():

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailwye.cli import exit_codes
-from mailwye.cli.access.auditing import record, record_saved
-from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
+from mailwye.cli.access.auditing import record
+from mailwye.cli.candidate import Gate, gate_options
+from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
-from mailwye.runtime.privileges import current_user
+from mailwye.cli.settings.saving import author_of, save_plan
 
 if TYPE_CHECKING:
-    from mailwye.config.installation import Installation
-    from mailwye.config.schema import Organization
+    from mailwye.config.schema import Mailbox, Organization
     from mailwye.config.store import ConfigStore
 
 
@@ -29,24 +29,29 @@ def mailbox() -> None:
 @config_option
 @click.argument("address")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
-def add(config: Path, address: str, *, password_stdin: bool) -> None:
+@gate_options
+def add(config: Path, address: str, *, password_stdin: bool, **gating: Any) -> None:
     """Add the mailbox ADDRESS, or set a new password where it exists."""
     from mailwye.config.parse import read_organization
+    from mailwye.config.plan import plan_file
 
     installation = read(config)
+    gate = Gate.of(installation, **gating)
     address = _canonical(address)
     password = _password(address, from_stdin=password_stdin)
+    author = author_of("")
     work_as_owner(installation)
     with config_store(installation) as store:
-        organization = store.current().organization
-        if not _exists(organization, address):
-            parsed = read_organization(f"Mailbox:\n  - PrimarySmtpAddress: {_quoted(address)}\n", "command line")
-            message = _save(installation, store, parsed, f"mailbox add {address}")
+        current = store.current()
+        if _exists(current.organization, address):
+            click.echo("the mailbox exists already")
         else:
-            message = "the mailbox exists already"
+            parsed = read_organization(f"Mailbox:\n  - PrimarySmtpAddress: {_quoted(address)}\n", "command line")
+            plan = plan_file(current, parsed, installation=installation)
+            save_plan(installation, store, plan, author=author, comment=f"mailbox add {address}", gate=gate)
         _set_password(store, address, password)
     record(installation, "mailbox.password", address, "set")
-    click.echo(f"{address}: password set; {message}")
+    click.echo(f"{address}: password set")
 
 
 @mailbox.command()
@@ -69,25 +74,23 @@ def password(config: Path, address: str, *, password_stdin: bool) -> None:
 @mailbox.command()
 @config_option
 @click.argument("address")
-def remove(config: Path, address: str) -> None:
+@gate_options
+def remove(config: Path, address: str, **gating: Any) -> None:
     """Remove a mailbox from the settings, with its password. Its stored mail stays where it is."""
     from mailwye.config.plan import plan_organization
-    from mailwye.runtime.clock import SystemClock
 
     installation = read(config)
+    gate = Gate.of(installation, **gating)
     address = _canonical(address)
+    author = author_of("")
     work_as_owner(installation)
     with config_store(installation) as store:
         current = store.current()
-        kept = tuple(one for one in current.organization.mailboxes if str(one.primary_smtp_address).lower() != address.lower())
-        if len(kept) == len(current.organization.mailboxes):
+        if not _exists(current.organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox list` shows them", exit_codes.NO_INPUT)
+        kept = tuple(one for one in current.organization.mailboxes if not _is(one, address))
         plan = plan_organization(current, current.organization.model_copy(update={"mailboxes": kept}), installation=installation)
-        if plan.has_errors:
-            fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
-        version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=f"mailbox remove {address}")
-    record_saved(installation, plan, version, f"mailbox remove {address}")
-    click.echo(activate(installation, version))
+        save_plan(installation, store, plan, author=author, comment=f"mailbox remove {address}", gate=gate)
 
 
 @mailbox.command("list")
@@ -126,7 +129,11 @@ def _canonical(address: str) -> str:
 
 
 def _exists(organization: Organization, address: str) -> bool:
-    return any(str(one.primary_smtp_address).lower() == address.lower() for one in organization.mailboxes)
+    return any(_is(one, address) for one in organization.mailboxes)
+
+
+def _is(mailbox: Mailbox, address: str) -> bool:
+    return str(mailbox.primary_smtp_address).lower() == address.lower()
 
 
 def _quoted(text: str) -> str:
@@ -157,15 +164,3 @@ def _set_password(store: ConfigStore, address: str, value: str) -> None:
     from mailwye.runtime.passwords import hash_password
 
     store.set_password(address, hash_password(value))
-
-
-def _save(installation: Installation, store: ConfigStore, parsed: object, comment: str) -> str:
-    from mailwye.config.plan import plan_file
-    from mailwye.runtime.clock import SystemClock
-
-    plan = plan_file(store.current(), parsed, installation=installation)  # type: ignore[arg-type]  # read_organization's result
-    if plan.has_errors:
-        fail("\n".join(str(problem) for problem in plan.problems if problem.is_error), exit_codes.DATA_ERROR)
-    version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
-    record_saved(installation, plan, version, comment)
-    return activate(installation, version)

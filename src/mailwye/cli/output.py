@@ -7,12 +7,15 @@ import json
 import math
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from mailwye.runtime.printable import escaped
+
+if TYPE_CHECKING:
+    from mailwye.config.problem import Problem
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -23,6 +26,12 @@ def print_json(value: Any, *, err: bool = False) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text), err=err)
+
+
+def print_problems(problems: Iterable[Problem], *, err: bool = True) -> None:
+    """Errors and warnings, each on its line, on standard error unless they are what was asked for."""
+    for problem in problems:
+        click.echo(f"{problem.severity.value}: {problem}", err=err)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -84,7 +84,8 @@ async def _offline(installation: Installation, operation: str, arguments: dict[s
     from mailwye.admin import queue_operations
     from mailwye.admin.queue_ways import WAY_OPERATIONS
     from mailwye.runtime.clock import SystemClock
-    from mailwye.stores import STORE_ERRORS, current_snapshot, open_queue, open_trace_recorder, queue_numbers
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import current_snapshot, open_queue, open_trace_recorder, queue_numbers
 
     engines: list[QueueEngine] = []
     trace = None
@@ -96,7 +97,7 @@ async def _offline(installation: Installation, operation: str, arguments: dict[s
             with config_store(installation) as store:
                 snapshot = current_snapshot(store)
         return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=trace, snapshot=snapshot)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     finally:
         for engine in engines:
@@ -222,7 +223,8 @@ def corrupt_list(config: Path, *, as_json: bool) -> None:
 @click.option("--to", "target", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file.")
 def corrupt_export(config: Path, message_id: str, target: Path) -> None:
     """Save the content of a queued message as it is stored, damaged or not: an .eml file to look at, mend and send again."""
-    from mailwye.stores import STORE_ERRORS, export_content
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import export_content
 
     installation = read(config)
     try:
@@ -231,7 +233,7 @@ def corrupt_export(config: Path, message_id: str, target: Path) -> None:
             octets = export_content(installation, message_id, file)
     except FileExistsError:
         fail(f"{target} exists already; name a new file", exit_codes.USAGE)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if not octets:
         fail(f"nothing is stored of a message {message_id!r}; `mailwye queue corrupt list` names those there are", exit_codes.NO_INPUT)

@@ -38,7 +38,7 @@ def replay(
     differently, grouped by difference. Nothing is changed. Exits 0 where nothing would differ, 2 where something would.
     """
     from mailwye.runtime.clock import SystemClock
-    from mailwye.stores import STORE_ERRORS
+    from mailwye.runtime.store_error import StoreError
     from mailwye.whatif.queued import words_of
 
     if [file is not None, version is not None, bool(draft)].count(True) != 1:
@@ -51,7 +51,7 @@ def replay(
     report = replay_report(installation, candidate, since=start, examples=examples)
     try:
         queued = queue_preview(installation, candidate)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if as_json:
         print_json(as_plain(report, queued))

@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailwye.cli import exit_codes
 from mailwye.cli.access.account_store import account_store
-from mailwye.cli.access.auditing import record_saved
 from mailwye.cli.access.totp import seal_anew
-from mailwye.cli.installation import activate, config_option, config_store, read, work_as_owner
+from mailwye.cli.candidate import Gate, gate_options
+from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_json, print_table
+from mailwye.cli.settings.saving import author_of, save_plan
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
     from mailwye.config.schema import ConfigObject, Organization
     from mailwye.config.secrets import Vault
-    from mailwye.config.store import ConfigStore
+    from mailwye.config.store import ConfigStore, StoredVersion
 
 LINE_LIMIT = 8_192  # octets of a password's line on standard input
 
@@ -62,16 +63,20 @@ def list_(config: Path, *, as_json: bool) -> None:
 @click.argument("connector")
 @click.option("--user-name", help="The account's name; the saved one otherwise.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
-def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool) -> None:
+@gate_options
+def set_(config: Path, connector: str, *, user_name: str | None, password_stdin: bool, **gating: Any) -> None:
     """Let CONNECTOR log in at its smart hosts with this password: it need not stand in a file."""
     from mailwye.config.schema import KINDS
     from mailwye.config.secrets import FIELD
 
     installation = read(config)
+    gate = Gate.of(installation, **gating)
     password = _password(connector, from_stdin=password_stdin)
+    author = author_of("")
     work_as_owner(installation)
     with config_store(installation) as store:
-        organization = store.current().organization
+        current = store.current()
+        organization = current.organization
         kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.model_fields]
         known = [(kind, index, one) for kind in kinds for index, one in enumerate(organization.objects(kind))]
         found = [entry for entry in known if entry[2].identity == connector.lower()]
@@ -81,14 +86,13 @@ def set_(config: Path, connector: str, *, user_name: str | None, password_stdin:
             fail(f"{many} called {connector!r}; there are: {names}", exit_codes.NO_INPUT)
         kind, index, thing = found[0]
         changed = _with_credential(thing, user_name, password)
-        message = _save(installation, store, _replaced(organization, {kind: {index: changed}}), f"secrets set {_name(thing)}")
-    click.echo(message)
+        wanted = _replaced(organization, {kind: {index: changed}})
+        _save(installation, store, current, wanted, author=author, comment=f"secrets set {_name(thing)}", gate=gate)
 
 
 def _with_credential(thing: ConfigObject, user_name: str | None, password: str) -> ConfigObject:
     """Ends the command where it is none."""
-    from pydantic_core import PydanticCustomError
-
+    from mailwye.config.problem import Fault
     from mailwye.config.schema.credential import read_credential
     from mailwye.config.secrets import FIELD
     from mailwye.connectors.model import SmartHostAuthMechanism
@@ -97,7 +101,7 @@ def _with_credential(thing: ConfigObject, user_name: str | None, password: str) 
     name = user_name or (known.user_name if known is not None else "")
     try:
         credential = read_credential({"UserName": name, "Password": password})
-    except PydanticCustomError as error:
+    except Fault as error:
         fail(f"{error}; nothing was changed", exit_codes.DATA_ERROR)
     return thing.model_copy(update={FIELD: credential, "smart_host_auth_mechanism": SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
 
@@ -124,22 +128,36 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
+    author = author_of("")
     work_as_owner(installation)
     vault = open_vault(installation)
     try:
-        with config_store(installation) as store:
-            if closed := check_secrets(store.current().organization, vault):
+        with vault.alone(), config_store(installation) as store:
+            current = store.current()
+            if closed := check_secrets(current.organization, vault):
                 fail("\n".join(map(str, closed)) + "\nThe key was not changed", exit_codes.DATA_ERROR)
+            if drop_old_keys:
+                _expect_no_drafts(store)
             vault.rotate()
-            organization = _sealed_anew(store.current().organization, vault)
-            message = _save(installation, store, organization, "secrets rotate")
-        with account_store(installation) as accounts:
-            seal_anew(accounts, vault)
-        dropped = vault.drop_old_keys() if drop_old_keys else 0
+            click.echo(f"{credential_key_file(installation)} has a new key: back it up")
+            with account_store(installation) as accounts:
+                seal_anew(accounts, vault)
+            wanted = _sealed_anew(current.organization, vault)
+            _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
+            if drop_old_keys:
+                click.echo(f"{vault.drop_old_keys()} old keys dropped")
     except SecretError as error:
         fail(str(error), exit_codes.IO_ERROR)
-    click.echo(f"{credential_key_file(installation)} has a new key: back it up" + (f"; {dropped} old ones dropped" if dropped else ""))
-    click.echo(message)
+
+
+def _expect_no_drafts(store: ConfigStore) -> None:
+    """Passwords in drafts are not sealed anew: they would be lost with the old keys."""
+    from mailwye.config.secrets import FIELD
+
+    drafts = [one.name for one in store.drafts() if any(getattr(each.after, FIELD, None) for each in store.draft(one.name).changes)]
+    if drafts:
+        what = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
+        fail(f"{what}. The key was not changed", exit_codes.DATA_ERROR)
 
 
 def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
@@ -155,22 +173,14 @@ def _sealed_anew(organization: Organization, vault: Vault) -> Organization:
     return _replaced(organization, changed)
 
 
-def _save(installation: Installation, store: ConfigStore, organization: Organization, comment: str) -> str:
+def _save(
+    installation: Installation, store: ConfigStore, current: StoredVersion, wanted: Organization, *, author: str, comment: str, gate: Gate
+) -> None:
     from mailwye.config.plan import plan_organization
-    from mailwye.runtime.clock import SystemClock
-    from mailwye.runtime.privileges import current_user
     from mailwye.stores import open_vault
 
-    plan = plan_organization(store.current(), organization, installation=installation, vault=open_vault(installation))
-    for problem in plan.problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
-    if plan.has_errors:
-        fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-    if not plan.changes:
-        return f"no change: version {plan.base} already says this"
-    version = plan.save(store, author=current_user(), at=SystemClock().now(), comment=comment)
-    record_saved(installation, plan, version, comment)
-    return activate(installation, version)
+    plan = plan_organization(current, wanted, installation=installation, vault=open_vault(installation))
+    save_plan(installation, store, plan, author=author, comment=comment, gate=gate)
 
 
 def _password(connector: str, *, from_stdin: bool) -> str:

@@ -191,6 +191,7 @@ class _Service:
 
     async def _open_control(self, supervisor: Supervisor) -> None:
         from mailwye.runtime import channel
+        from mailwye.runtime.channel import streams
 
         path = control_path(self._installation)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -198,7 +199,7 @@ class _Service:
         path.unlink(missing_ok=True)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await channel.serve(reader, writer, partial(self._handle, supervisor))
+            await streams.serve(reader, writer, partial(self._handle, supervisor))
 
         before = os.umask(0o177)  # the socket is for its owner only, from its first moment
         try:
@@ -285,14 +286,14 @@ class _Service:
     async def _reload(self, supervisor: Supervisor) -> None:
         from mailwye.runtime.channel import ChannelError
         from mailwye.runtime.clock import SystemClock
+        from mailwye.runtime.store_error import StoreError
         from mailwye.runtime.systemd import notify
-        from mailwye.stores import STORE_ERRORS
 
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(SystemClock().monotonic() * 1_000_000)}")
         try:
             answer = await self._handle(supervisor, "reload", {})
             self._log.info("reloaded", version=answer["version"])
-        except (ChannelError, *STORE_ERRORS) as error:
+        except (ChannelError, StoreError) as error:
             self._log.error("not reloaded, the old settings stay in force", error=str(error))
         notify("READY=1")
 

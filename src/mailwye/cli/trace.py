@@ -44,7 +44,8 @@ def trace(
     import msgspec
 
     from mailwye.runtime.clock import SystemClock
-    from mailwye.stores import STORE_ERRORS, open_trace
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import open_trace
     from mailwye.trace.recorder import TraceQuery
 
     installation = read(config)
@@ -60,7 +61,7 @@ def trace(
     )
     try:
         rows = open_trace(installation).search(query)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
@@ -91,7 +92,8 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     """Every event of one message (queue id) or session (session id), oldest first, with its reasons."""
     import msgspec
 
-    from mailwye.stores import STORE_ERRORS, open_trace
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import open_trace
     from mailwye.trace.presented import for_people
 
     source = ctx.get_parameter_source("config")
@@ -100,7 +102,7 @@ def show(ctx: click.Context, config: Path, trace_id: str, *, as_json: bool) -> N
     ask_service(installation, "flush")
     try:
         events = open_trace(installation).events(trace_id)
-    except (*STORE_ERRORS, OSError) as error:
+    except (StoreError, OSError) as error:
         fail(str(error), exit_codes.IO_ERROR)
     if not events:
         fail(f"the trace knows no message or session {trace_id!r}; `mailwye trace` lists what it knows", exit_codes.NO_INPUT)

@@ -15,10 +15,10 @@ from mailwye.cli import exit_codes
 from mailwye.config.installation import Installation
 from mailwye.inbound.listener import ListenerError
 from mailwye.runtime import channel, logs, loops
-from mailwye.runtime.channel import ChannelError
+from mailwye.runtime.channel import ChannelError, streams
 from mailwye.runtime.processes import ChildProcess
+from mailwye.runtime.store_error import StoreError
 from mailwye.runtime.tls import TlsError
-from mailwye.stores import STORE_ERRORS
 
 START_SECONDS = 120.0
 STOP_MARGIN_SECONDS = 20.0  # beyond shutdown_timeout: the last commits, QUIT, the trace
@@ -41,7 +41,7 @@ def start_failed(error: BaseException) -> StartFailed:
             code = exit_codes.NO_PERMISSION
         case OSError():
             code = exit_codes.OS_ERROR
-        case _ if isinstance(error, STORE_ERRORS):
+        case _ if isinstance(error, StoreError):
             code = exit_codes.IO_ERROR
         case _:
             return StartFailed(f"internal error: {error!r}", exit_codes.SOFTWARE)
@@ -153,7 +153,7 @@ async def _serve(
         async def refuse(_operation: str, _arguments: dict[str, Any]) -> Any:
             return {"text": str(failure), "exit_code": failure.exit_code}
 
-        await channel.serve(reader, writer, refuse)
+        await streams.serve(reader, writer, refuse)
         return failure.exit_code
 
     loops.settle_down()
@@ -161,6 +161,6 @@ async def _serve(
     async def answer(operation: str, arguments: dict[str, Any]) -> Any:
         return None if operation == "started" else await handle(worker, operation, arguments)
 
-    await channel.serve(reader, writer, answer)
+    await streams.serve(reader, writer, answer)
     await worker.stop(installation.shutdown_timeout)
     return 0

@@ -19,7 +19,7 @@ from mailwye.cmdlets.records import Output, Record, record_of
 from mailwye.cmdlets.syntax import Assignment, Block, Command, Complaint, Loop, Pipeline, Script, Source, Statement
 from mailwye.cmdlets.values import Enough, Evaluator, compare, is_true
 from mailwye.cmdlets.workspace import Workspace
-from mailwye.config.parse import Parsed
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Problem, Severity, cut, did_you_mean
 from mailwye.config.problem import shown as quoted
 from mailwye.config.schema import ConfigObject, Organization

@@ -9,7 +9,7 @@ from typing import Any
 from mailwye.cmdlets.catalog import RECIPIENT_KINDS
 from mailwye.cmdlets.like import is_like
 from mailwye.cmdlets.syntax import Source
-from mailwye.config.parse import Parsed
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Places
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
 from mailwye.smtp.address import AddressError, parse_address, parse_domain

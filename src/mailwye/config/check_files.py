@@ -10,8 +10,10 @@ from mailwye.config.certificate_files import certificate_files
 from mailwye.config.checks import check_organization
 from mailwye.config.compile_own_server import certificate_choice
 from mailwye.config.installation import Installation
+from mailwye.config.installation.file import read_installation
 from mailwye.config.own_certificates import read_own_certificates
-from mailwye.config.parse import Parsed, read_installation, read_organization
+from mailwye.config.parse import read_organization
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Problem, Severity
 from mailwye.config.schema import Organization, ReceiveConnector, SendConnector
 from mailwye.connectors.own_certificates import choose, is_strict

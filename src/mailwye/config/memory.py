@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from mailwye.config.export import in_order
-from mailwye.config.schema import Organization
 from mailwye.config.store import (
     EMPTY,
     DraftConflict,
@@ -60,14 +58,6 @@ class MemoryConfigStore:
     def changes(self, old: int, new: int) -> ChangeSet:
         """See ConfigStore."""
         return ChangeSet.between(self.load(old).organization, self.load(new).organization)
-
-    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
-        """See ConfigStore."""
-        current = self.current()
-        if current.version != expected_version:
-            raise VersionConflict(expected_version, current.version)
-        changes = ChangeSet.between(current.organization, in_order(organization))
-        return self.commit(changes, expected_version=expected_version, author=author, at=at, comment=comment)
 
     def commit(
         self,

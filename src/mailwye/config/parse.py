@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.exchange_server_only import EXCHANGE_SERVER_ONLY
-from mailwye.config.installation import Installation
-from mailwye.config.installation_reader import InstallationReader
-from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
+from mailwye.config.parsed import Parsed, parsed_from, read_file
+from mailwye.config.problem import Fault, Places, Problem, Severity, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
-from mailwye.config.toml_reader import read_toml
 from mailwye.config.yaml_reader import PROBLEMS_LIMIT, YamlReader
 
-INSTALLATION_FILE_LIMIT = 1_048_576  # octets
 ORGANIZATION_FILE_LIMIT = 268_435_456  # octets: a million mailboxes and some
-
-_T = TypeVar("_T")
 
 # Parameters of Exchange that say something true there and nothing here.
 _NOT_HERE = {
@@ -40,36 +34,6 @@ _NOT_HERE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed(Generic[_T]):
-    """The result of reading one file. `value` is None where there is an error; warnings alone leave it in place.
-
-    `places` tells where each object and field stands, for what is found later.
-    """
-
-    value: _T | None
-    problems: tuple[Problem, ...]
-    places: Places
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """The findings that forbid using the file."""
-        return tuple(problem for problem in self.problems if problem.is_error)
-
-
-def read_installation(path: Path) -> Parsed[Installation]:
-    """Read mailwye.toml. Never raises: an unreadable file is a Problem."""
-    text, problem = _read_text(path, INSTALLATION_FILE_LIMIT)
-    if problem is not None:
-        return Parsed(None, (problem,), Places(str(path)))
-    data, places, problem = read_toml(text, str(path))
-    if problem is not None:
-        return Parsed(None, (problem,), places)
-    reader = InstallationReader(path.absolute(), places)
-    value = reader.read(data)
-    return _parsed(value, reader.problems, places)
-
-
 def read_organization(source: Path | str, file: str = "") -> Parsed[Organization]:
     """Read an organization from a file (Path) or from text (str, which messages call `file`). YAML, and so JSON too.
 
@@ -77,7 +41,7 @@ def read_organization(source: Path | str, file: str = "") -> Parsed[Organization
     """
     if isinstance(source, Path):
         file = str(source)
-        source, problem = _read_text(source, ORGANIZATION_FILE_LIMIT)
+        source, problem = read_file(source, ORGANIZATION_FILE_LIMIT)
         if problem is not None:
             return Parsed(None, (problem,), Places(file))
     reader = YamlReader(file)
@@ -89,7 +53,7 @@ def read_organization(source: Path | str, file: str = "") -> Parsed[Organization
     problems = [*reader.problems, *problems]
     if value is not None:
         problems += find_duplicates(value, places)
-    return _parsed(value, problems, places)
+    return parsed_from(value, problems, places)
 
 
 def validate_organization(data: Any, places: Places) -> tuple[Organization | None, list[Problem]]:
@@ -113,28 +77,6 @@ def validate_object(kind: str, data: Mapping[str, Any]) -> tuple[ConfigObject | 
         index = () if kind == OrganizationSettings.kind else (0,)
         faults = ({**fault, "loc": (kind, *index, *fault["loc"])} for fault in error.errors(include_url=False))
         return None, _problems(faults, {kind: [data]}, Places())
-
-
-def _parsed(value: _T | None, problems: Iterable[Problem], places: Places) -> Parsed[_T]:
-    ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    failed = any(problem.is_error for problem in ordered)
-    return Parsed(None if failed else value, ordered, places)
-
-
-def _read_text(path: Path, limit: int) -> tuple[str, Problem | None]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return "", Problem(f"cannot be read: {reason}", "Check the path, its owner and mode", file=str(path))
-    if len(data) > limit:
-        return "", Problem(f"is larger than {limit} octets", "Split it", file=str(path))
-    try:
-        return data.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return "", Problem("is not UTF-8 text", "Save it as UTF-8", file=str(path), line=line)
 
 
 def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Problem:
@@ -190,8 +132,8 @@ def _words(fault: dict[str, Any], field: str, model: type[ConfigObject]) -> tupl
     """(message, remedy) for one of pydantic's error types; ours carry theirs."""
     context = fault.get("ctx") or {}
     match fault["type"]:
-        case "mailwye":
-            return str(context["message"]), str(context["remedy"])
+        case "value_error" if isinstance(context["error"], Fault):
+            return context["error"].message, context["error"].remedy
         case "missing":
             return "is missing", "Add it"
         case "extra_forbidden":
@@ -219,7 +161,6 @@ __all__ = [
     "Parsed",
     "Problem",
     "Severity",
-    "read_installation",
     "read_organization",
     "validate_object",
     "validate_organization",

@@ -9,7 +9,7 @@ from mailwye.config.compile import KeptTables
 from mailwye.config.diff import Change, changes_of
 from mailwye.config.installation import Installation
 from mailwye.config.merge import merge
-from mailwye.config.parse import Parsed
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Places, Problem
 from mailwye.config.rule_order import priorities_of, with_priorities
 from mailwye.config.schema import Organization

@@ -52,13 +52,23 @@ class Problem:
         return self.severity is Severity.ERROR
 
 
+class Fault(ValueError):
+    """What a reader raises for one value; whoever called it knows the place and makes a Problem. Texts without final full stop."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
 def as_dicts(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """For JSON."""
     return [
         {
             "severity": problem.severity.value,
-            "file": str(problem.file),
+            "file": problem.file,
             "line": problem.line,
+            "column": problem.column,
             "object": problem.object,
             "field": problem.field,
             "message": problem.message,

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from mailwye.config.parse import Parsed
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Problem, Severity
 from mailwye.config.schema import KINDS, ConfigObject, Organization
 from mailwye.config.schema.credential import SAVED, AuthenticationCredential, Password

@@ -14,58 +14,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailwye.config.schema import Mailbox, Organization
+from mailwye.config.store_errors import (
+    ConfigStoreError,
+    DraftConflict,
+    DraftExists,
+    NoSuchDraft,
+    NoSuchVersion,
+    VersionConflict,
+)
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
-
-
-class ConfigStoreError(Exception):
-    """The store cannot be read or written; the text names it and the remedy. Nothing was changed."""
-
-
-class VersionConflict(ConfigStoreError):
-    """Somebody saved in between. `current` is the version now; look at its difference and save again on top of it."""
-
-    def __init__(self, expected: int, current: int) -> None:
-        super().__init__(
-            f"the settings are at version {current} now, this change was made from version {expected}; load {current} and repeat it"
-        )
-        self.expected = expected
-        self.current = current
-
-
-class DraftConflict(ConfigStoreError):
-    """Somebody saved into the draft in between. `current` is its revision now."""
-
-    def __init__(self, name: str, expected: int, current: int) -> None:
-        super().__init__(
-            f"the draft {name} is at revision {current} now, this change was made from revision {expected}; look, and repeat it"
-        )
-        self.expected = expected
-        self.current = current
-
-
-class NoSuchVersion(ConfigStoreError):
-    """There is no version of this number."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"there is no version {version}; `mailwye config log` lists those that exist")
-        self.version = version
-
-
-class NoSuchDraft(ConfigStoreError):
-    """There is no draft of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no draft {name}; `mailwye draft list` lists those that exist, `mailwye draft new {name}` makes it")
-        self.name = name
-
-
-class DraftExists(ConfigStoreError):
-    """There is one of this name already."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is a draft {name} already; `mailwye draft discard {name}` removes it")
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +85,6 @@ class ConfigStore(Protocol):
 
     def changes(self, old: int, new: int) -> ChangeSet:
         """What makes version `new` out of `old`; in either direction. Reads only what changed. :raises NoSuchVersion:"""
-        ...
-
-    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
-        """`commit` for an organization as a whole; what it changes is found out."""
         ...
 
     def commit(
@@ -195,3 +149,18 @@ class ConfigStore(Protocol):
     def close(self) -> None:
         """Give back files. Harmless when repeated."""
         ...
+
+
+__all__ = [
+    "EMPTY",
+    "ConfigStore",
+    "ConfigStoreError",
+    "DraftConflict",
+    "DraftExists",
+    "NoSuchDraft",
+    "NoSuchVersion",
+    "StoredVersion",
+    "VersionConflict",
+    "VersionInfo",
+    "mailbox_of",
+]

@@ -112,7 +112,7 @@ def examine(connector: InboundConnector, index: int, evidence: Evidence, facts: 
             or f"TlsSenderCertificateName {connector.tls_sender_certificate_name} is too wide to identify anybody"
         )
     if connector.sender_ip_addresses and index not in evidence.by_address:
-        missing.append(f"the address {facts.peer_address} is not in SenderIPAddresses")
+        missing.append(f"the address {facts.peer_address or 'of the peer'} is not in SenderIPAddresses")
     if connector.require_tls and facts.tls is None and not connector.tls_sender_certificate_name:
         missing.append("the session has no TLS, and RequireTls is on")
     if not sender_matches(connector, sender):

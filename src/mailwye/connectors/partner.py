@@ -19,9 +19,8 @@ def restrict(connector: InboundConnector, facts: SessionFacts) -> tuple[Reply | 
     """
     name = f'Partner connector "{connector.name}"'
     if connector.restrict_domains_to_ip_addresses and longest_prefix(connector.sender_ip_addresses, facts.peer_address) < 0:
-        return _refusal(
-            f"{name} takes mail from its SenderDomains from its SenderIPAddresses only, and {facts.peer_address} is not among them"
-        )
+        peer = facts.peer_address or "the peer"
+        return _refusal(f"{name} takes mail from its SenderDomains from its SenderIPAddresses only, and {peer} is not among them")
     if facts.tls is None and connector.require_tls:
         return _TLS_MISSING, f"{name} requires TLS (RequireTls), and the session has none"
     if connector.restrict_domains_to_certificate:

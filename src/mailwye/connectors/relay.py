@@ -103,7 +103,7 @@ def near_miss(directory: Directory, table: ConnectorTable, facts: SessionFacts, 
     indexes = partial[:NEAR_MISSES] or (own[:NEAR_MISSES] if shown else [])
     if not indexes:
         tls = "presented no certificate" if facts.tls is not None else "used no TLS"
-        return f"No inbound connector knows {facts.peer_address}: its address is in no SenderIPAddresses, and it {tls}."
+        return f"No inbound connector knows {facts.peer_address or 'the peer'}: its address is in no SenderIPAddresses, and it {tls}."
     return _sentence(min(_distance(table, index, evidence, facts, sender) for index in indexes))
 
 

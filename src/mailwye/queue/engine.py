@@ -10,9 +10,10 @@ from typing import Protocol
 
 from mailwye.message.content import Content
 from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Redirect, Settlement
+from mailwye.runtime.store_error import StoreError
 
 
-class QueueError(Exception):
+class QueueError(StoreError):
     """The engine could not do it. The caller answers 4xx; nothing was acknowledged."""
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailwye.runtime.channel import Channel
+from mailwye.runtime.channel.streams import Channel
 
 _SPAWN = multiprocessing.get_context("spawn")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mailwye.runtime.store_error import StoreError
 from mailwye.transport.mta_sts import CachedPolicy
 
 
-class PolicyStoreError(Exception):
+class PolicyStoreError(StoreError):
     """The store cannot be read or written; the text names the file and the remedy."""
 
 

@@ -14,6 +14,7 @@ from mailwye.config.parse import read_organization
 from mailwye.config.schema import Organization
 from mailwye.runtime.channel import ChannelError, ChannelGone
 from mailwye.testing.loop import VirtualLoop, run_virtual
+from mailwye.testing.versions import save_whole
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class World:
 
     def save(self) -> int:
         version = self.store.version()
-        return self.store.save(_organization(), expected_version=version, author="me", at=1.0)
+        return save_whole(self.store, _organization(), expected_version=version, author="me", at=1.0)
 
     async def pass_time(self, seconds: float) -> None:
         future = self.loop.create_future()

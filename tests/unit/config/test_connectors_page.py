@@ -13,7 +13,8 @@ from mailwye.admin.explain import Question, explain
 from mailwye.admin.explain_text import render
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import compile_snapshot
-from mailwye.config.parse import read_installation, read_organization
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization
 from mailwye.config.problem import Severity
 from mailwye.config.schema import Organization
 

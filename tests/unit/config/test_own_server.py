@@ -11,7 +11,7 @@ from mailwye.config.compile import compile_snapshot
 from mailwye.config.export import from_json, to_json, to_yaml
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.merge import merge
-from mailwye.config.parse import read_organization
+from mailwye.config.parse import read_organization, validate_object
 from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization, ReceiveConnector, SendConnector, field_names
 from mailwye.config.secrets import seal_secrets
@@ -180,6 +180,7 @@ def test_address_spaces(written: str, spaces: list[str]) -> None:
         ("'contoso.com;0'", "no usable cost"),
         ("'contoso.com;101'", "no usable cost"),
         ("'contoso.com;'", "no usable cost"),
+        (f"'contoso.com;{'1' * 5000}'", "no usable cost"),
         ("[contoso.com, 'contoso.com;5']", "is given with the costs 1 and 5"),
         ("[]", "is empty"),
         ("a_b@c", ""),
@@ -256,9 +257,11 @@ READING = [
     ("ReceiveConnector", "MaxMessageSize: unlimited", "MaxMessageSize", "is no size"),
     ("ReceiveConnector", "MaxHopCount: 501", "MaxHopCount", "from 1 to 500"),
     ("ReceiveConnector", "MaxHopCount: unlimited", "MaxHopCount", "from 1 to 500"),
+    ("ReceiveConnector", f"MaxHopCount: '{'1' * 5000}'", "MaxHopCount", "from 1 to 500"),
     ("ReceiveConnector", "MaxProtocolErrors: -1", "MaxProtocolErrors", "or unlimited"),
     ("ReceiveConnector", "ConnectionTimeout: soon", "ConnectionTimeout", "is no time span"),
     ("ReceiveConnector", "ConnectionTimeout: 2.00:00:00", "ConnectionTimeout", "must be from 00:00:01"),
+    ("ReceiveConnector", f"ConnectionTimeout: '{'1' * 5000}'", "ConnectionTimeout", "must be from 00:00:01"),
     ("ReceiveConnector", "Bindings: '25'", "Bindings", "is no address with a port"),
     ("ReceiveConnector", "Bindings: mail.contoso.com:25", "Bindings", "is no address with a port"),
     ("ReceiveConnector", "Bindings: 0.0.0.0:0", "Bindings", "is no address with a port"),
@@ -283,6 +286,15 @@ def test_values_that_are_none(kind: str, fields: str, field: str, words: str) ->
     assert words in found[0].message
     assert found[0].field.startswith(field)
     assert found[0].remedy
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1.5])
+def test_fractions_are_no_time_span(value: float) -> None:
+    """JSON has 1e400, which Python reads as infinity."""
+    data = {"Name": "x", "Bindings": "0.0.0.0:25", "ConnectionTimeout": value}
+    found, (problem,) = validate_object("ReceiveConnector", data)
+    assert found is None
+    assert "is no time span" in problem.message
 
 
 SMART = "DNSRoutingEnabled: false, SmartHosts: a.example"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailwye.config.export import from_json, to_json, to_yaml
-from mailwye.config.parse import read_installation, read_organization, validate_object
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization, validate_object
 from mailwye.config.problem import Severity
 from mailwye.connectors.model import ConnectorType, SmartHost, TlsSettings
 from mailwye.directory.model import DomainType, MtaStsMode

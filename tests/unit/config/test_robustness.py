@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailwye.config.checks import check_organization
-from mailwye.config.parse import read_installation, read_organization, validate_organization
+from mailwye.config.installation.file import read_installation
+from mailwye.config.parse import read_organization, validate_organization
 from mailwye.config.problem import Places
 from mailwye.config.schema import KINDS, field_names
 

@@ -14,7 +14,8 @@ from mailwye.config.compile import compile_snapshot
 from mailwye.config.diff import as_dicts, as_text, diff
 from mailwye.config.export import organization_to_plain, to_json, to_yaml
 from mailwye.config.memory import MemoryConfigStore
-from mailwye.config.parse import Parsed, read_organization
+from mailwye.config.parse import read_organization
+from mailwye.config.parsed import Parsed
 from mailwye.config.plan import Plan, plan_file, plan_organization
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import SecretError, check_secrets

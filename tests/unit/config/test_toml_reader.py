@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mailwye.config.toml_reader import read_toml
+from mailwye.config.installation.toml_reader import read_toml
 
 TEXT = '''\
 # [not.a.table]

@@ -299,6 +299,7 @@ NEAR = 'Connector "From our servers" nearly matched: '
         (session(), "john@contoso.com", NEAR + "the session has no TLS, so the client presented no certificate"),
         (session(tls=True), "john@contoso.com", NEAR + "the client presented no certificate"),
         (session(), "x@y.example", "No inbound connector knows 203.0.113.5: its address is in no SenderIPAddresses, and it used no TLS."),
+        (session(ip=""), "x@y.example", "No inbound connector knows the peer: its address is in no SenderIPAddresses"),
         (session("evil\r\n250 ok\x00.example"), "x@y.example", NEAR),
     ],
 )

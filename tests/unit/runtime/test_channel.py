@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mailwye.runtime import channel
-from mailwye.runtime.channel import Channel, ChannelError, ChannelGone
+from mailwye.runtime.channel import ChannelError, ChannelGone, streams
+from mailwye.runtime.channel.streams import Channel
 
 Handle = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
@@ -28,7 +29,7 @@ async def echo(operation: str, arguments: dict[str, Any]) -> Any:
 async def connected(handle: Handle = echo) -> AsyncIterator[Channel]:
     """A Channel to a server of `handle`."""
     ours, theirs = socket.socketpair()
-    served = asyncio.ensure_future(channel.serve(*await asyncio.open_connection(sock=theirs), handle))
+    served = asyncio.ensure_future(streams.serve(*await asyncio.open_connection(sock=theirs), handle))
     asking = Channel(*await asyncio.open_connection(sock=ours))
     yield asking
     asking.close()
@@ -95,7 +96,7 @@ async def test_a_process_that_ends_is_gone() -> None:
 async def _answer(line: bytes) -> dict[str, Any]:
     """What the server says to a line of octets."""
     ours, theirs = socket.socketpair()
-    served = asyncio.ensure_future(channel.serve(*await asyncio.open_connection(sock=theirs), echo))
+    served = asyncio.ensure_future(streams.serve(*await asyncio.open_connection(sock=theirs), echo))
     reader, writer = await asyncio.open_connection(sock=ours)
     writer.write(line)
     answer: dict[str, Any] = json.loads(await reader.readline())
@@ -130,7 +131,7 @@ async def test_another_version_hears_which_one_is_spoken() -> None:
 
 
 async def test_an_answer_beyond_the_limit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "LINE_LIMIT", 1_000)
+    monkeypatch.setattr(streams, "LINE_LIMIT", 1_000)
     async with connected() as asking:
         with pytest.raises(ChannelError, match="too large"):
             await asking.call("big", text="x" * 2_000)
@@ -138,7 +139,7 @@ async def test_an_answer_beyond_the_limit_is_an_error(monkeypatch: pytest.Monkey
 
 async def test_the_command_line_asks_without_a_loop(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
-    server = await asyncio.start_unix_server(lambda reader, writer: channel.serve(reader, writer, echo), path)
+    server = await asyncio.start_unix_server(lambda reader, writer: streams.serve(reader, writer, echo), path)
     try:
         assert await asyncio.to_thread(channel.call, path, "status", deep=True) == ["status", {"deep": True}]
         with pytest.raises(ChannelError, match="it cannot be"):

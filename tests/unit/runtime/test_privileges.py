@@ -10,9 +10,9 @@ import pytest
 
 from mailwye.runtime import privileges
 from mailwye.runtime.privileges import PrivilegeError, become, current_user, hand_over
+from tests.counterparts.process import need_root
 
 ME = pwd.getpwuid(os.getuid()).pw_name
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 def test_an_unknown_user_is_named() -> None:
@@ -41,16 +41,16 @@ def test_nobody_else_can_become_another(monkeypatch: pytest.MonkeyPatch) -> None
         become(other)
 
 
-@as_root
 def test_the_directory_belongs_to_the_user_afterwards(tmp_path: Path) -> None:
+    need_root()
     nobody = pwd.getpwnam("nobody")
     hand_over(tmp_path / "data", "nobody")
     status = (tmp_path / "data").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (nobody.pw_uid, nobody.pw_gid, 0o750)
 
 
-@as_root
 def test_there_is_no_way_back() -> None:
+    need_root()
     program = """
 import os, pwd
 from mailwye.runtime import privileges
@@ -68,8 +68,8 @@ except PermissionError:
     assert done.stdout == "no way back for ann\n", done.stderr
 
 
-@as_root
 def test_a_user_who_cannot_read_the_program_is_refused(tmp_path: Path) -> None:
+    need_root()
     program = f"""
 import sys
 from mailwye.runtime import privileges

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any
 
-from mailwye.runtime import channel
+from mailwye.runtime.channel import streams
 from mailwye.runtime.processes import ChildProcess
 
 
@@ -22,7 +22,7 @@ def child(greeting: str, sockets: dict[str, socket.socket], ours: socket.socket)
         return [greeting, {name: one.getsockname()[1] for name, one in sockets.items()}]
 
     async def serve() -> None:
-        await channel.serve(*await asyncio.open_connection(sock=ours), answer)
+        await streams.serve(*await asyncio.open_connection(sock=ours), answer)
 
     asyncio.run(serve())
     sys.exit(3)

@@ -21,7 +21,8 @@ from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Output, Style
 from mailwye.config.diff import as_dicts, changes_of
 from mailwye.config.export import to_yaml
-from mailwye.config.parse import Parsed, read_organization
+from mailwye.config.parse import read_organization
+from mailwye.config.parsed import Parsed
 from mailwye.config.plan import Plan, changes_of_file, plan_edit, plan_file, plan_organization, plan_version
 from mailwye.config.schema import Organization
 from mailwye.config.versions.changes import ChangeSet

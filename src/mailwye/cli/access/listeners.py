@@ -39,7 +39,8 @@ class AdminListeners:
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
-        from mailwye.stores import STORE_ERRORS, open_accounts, open_audit_log, open_config_store, open_trace, open_vault
+        from mailwye.runtime.store_error import StoreError
+        from mailwye.stores import open_accounts, open_audit_log, open_config_store, open_trace, open_vault
 
         clock = SystemClock()
         self.feed = EventFeed(int(clock.now() * 1000))
@@ -59,7 +60,7 @@ class AdminListeners:
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
-            errors=STORE_ERRORS,
+            errors=(StoreError,),
         )
         app = application(self._services, is_ready=is_ready, metrics=metrics)
         chosen = [one for one in installation.listeners if one.kind == "admin"]

@@ -13,9 +13,9 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.candidate import Gate
 from mailwye.cli.installation import config_store, read, work_as_owner
-from mailwye.cli.objects.show import as_plain, print_problems, problem_as_plain, show
-from mailwye.cli.output import fail, print_json
-from mailwye.cli.settings.saving import author_of, print_changes, put_in_force, refuse_gate_with_draft, save_into_draft
+from mailwye.cli.objects.show import as_plain, show
+from mailwye.cli.output import fail, print_json, print_problems
+from mailwye.cli.settings.saving import author_of, print_wanted, put_in_force, refuse_gate_with_draft, save_into_draft
 from mailwye.cmdlets.execute import Execution, execute
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
         saved = None
         if not is_wrong and plan is not None and plan.changes:
             if not manner.as_json:
-                print_changes(plan.changes, as_json=False)
+                print_wanted(plan.changes, as_json=False)
 
             def confirm() -> None:
                 if manner.asks and not manner.yes and not execution.is_confirmed:
@@ -116,6 +116,7 @@ def _ask() -> None:
 
 def _print_as_json(execution: Execution, plan: Plan | None, problems: tuple[Any, ...], saved: int | None, manner: Manner) -> None:
     from mailwye.config.diff import as_dicts
+    from mailwye.config.problem import as_dicts as problems_as_dicts
 
     if manner.objects_only:
         print_json([dict(row) for output in execution.outputs for row in output.rows])
@@ -124,7 +125,7 @@ def _print_as_json(execution: Execution, plan: Plan | None, problems: tuple[Any,
         {
             "output": [as_plain(output) for output in execution.outputs],
             "changes": as_dicts(plan.changes) if plan is not None else [],
-            "problems": [problem_as_plain(problem) for problem in problems],
+            "problems": problems_as_dicts(problems),
             "version": None if manner.draft else saved,
             **({"draft": manner.draft, "revision": saved} if manner.draft else {}),
         }

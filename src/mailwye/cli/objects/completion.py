@@ -32,7 +32,7 @@ def _names(kind: str, config: Any, incomplete: str) -> list[str]:
     from mailwye.cmdlets.catalog import RECIPIENT_KINDS
     from mailwye.cmdlets.records import record_of
     from mailwye.cmdlets.values import title_of
-    from mailwye.config.parse import read_installation
+    from mailwye.config.installation.file import read_installation
     from mailwye.stores import open_config_store
 
     installation = read_installation(Path(config or os.environ.get("MAILWYE_CONFIG") or DEFAULT_FILE)).value

@@ -11,7 +11,6 @@ import click
 
 from mailwye.cli.output import print_json, print_table
 from mailwye.cmdlets.records import Output, Style
-from mailwye.config.problem import Problem
 from mailwye.runtime.printable import escaped
 
 
@@ -38,26 +37,6 @@ def as_plain(output: Output) -> dict[str, Any]:
     if output.style is Style.TEXT:
         return {"text": output.text}
     return {"rows": [dict(row) for row in output.rows]}
-
-
-def print_problems(problems: Iterable[Problem]) -> None:
-    """Errors and warnings on standard error."""
-    for problem in problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
-
-
-def problem_as_plain(problem: Problem) -> dict[str, Any]:
-    """For JSON, as `check --json` writes it."""
-    return {
-        "severity": problem.severity.value,
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "object": problem.object,
-        "field": problem.field,
-        "message": problem.message,
-        "remedy": problem.remedy,
-    }
 
 
 def cell(value: Any) -> str:

@@ -12,13 +12,12 @@ from mailwye.cli import exit_codes
 from mailwye.cli.access.auditing import record
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
-from mailwye.cli.output import fail, local_time, print_json, print_table
+from mailwye.cli.output import fail, local_time, print_json, print_problems, print_table
 from mailwye.cli.settings.config import json_option, save_dict
 from mailwye.cli.settings.saving import (
     author_of,
     now,
     print_changes,
-    print_problems,
     refuse_conflict,
     save_plan,
     saved_line,

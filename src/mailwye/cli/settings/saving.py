@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -12,14 +13,13 @@ from mailwye.cli import exit_codes
 from mailwye.cli.access.auditing import record, record_saved
 from mailwye.cli.candidate import Candidate, Gate
 from mailwye.cli.installation import activate
-from mailwye.cli.output import fail, local_time, print_json
+from mailwye.cli.output import fail, local_time, print_json, print_problems
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
     from mailwye.config.diff import Change
     from mailwye.config.installation import Installation
     from mailwye.config.plan import Plan
-    from mailwye.config.problem import Problem
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.conflict import Conflict
     from mailwye.config.versions.drafts import StoredDraft
@@ -48,12 +48,6 @@ def now() -> float:
     return SystemClock().now()
 
 
-def print_problems(problems: Sequence[Problem]) -> None:
-    """On standard error, each on its line."""
-    for problem in problems:
-        click.echo(f"{problem.severity.value}: {problem}", err=True)
-
-
 def print_changes(changes: Sequence[Change], *, as_json: bool) -> None:
     """The difference."""
     from mailwye.config.diff import as_dicts, as_text
@@ -63,6 +57,16 @@ def print_changes(changes: Sequence[Change], *, as_json: bool) -> None:
     elif changes:
         for line in as_text(changes).splitlines():
             click.echo(escaped(line))
+
+
+def print_wanted(changes: Sequence[Change], *, as_json: bool) -> None:
+    """The difference before it is saved. Where nobody reads it to its end (`| head`), the command ends, and says that it saved nothing."""
+    try:
+        print_changes(changes, as_json=as_json)
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nobody:
+            os.dup2(nobody.fileno(), sys.stdout.fileno())  # what is still buffered goes there at the end
+        fail("nothing was saved: the difference was not read to its end; --dry-run only shows it", exit_codes.IO_ERROR)
 
 
 def refuse_conflict(conflict: Conflict, *, as_json: bool) -> NoReturn:
@@ -155,10 +159,11 @@ def put_in_force(
         kept = "; what was pinned is: `mailwye queue follow --all` lets it go" if pinned else ""
         fail(f"{error}; nothing was saved{kept}. Changed meanwhile:\n{theirs}", exit_codes.TEMPORARY_FAILURE)
     record_saved(installation, plan, version, comment or "command line", author=author)
+    told = activate(installation, version)
     if gate.pin_queued:
         what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
-    click.echo(activate(installation, version), err=quiet)
+    click.echo(told, err=quiet)
     return version
 
 
@@ -169,20 +174,20 @@ def save_plan(
     *,
     author: str,
     comment: str,
-    unchanged: str,
     gate: Gate,
+    unchanged: str = "",
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing;
-    `gate`: what stands before the activation.
+    """Print what a plan would change, save it, and let the running service take it. `unchanged`: what to say where there is nothing,
+    if the usual words do not say it; `gate`: what stands before the activation.
     """
     print_problems(plan.problems)
     if plan.has_errors:
         fail("nothing was saved, see above", exit_codes.DATA_ERROR)
-    print_changes(plan.changes, as_json=as_json)
+    print_wanted(plan.changes, as_json=as_json)
     if not plan.changes:
-        click.echo(unchanged, err=as_json)
+        click.echo(unchanged or f"no change: version {plan.base} already says this", err=as_json)
         return
     put_in_force(installation, store, plan, author=author, comment=comment, gate=gate, dry_run=dry_run, quiet=as_json)
     if dry_run:

@@ -16,7 +16,7 @@ from mailwye.config.checks.traps import check_traps
 from mailwye.config.compile import KeptTables
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.installation import Installation
-from mailwye.config.parse import Parsed
+from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Places, Problem
 from mailwye.config.schema import Organization
 from mailwye.runtime.loops import collection_paused

@@ -9,10 +9,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
 
-NAME_LIMIT = 64  # characters, as Exchange (New-OutboundConnector -Name)
-TEXT_LIMIT = 1_024  # characters of a comment or a display name
+from mailwye.config.problem import Fault
 
 # What PascalCase alone would spell otherwise than Exchange does.
 _WORDS = {"ip": "IP", "ips": "IPs", "mx": "MX", "ef": "EF"}
@@ -23,15 +21,12 @@ def exchange_name(field: str) -> str:
     return "".join(_WORDS.get(word, word.capitalize()) for word in field.split("_"))
 
 
-def fault(message: str, remedy: str = "") -> PydanticCustomError:
-    """An error that pydantic collects with the others; parse.py makes a Problem of it."""
-    return PydanticCustomError("mailwye", "{message}", {"message": message, "remedy": remedy})
-
-
 class ConfigObject(BaseModel):
     """Immutable; unknown keys are refused."""
 
-    model_config = ConfigDict(alias_generator=exchange_name, populate_by_name=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        alias_generator=exchange_name, populate_by_name=True, frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     kind: ClassVar[str] = ""
 
@@ -55,7 +50,7 @@ class ConfigObject(BaseModel):
         for key, value in data.items():
             name = known.get(key.lower(), key) if isinstance(key, str) else str(key)
             if name in read:
-                raise fault(f"{name} is given twice", "Keep one of them")
+                raise Fault(f"{name} is given twice", "Keep one of them")
             if value is not None or name not in known.values():
                 read[name] = value
         return read

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, SerializationInfo, WithJsonSchema
 
-from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.config_object import fault
-from mailwye.config.schema.values import choice, read_text
+from mailwye.config.problem import Fault, did_you_mean, shown
+from mailwye.config.scalars import read_text
+from mailwye.config.schema.values import choice
 from mailwye.connectors.model import SmartHostAuthMechanism
 from mailwye.smtp.authentication.saslprep import Unpreparable, saslprep
 
@@ -43,28 +43,28 @@ def read_credential(value: object) -> AuthenticationCredential:
     if isinstance(value, AuthenticationCredential):
         return value
     if not isinstance(value, dict):
-        raise fault("must be a mapping", "Write {UserName: …, Password: …}")
+        raise Fault("must be a mapping", "Write {UserName: …, Password: …}")
     known = {key.lower(): key for key in _KEYS}
     read: dict[str, Any] = {}
     for key, entry in value.items():
         name = known.get(str(key).lower())
         if name is None:
             remedy = did_you_mean(str(key), _KEYS, otherwise="Use UserName and Password")
-            raise fault(f"{shown(str(key))} is no key of a credential", remedy)
+            raise Fault(f"{shown(str(key))} is no key of a credential", remedy)
         if name in read:
-            raise fault(f"{name} is given twice", "Keep one of them")
+            raise Fault(f"{name} is given twice", "Keep one of them")
         read[name] = entry
     for name in _KEYS:
         if read.get(name) in (None, ""):
             remedy = f"Write the password, or {SAVED} to keep the one that is saved" if name == "Password" else "Write the account's name"
-            raise fault(f"has no {name}", remedy)
+            raise Fault(f"has no {name}", remedy)
     return AuthenticationCredential(_read_user_name(read["UserName"]), _read_password(read["Password"]))
 
 
 def _read_user_name(value: object) -> str:
     name = read_text(value)
     if len(name) > USER_NAME_LIMIT:
-        raise fault(f"UserName is longer than {USER_NAME_LIMIT} characters", "Shorten it")
+        raise Fault(f"UserName is longer than {USER_NAME_LIMIT} characters", "Shorten it")
     _check("UserName", name)
     return name
 
@@ -73,11 +73,11 @@ def _read_password(value: object) -> Password:
     if isinstance(value, dict) and list(value) == [_SEALED] and isinstance(value[_SEALED], str):
         return Password(sealed=value[_SEALED])  # as the store keeps it
     if not isinstance(value, str):
-        raise fault("Password must be text", "Put it in quotes")  # 0123 unquoted is the number 83 for YAML
+        raise Fault("Password must be text", "Put it in quotes")  # 0123 unquoted is the number 83 for YAML
     if value == SAVED:
         return Password()
     if len(value) > PASSWORD_LIMIT:
-        raise fault(f"Password is longer than {PASSWORD_LIMIT} characters", "Shorten it")
+        raise Fault(f"Password is longer than {PASSWORD_LIMIT} characters", "Shorten it")
     _check("Password", value)
     return Password(given=value)
 
@@ -86,9 +86,9 @@ def _check(what: str, text: str) -> None:
     try:
         prepared = saslprep(text)
     except Unpreparable as error:
-        raise fault(f"{what} {error}", "Change it, there and here") from None
+        raise Fault(f"{what} {error}", "Change it, there and here") from None
     if not prepared:
-        raise fault(f"{what} holds nothing but characters that do not count (RFC 4013)", "Change it, there and here")
+        raise Fault(f"{what} holds nothing but characters that do not count (RFC 4013)", "Change it, there and here")
 
 
 def _write(credential: AuthenticationCredential, info: SerializationInfo) -> dict[str, Any]:
@@ -127,7 +127,7 @@ _OTHERS = {
 def _read_mechanism(value: object) -> SmartHostAuthMechanism:
     other = _OTHERS.get(value.lower()) if isinstance(value, str) else None
     if other is not None:
-        raise fault(f"{value} {other}", "Use BasicAuthRequireTLS, or None")
+        raise Fault(f"{value} {other}", "Use BasicAuthRequireTLS, or None")
     return _choose_mechanism(value)
 
 

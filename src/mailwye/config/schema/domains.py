@@ -6,8 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from mailwye.config.schema.config_object import ConfigObject, fault
-from mailwye.config.schema.values import DomainName, Flag, Text, as_list, choice, read_pattern
+from mailwye.config.problem import Fault
+from mailwye.config.scalars import as_list
+from mailwye.config.schema.config_object import ConfigObject
+from mailwye.config.schema.values import DomainName, Flag, Text, choice, read_pattern
 from mailwye.directory.model import DomainType, MtaStsMode
 
 _choose = choice(DomainType)
@@ -15,7 +17,7 @@ _choose = choice(DomainType)
 
 def _read_domain_type(value: object) -> DomainType:
     if isinstance(value, str) and value.lower() == "externalrelay":
-        raise fault("ExternalRelay does not exist here", "Use InternalRelay and an outbound connector for the domain")
+        raise Fault("ExternalRelay does not exist here", "Use InternalRelay and an outbound connector for the domain")
     return _choose(value)
 
 
@@ -42,15 +44,15 @@ _MtaStsMode = Annotated[
 def _read_mx_host(value: object) -> str:
     pattern = read_pattern(value)
     if pattern == "*":
-        raise fault("* would be any server", "Name the MX hosts, such as mx.contoso.com or *.contoso.com")
+        raise Fault("* would be any server", "Name the MX hosts, such as mx.contoso.com or *.contoso.com")
     return pattern
 
 
 def _read_max_age(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise fault("must be a whole number of seconds", "Write digits without quotes")
+        raise Fault("must be a whole number of seconds", "Write digits without quotes")
     if not MAX_AGE_MINIMUM <= value <= MAX_AGE_LIMIT:
-        raise fault(f"must be from {MAX_AGE_MINIMUM} to {MAX_AGE_LIMIT} seconds", "604800 is a week")
+        raise Fault(f"must be from {MAX_AGE_MINIMUM} to {MAX_AGE_LIMIT} seconds", "604800 is a week")
     return value
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, TypeVar, cast
 
 from pydantic import BeforeValidator, ConfigDict
 
+from mailwye.config.scalars import as_list
 from mailwye.config.schema.config_object import ConfigObject
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.own_server import ReceiveConnector, SendConnector
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
 from mailwye.config.schema.rules import TransportRule
-from mailwye.config.schema.values import Flag, Name, as_list
+from mailwye.config.schema.values import Flag, Name
 
 DEFAULT_NAME = "default"
 

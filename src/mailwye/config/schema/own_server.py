@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.config_object import ConfigObject, exchange_name, fault
+from mailwye.config.problem import Fault, did_you_mean, shown
+from mailwye.config.scalars import as_list, read_text
+from mailwye.config.schema.config_object import ConfigObject, exchange_name
 from mailwye.config.schema.credential import Credential, Mechanism
 from mailwye.config.schema.quantities import TimeSpan, count, size
 from mailwye.config.schema.smart_host import SmartHosts
@@ -19,13 +20,11 @@ from mailwye.config.schema.values import (
     Name,
     Networks,
     Text,
-    as_list,
     choice,
     each_once,
     read_certificate_name,
     read_domain_text,
     read_pattern,
-    read_text,
 )
 from mailwye.connectors.model import SmartHostAuthMechanism, TlsSettings
 from mailwye.connectors.own_certificates import read_issuer_and_subject
@@ -36,6 +35,7 @@ CAPABILITY = "AcceptCloudServicesMail"
 
 _SPELLINGS = {"require_tls": "RequireTLS", "dns_routing_enabled": "DNSRoutingEnabled"}
 _COUNT_LIMIT = 2_147_483_647
+_DIGITS = 9  # of a cost that are looked at
 _E = TypeVar("_E", bound=Enum)
 
 
@@ -50,16 +50,16 @@ def read_address_space(value: object) -> AddressSpace:
         return value
     text = read_text(value)
     if text == "--":
-        raise fault('"--" (all accepted domains) is no address space here', "Name the accepted domains one by one, or use *")
+        raise Fault('"--" (all accepted domains) is no address space here', "Name the accepted domains one by one, or use *")
     kind, colon, rest = text.partition(":")
     if colon:
         if kind.strip().lower() != "smtp":
-            raise fault(f"{shown(text)} is of the type {kind}: only SMTP is known", "Write a domain, such as contoso.com")
+            raise Fault(f"{shown(text)} is of the type {kind}: only SMTP is known", "Write a domain, such as contoso.com")
         text = rest
     domain, semicolon, cost = text.partition(";")
     cost = cost.strip()
-    if semicolon and not (cost.isascii() and cost.isdigit() and 1 <= int(cost) <= COST_LIMIT):
-        raise fault(
+    if semicolon and not (cost.isascii() and cost.isdigit() and 1 <= int(cost[:_DIGITS]) <= COST_LIMIT):
+        raise Fault(
             f"{shown(text)} has no usable cost", f"Write a number from 1 to {COST_LIMIT} after the semicolon, such as contoso.com;5"
         )
     return AddressSpace(read_pattern(domain.strip()), int(cost) if semicolon else 1)
@@ -69,7 +69,7 @@ def _spaces_in_order(spaces: tuple[AddressSpace, ...]) -> tuple[AddressSpace, ..
     costs: dict[str, int] = {}
     for space in spaces:
         if costs.setdefault(space.domain, space.cost) != space.cost:
-            raise fault(f"{space.domain} is given with the costs {costs[space.domain]} and {space.cost}", "Keep one of them")
+            raise Fault(f"{space.domain} is given with the costs {costs[space.domain]} and {space.cost}", "Keep one of them")
     return each_once(spaces, lambda space: tuple(reversed(space.domain.split("."))))
 
 
@@ -86,7 +86,7 @@ def read_binding(value: object) -> Binding:
         if not binding.port:
             raise ValueError(text)
     except ValueError as error:
-        raise fault(f"{shown(text)} is no address with a port", "Write 0.0.0.0:25, 192.0.2.1:25 or [::]:25") from error
+        raise Fault(f"{shown(text)} is no address with a port", "Write 0.0.0.0:25, 192.0.2.1:25 or [::]:25") from error
     return binding
 
 
@@ -95,18 +95,18 @@ def read_capability(value: object) -> str:
     text = read_text(value)
     domain, colon, capabilities = text.partition(":")
     if domain.strip().upper() == "NO-TLS":
-        raise fault("NO-TLS trusts anybody", "Name the domain in the other side's certificate, such as mail.protection.outlook.com")
+        raise Fault("NO-TLS trusts anybody", "Name the domain in the other side's certificate, such as mail.protection.outlook.com")
     if not colon:
-        raise fault(f"{shown(text)} names no capability", f"Write {domain}:{CAPABILITY}")
+        raise Fault(f"{shown(text)} names no capability", f"Write {domain}:{CAPABILITY}")
     for one in capabilities.split(","):
         if one.strip().lower() != CAPABILITY.lower():
-            raise fault(
+            raise Fault(
                 f"{shown(one.strip())} is a capability that does not exist here",
                 did_you_mean(one.strip(), (CAPABILITY,), otherwise=f"Use {CAPABILITY}"),
             )
     name = read_certificate_name(domain.strip())
     if not name:
-        raise fault(f"{shown(text)} names no domain", f"Write mail.protection.outlook.com:{CAPABILITY}")
+        raise Fault(f"{shown(text)} names no domain", f"Write mail.protection.outlook.com:{CAPABILITY}")
     return f"{name}:{CAPABILITY}"
 
 
@@ -117,7 +117,7 @@ def read_certificate_identifier(value: object) -> str:
         return ""
     found = read_issuer_and_subject(text)
     if found is None:
-        raise fault(
+        raise Fault(
             f"{shown(text)} is not <I>issuer<S>subject",
             "Write both as `openssl x509 -noout -issuer -subject -nameopt RFC2253` prints them; to choose by name use Fqdn",
         )
@@ -148,7 +148,7 @@ def _without_none(value: object) -> object:
         return listed
     others = [one for one in listed if not (isinstance(one, str) and one.lower() == "none")]
     if len(others) < len(listed) and others:
-        raise fault("None stands beside other values", "Keep None, or the others")
+        raise Fault("None stands beside other values", "Keep None, or the others")
     return others
 
 
@@ -171,7 +171,7 @@ def _members(enum: type[_E]) -> Any:
     def read(value: object) -> _E:
         refused = _REFUSED.get(value.lower()) if isinstance(value, str) else None
         if refused is not None:
-            raise fault(*refused)
+            raise Fault(*refused)
         return read_one(value)
 
     def in_order(values: tuple[_E, ...]) -> tuple[_E, ...]:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.problem import shown
-from mailwye.config.schema.config_object import fault
+from mailwye.config.problem import Fault, shown
 from mailwye.connectors.own_server import UNLIMITED
 
 SIZE_LIMIT = 2_147_483_647  # octets, as Exchange
 DAY_SECONDS = 86_400
+_DIGITS = 18  # of a number in a text: more than any limit has, fewer than Python refuses to read
 
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 # `36 MB (37,748,736 bytes)` is how the Get- cmdlets print it.
@@ -39,9 +39,9 @@ def size_reader(low: int, *, unlimited: bool) -> Callable[[object], int]:
         if octets is None and isinstance(value, str) and (found := _SIZE(value.strip())) is not None:
             octets = int(found[1]) * _UNITS[found[2].upper()]
         if octets is None:
-            raise fault(f"{shown(value)} is no size", "Write a number with a unit, such as 35MB" + (", or unlimited" if unlimited else ""))
+            raise Fault(f"{shown(value)} is no size", "Write a number with a unit, such as 35MB" + (", or unlimited" if unlimited else ""))
         if not low <= octets <= SIZE_LIMIT:
-            raise fault(f"must be from {write_size(low)} to {SIZE_LIMIT} octets", "Correct it")
+            raise Fault(f"must be from {write_size(low)} to {SIZE_LIMIT} octets", "Correct it")
         return octets
 
     return read
@@ -65,9 +65,9 @@ def count_reader(low: int, high: int, *, unlimited: bool) -> Callable[[object], 
             return UNLIMITED
         count = _whole(value)
         if count is None and isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-            count = int(value)
+            count = int(value.strip()[:_DIGITS])
         if count is None or not low <= count <= high:
-            raise fault(f"must be a number from {low} to {high}" + (", or unlimited" if unlimited else ""), "Correct it")
+            raise Fault(f"must be a number from {low} to {high}" + (", or unlimited" if unlimited else ""), "Correct it")
         return count
 
     return read
@@ -80,7 +80,7 @@ def _write_count(count: int) -> str | int:
 def read_time_span(value: object) -> float:
     """`hh:mm:ss`, `d.hh:mm:ss`, or a number of seconds; one second to one day."""
     seconds = _whole(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and value.is_integer():  # which infinity and NaN are not
         seconds = int(value)
     if isinstance(value, str):
         text = value.strip()
@@ -88,11 +88,11 @@ def read_time_span(value: object) -> float:
             days, hours, minutes, rest = (int(part or 0) for part in found.groups())
             seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
         elif text.isascii() and text.isdigit():
-            seconds = int(text)
+            seconds = int(text[:_DIGITS])
     if seconds is None:
-        raise fault(f"{shown(value)} is no time span", "Write hh:mm:ss, such as 00:10:00")
+        raise Fault(f"{shown(value)} is no time span", "Write hh:mm:ss, such as 00:10:00")
     if not 1 <= seconds <= DAY_SECONDS:
-        raise fault("must be from 00:00:01 to 1.00:00:00", "Correct it")
+        raise Fault("must be from 00:00:01 to 1.00:00:00", "Correct it")
     return float(seconds)
 
 

@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.problem import shown
-from mailwye.config.schema.config_object import ConfigObject, fault
-from mailwye.config.schema.values import Flag, MailAddresses, Name, Text, as_list, choice, each_once, read_domain_text, read_text
+from mailwye.config.problem import Fault, shown
+from mailwye.config.scalars import as_list, read_text
+from mailwye.config.schema.config_object import ConfigObject
+from mailwye.config.schema.values import Flag, MailAddresses, Name, Text, choice, each_once, read_domain_text
 from mailwye.policy.rules.model import WORD_CHARACTERS, WORDS_LIMIT, RuleMode, Scope
 
 PRIORITY_LIMIT = 1_000_000
@@ -25,36 +26,36 @@ def _read_priority(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < PRIORITY_LIMIT:
-        raise fault(f"must be a number from 0 to {PRIORITY_LIMIT - 1}, not {shown(value)}", "0 is asked first; leave it out for file order")
+        raise Fault(f"must be a number from 0 to {PRIORITY_LIMIT - 1}, not {shown(value)}", "0 is asked first; leave it out for file order")
     return value
 
 
 def _read_header_name(value: object) -> str:
     name = read_text(value)
     if name and (_HEADER_NAME(name) is None or len(name) > HEADER_NAME_LIMIT):
-        raise fault(f"{shown(name)} is no name of a header field", "Write the name alone, such as X-Site, without the colon")
+        raise Fault(f"{shown(name)} is no name of a header field", "Write the name alone, such as X-Site, without the colon")
     return name
 
 
 def _read_word(value: object) -> str:
     word = " ".join(read_text(value).split())
     if not word:
-        raise fault("is empty", "Give it a word or remove it")
+        raise Fault("is empty", "Give it a word or remove it")
     if len(word) > WORD_CHARACTERS:
-        raise fault(f"is longer than {WORD_CHARACTERS} characters", "Shorten it")
+        raise Fault(f"is longer than {WORD_CHARACTERS} characters", "Shorten it")
     return word
 
 
 def _read_rule_domain(value: object) -> str:
     text = read_text(value)
     if "*" in text:
-        raise fault(f"{shown(text)} holds a wildcard", "Write contoso.com: its subdomains are meant too")
+        raise Fault(f"{shown(text)} holds a wildcard", "Write contoso.com: its subdomains are meant too")
     return read_domain_text(text)
 
 
 def _few(words: tuple[str, ...]) -> tuple[str, ...]:
     if len(words) > WORDS_LIMIT:
-        raise fault(f"has more than {WORDS_LIMIT} words", "Split the rule")
+        raise Fault(f"has more than {WORDS_LIMIT} words", "Split the rule")
     return each_once(words, str.casefold)
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.config_object import fault
-from mailwye.config.schema.values import as_list
+from mailwye.config.problem import Fault, did_you_mean, shown
+from mailwye.config.scalars import as_list
 from mailwye.connectors.model import SmartHost
 from mailwye.smtp.address import AddressError, parse_domain
 
@@ -33,7 +32,7 @@ def read_smart_host(value: object) -> SmartHost:
         case dict():
             return _from_mapping(value)
         case _:
-            raise fault("must be text or a mapping", "Write mail.contoso.com, mail.contoso.com:2525 or {Host: …, Port: …}")
+            raise Fault("must be text or a mapping", "Write mail.contoso.com, mail.contoso.com:2525 or {Host: …, Port: …}")
 
 
 def _from_mapping(data: dict[Any, Any]) -> SmartHost:
@@ -42,17 +41,17 @@ def _from_mapping(data: dict[Any, Any]) -> SmartHost:
     for key, value in data.items():
         name = known.get(str(key).lower())
         if name is None:
-            raise fault(f"{shown(str(key))} is no key of a smart host", did_you_mean(str(key), _KEYS, otherwise=f"Use {', '.join(_KEYS)}"))
+            raise Fault(f"{shown(str(key))} is no key of a smart host", did_you_mean(str(key), _KEYS, otherwise=f"Use {', '.join(_KEYS)}"))
         if name in read:
-            raise fault(f"{name} is given twice", "Keep one of them")
+            raise Fault(f"{name} is given twice", "Keep one of them")
         read[name] = value
     host = read.get("Host")
     if not isinstance(host, str):
-        raise fault("Host is missing", "Give the name or the address of the server")
+        raise Fault("Host is missing", "Give the name or the address of the server")
     parsed = _from_text(host.strip())
     port = _number(read, "Port", parsed.port, 0, 65_535)
     if parsed.port and port != parsed.port:
-        raise fault(f"Host says port {parsed.port}, Port says {port}", "Give the port once")
+        raise Fault(f"Host says port {parsed.port}, Port says {port}", "Give the port once")
     return SmartHost(
         parsed.host,
         port,
@@ -67,7 +66,7 @@ def _number(read: dict[str, Any], key: str, default: int, low: int, high: int) -
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise fault(f"{key} must be a number from {low} to {high}", "Correct it")
+        raise Fault(f"{key} must be a number from {low} to {high}", "Correct it")
     return value
 
 
@@ -80,10 +79,10 @@ def _from_text(text: str) -> SmartHost:
     if found is None:
         found = _PLAIN(text)
     if found is None:
-        raise fault(_not_a_host(text), _remedy(text))
+        raise Fault(_not_a_host(text), _remedy(text))
     host, port = found.group(1), int(found.group(2) or 0)
     if port > 65_535 or (port == 0 and found.group(2) is not None):
-        raise fault(f"{shown(text)} has no usable port", "Ports go from 1 to 65535")
+        raise Fault(f"{shown(text)} has no usable port", "Ports go from 1 to 65535")
     address = _address(host)
     return SmartHost(address or _name(host), port, look_up_mx=not (address or port or bracketed))
 
@@ -104,7 +103,7 @@ def _name(text: str) -> str:
     try:
         return parse_domain(text)
     except AddressError as error:
-        raise fault(_not_a_host(text), _remedy(text)) from error
+        raise Fault(_not_a_host(text), _remedy(text)) from error
 
 
 def _not_a_host(text: str) -> str:

@@ -6,32 +6,19 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, Strict, StringConstraints, WithJsonSchema
 
-from mailwye.config.problem import did_you_mean, shown
-from mailwye.config.schema.config_object import NAME_LIMIT, TEXT_LIMIT, fault
+from mailwye.config.problem import Fault, did_you_mean, shown
+from mailwye.config.scalars import NAME_LIMIT, TEXT_LIMIT, as_list, read_networks, read_text
 from mailwye.connectors.matching import is_registry
 from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
 
-RANGE_LIMIT = 64  # networks that one written range "first-last" may become
-
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]").search
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
-
-
-def read_text(value: object) -> str:
-    """Text; a number that YAML saw in it is text again (`Name: 2024`)."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise fault("must be text", "Put it in quotes" if isinstance(value, bool) else "Write one piece of text here")
-    text = str(value).strip()
-    if _UNPRINTABLE(text) is not None:
-        raise fault("holds a control character or a line break", "Remove it")
-    return text
 
 
 Text = Annotated[str, BeforeValidator(read_text), StringConstraints(max_length=TEXT_LIMIT)]
@@ -41,7 +28,7 @@ Name = Annotated[str, BeforeValidator(read_text), StringConstraints(min_length=1
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise fault(f"must be true or false, not {shown(value)}", "Write true or false without quotes")
+    raise Fault(f"must be true or false, not {shown(value)}", "Write true or false without quotes")
 
 
 Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
@@ -58,7 +45,7 @@ def choice(enum: type[_E]) -> Callable[[object], _E]:
         member = known.get(value.lower()) if isinstance(value, str) else None
         if member is None:
             listed = ", ".join(words)
-            raise fault(f"{shown(value)} is none of its values", did_you_mean(str(value), words, otherwise=f"Use one of: {listed}"))
+            raise Fault(f"{shown(value)} is none of its values", did_you_mean(str(value), words, otherwise=f"Use one of: {listed}"))
         return member
 
     return read
@@ -76,14 +63,14 @@ def read_address(value: object) -> Address:
     try:
         return parse_address(_address_text(value))
     except AddressError as error:
-        raise fault(str(error), "Write it as user@domain") from error
+        raise Fault(str(error), "Write it as user@domain") from error
 
 
 def read_domain(value: object) -> str:
     """A domain name without wildcard, canonical."""
     text = read_text(value)
     if "*" in text:
-        raise fault(
+        raise Fault(
             f"{shown(text)} holds a wildcard",
             "Name the domain itself; for its subdomains set DomainType InternalRelay and MatchSubDomains true",
         )
@@ -99,7 +86,7 @@ def read_pattern(value: object) -> str:
         return text
     base = text.removeprefix("*.")
     if "*" in base:
-        raise fault(
+        raise Fault(
             f"{shown(text)} has a wildcard in the wrong place", "Use *, *.contoso.com or contoso.com; a wildcard is never inside a name"
         )
     return text[: len(text) - len(base)] + read_domain_text(base)
@@ -111,10 +98,10 @@ def read_certificate_name(value: object) -> str:
     if not text:
         return ""
     if text.startswith("<"):
-        raise fault("names issuer and subject", "Write the domain name that the certificate carries, such as mail.contoso.com")
+        raise Fault("names issuer and subject", "Write the domain name that the certificate carries, such as mail.contoso.com")
     pattern = read_pattern(text)
     if pattern == "*" or (pattern.startswith("*.") and is_registry(pattern[2:])):
-        raise fault(f"{shown(text)} would accept anybody's certificate", "Name your own domain, such as *.contoso.com")
+        raise Fault(f"{shown(text)} would accept anybody's certificate", "Name your own domain, such as *.contoso.com")
     return pattern
 
 
@@ -131,7 +118,7 @@ def read_certificate_pin(value: object) -> str:
     except (binascii.Error, ValueError):
         digest = b""
     if len(digest) != 32:
-        raise fault(
+        raise Fault(
             f"{shown(text)} is no SHA-256 of a public key",
             "Write 64 hexadecimal digits or 44 characters of base64; `mailwye trace show` prints them",
         )
@@ -143,52 +130,7 @@ def read_domain_text(text: str) -> str:
     try:
         return parse_domain(text)
     except AddressError as error:
-        raise fault(str(error), "Write a domain name, such as contoso.com") from error
-
-
-def read_networks(value: object) -> tuple[str, ...]:
-    """An address, a CIDR or a range `first-last` → canonical CIDRs. Host bits are dropped; IPv4-mapped IPv6 becomes IPv4."""
-    text = read_text(value)
-    try:
-        first, dash, last = text.partition("-")
-        networks = list(_range(first.strip(), last.strip())) if dash else [_network(text)]
-    except (ValueError, TypeError) as error:
-        raise fault(
-            f"{shown(text)} is neither an IP address nor an address range", "Write 192.0.2.1, 192.0.2.0/24, 2001:db8::/32 or first-last"
-        ) from error
-    if len(networks) > RANGE_LIMIT:
-        raise fault(f"{shown(text)} is a range of {len(networks)} networks", "Write it as a few CIDRs, such as 192.0.2.0/24")
-    return tuple(str(network) for network in networks)
-
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _network(text: str) -> _Network:
-    if "%" in text:
-        raise ValueError("zone")
-    network = ipaddress.ip_network(text, strict=False)
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
-    return network
-
-
-def _range(first: str, last: str) -> Iterable[_Network]:
-    low, high = _network(first).network_address, _network(last).network_address
-    if isinstance(low, ipaddress.IPv4Address) and isinstance(high, ipaddress.IPv4Address):
-        return ipaddress.summarize_address_range(low, high)
-    if isinstance(low, ipaddress.IPv6Address) and isinstance(high, ipaddress.IPv6Address):
-        return ipaddress.summarize_address_range(low, high)
-    raise ValueError("mixed versions")
-
-
-def as_list(value: object) -> object:
-    """One scalar or mapping stands for a list of one; an empty text for an empty list."""
-    if isinstance(value, list | tuple):
-        return value
-    return [] if value == "" else [value]
+        raise Fault(str(error), "Write a domain name, such as contoso.com") from error
 
 
 def each_once(values: tuple[_T, ...], key: Callable[[_T], Any]) -> tuple[_T, ...]:

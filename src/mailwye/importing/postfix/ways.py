@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailwye.config.schema.config_object import NAME_LIMIT
+from mailwye.config.scalars import NAME_LIMIT
 from mailwye.importing.collect import Collector, Note, Place
 from mailwye.importing.postfix.hops import Destination, NoDestination, destinations, looks_up_mx_with_port, smart_hosts
 from mailwye.importing.postfix.master_cf import Service

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -68,6 +71,21 @@ class FileVault:
             return AESGCM(self._keys[name]).decrypt(nonce, ciphertext, owner.encode()).decode()
         except (InvalidTag, binascii.Error, ValueError):
             raise SecretError("it is damaged, or was sealed for another object; write the password again") from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process rotates or drops keys meanwhile (it waits): of two at once, one would overwrite the key under which the other
+        has just sealed. :raises SecretError: the folder of the key file cannot be read.
+        """
+        try:
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._unusable("cannot be changed", error) from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # of the folder, since a write puts another file in the place of the key file
+            yield
+        finally:
+            os.close(folder)
 
     def rotate(self) -> None:
         """A new key before the others: from now on it seals. :raises SecretError: the file cannot be written."""

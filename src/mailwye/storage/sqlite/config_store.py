@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from mailwye.config.export import in_order
-from mailwye.config.schema import Organization
 from mailwye.config.store import (
     EMPTY,
     ConfigStoreError,
@@ -100,14 +98,6 @@ class SqliteConfigStore:
                     self._info(version)
             with self._understood(max(old, new)):
                 return rows.between(self._db, old, new)
-
-    def save(self, organization: Organization, *, expected_version: int, author: str, at: float, comment: str = "") -> int:
-        """See ConfigStore."""
-        current = self.current()
-        if current.version != expected_version:
-            raise VersionConflict(expected_version, current.version)
-        changes = ChangeSet.between(current.organization, in_order(organization))
-        return self.commit(changes, expected_version=expected_version, author=author, at=at, comment=comment)
 
     def commit(
         self,

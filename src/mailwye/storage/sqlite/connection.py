@@ -10,12 +10,13 @@ from typing import Final
 import apsw
 
 from mailwye.runtime.files import sync_directories
+from mailwye.runtime.store_error import StoreError
 
 PAGE_SIZE: Final = 8192  # of queue files. Measured: as fast as 4096 with 4 KiB messages, 1.4 times with 100 KiB ones
 _WAIT: Final = 0.01  # seconds between two tries at the write-ahead log, for which SQLite does not wait itself
 
 
-class DatabaseError(Exception):
+class DatabaseError(StoreError):
     """A database file cannot be used. The text names the file and the remedy."""
 
 

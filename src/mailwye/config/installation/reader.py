@@ -7,24 +7,11 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from mailwye.config.installation import (
-    KINDS_OF_IMPLICIT_TLS,
-    DeliverySettings,
-    DnsSettings,
-    InboundLimits,
-    Installation,
-    ListenerSettings,
-    QueueSettings,
-    ReplaySettings,
-    SecretsSettings,
-    TlsFileSettings,
-    TraceSettings,
-    TransportSettings,
-)
-from mailwye.config.installation_schema import LISTENER_KINDS, TABLES, FileModel, KeyPairModel, TlsModel
-from mailwye.config.problem import Places, Problem, Severity, cut, did_you_mean, shown
+from mailwye.config.installation import KINDS_OF_IMPLICIT_TLS, Installation, ListenerSettings, SecretsSettings, TlsFileSettings
+from mailwye.config.installation.schema import FILE
+from mailwye.config.installation.tables import Found
+from mailwye.config.problem import Fault, Places, Problem, Severity, cut, shown
+from mailwye.config.problem import Path as Location
 
 
 class InstallationReader:
@@ -37,62 +24,49 @@ class InstallationReader:
 
     def read(self, data: dict[str, Any]) -> Installation | None:
         """The Installation, or None with the `problems`."""
-        try:
-            checked = FileModel.model_validate(data)
-        except ValidationError as error:
-            self.problems += [self._problem(dict(found), data) for found in error.errors(include_url=False)]
+        found: Found = []
+        written: Installation | None = FILE.read(data, (), found)
+        self.problems += [self._problem(at, fault, data) for at, fault in found]
+        if written is None:
             return None
-        installation = self._build(checked)
+        installation = self._placed(written)
         self._check(installation)
         return installation
 
-    def _build(self, checked: Any) -> Installation:
-        return Installation(
-            hostname=checked.hostname,
-            data_directory=self._path(checked.data_directory),
-            listeners=tuple(self._listener(_as(ListenerSettings, listener)) for listener in checked.listener),
-            workers=checked.workers,
-            user=checked.user,
-            tls=self._tls(checked.tls),
-            dns=_as(DnsSettings, checked.dns),
-            limits=_as(InboundLimits, checked.limits),
-            delivery=self._delivery(_as(DeliverySettings, checked.delivery)),
-            transport=_as(TransportSettings, checked.transport),
-            queue=_as(QueueSettings, checked.queue),
-            trace=_as(TraceSettings, checked.trace),
-            secrets=SecretsSettings(str(self._path(checked.secrets.key_file)) if checked.secrets.key_file else ""),
-            replay=_as(ReplaySettings, checked.replay),
-            shutdown_timeout=checked.shutdown_timeout,
+    def _placed(self, written: Installation) -> Installation:
+        """With paths from the folder of the file."""
+        delivery, key_file = written.delivery, written.secrets.key_file
+        return dataclasses.replace(
+            written,
+            data_directory=self._path(written.data_directory),
+            listeners=tuple(map(self._listener, written.listeners)),
+            tls=self._tls(written.tls),
+            delivery=dataclasses.replace(delivery, lmtp=str(self._path(delivery.lmtp))) if "/" in delivery.lmtp else delivery,
+            secrets=SecretsSettings(str(self._path(key_file)) if key_file else ""),
             source=self._source,
         )
 
-    def _path(self, text: str) -> Path:
+    def _path(self, text: str | Path) -> Path:
         return self._source.parent / text
 
-    def _tls(self, checked: TlsModel) -> TlsFileSettings:
+    def _pair(self, pair: tuple[Path, Path]) -> tuple[Path, Path]:
+        return self._path(pair[0]), self._path(pair[1])
+
+    def _tls(self, written: TlsFileSettings) -> TlsFileSettings:
         return TlsFileSettings(
-            certificate=self._path(checked.certificate) if checked.certificate else None,
-            private_key=self._path(checked.private_key) if checked.private_key else None,
-            certificates=tuple((self._path(pair.certificate), self._path(pair.private_key)) for pair in checked.certificates),
-            trusted_authorities=tuple(self._path(path) for path in checked.trusted_authorities),
-            client_certificates={
-                name: (self._path(pair.certificate), self._path(pair.private_key)) for name, pair in checked.client_certificates.items()
-            },
-            authorities={name: tuple(map(self._path, files)) for name, files in checked.authorities.items()},
+            certificate=self._path(written.certificate) if written.certificate else None,
+            private_key=self._path(written.private_key) if written.private_key else None,
+            certificates=tuple(map(self._pair, written.certificates)),
+            trusted_authorities=tuple(map(self._path, written.trusted_authorities)),
+            client_certificates={name: self._pair(pair) for name, pair in written.client_certificates.items()},
+            authorities={name: tuple(map(self._path, files)) for name, files in written.authorities.items()},
         )
 
-    def _listener(self, settings: ListenerSettings) -> ListenerSettings:
-        certificate, key = settings.certificate, settings.private_key
+    def _listener(self, written: ListenerSettings) -> ListenerSettings:
+        certificate, key = written.certificate, written.private_key
         return dataclasses.replace(
-            settings,
-            certificate=self._path(str(certificate)) if certificate else None,
-            private_key=self._path(str(key)) if key else None,
+            written, certificate=self._path(certificate) if certificate else None, private_key=self._path(key) if key else None
         )
-
-    def _delivery(self, settings: DeliverySettings) -> DeliverySettings:
-        if "/" not in settings.lmtp:
-            return settings
-        return dataclasses.replace(settings, lmtp=str(self._path(settings.lmtp)))
 
     def _check(self, installation: Installation) -> None:
         """What several keys do together."""
@@ -169,12 +143,10 @@ class InstallationReader:
                     break
             sockets.setdefault((listener.address, listener.port), label)
 
-    def _problem(self, found: dict[str, Any], data: dict[str, Any]) -> Problem:
-        location: tuple[str | int, ...] = tuple(found["loc"])
-        label, field = _object_and_field(location, data)
-        message, remedy = _words(found, location)
-        line, column = self._places.find(location)
-        return Problem(message, remedy, self._places.file, line, column, label, field)
+    def _problem(self, at: Location, fault: Fault, data: dict[str, Any]) -> Problem:
+        label, field = _object_and_field(at, data)
+        line, column = self._places.find(at)
+        return Problem(fault.message, fault.remedy, self._places.file, line, column, label, field)
 
     def _add(
         self,
@@ -193,15 +165,11 @@ class InstallationReader:
 _ANY_ADDRESS = {False: ("0.0.0.0",), True: ("::",)}
 
 
-def _as(cls: type[Any], checked: BaseModel) -> Any:
-    return cls(**{entry.name: getattr(checked, entry.name) for entry in dataclasses.fields(cls)})
-
-
 def _table(path: tuple[str | int, ...]) -> str:
     return f"[{path[0]}]" if path else ""
 
 
-def _object_and_field(location: tuple[str | int, ...], data: dict[str, Any]) -> tuple[str, str]:
+def _object_and_field(location: Location, data: dict[str, Any]) -> tuple[str, str]:
     """`("listener", 0, "port")` → (`listener "mx"`, `port`)."""
     match location:
         case ("listener", int(index), *rest):
@@ -221,53 +189,3 @@ def _object_and_field(location: tuple[str | int, ...], data: dict[str, Any]) -> 
             return "", cut(str(field))
         case _:
             return "", ""
-
-
-def _words(found: dict[str, Any], location: tuple[str | int, ...]) -> tuple[str, str]:
-    """(message, remedy) in our words."""
-    context = found.get("ctx") or {}
-    match found["type"]:
-        case "mailwye":
-            return str(context["message"]), str(context["remedy"])
-        case "missing":
-            return "is missing", _EXAMPLES.get(str(location[-1]), "Add it")
-        case "extra_forbidden":
-            known = _known_keys(location)
-            return "is no key that Mailwye knows", did_you_mean(str(location[-1]), known, otherwise=f"Known here: {', '.join(known)}")
-        case "bool_type":
-            return "must be true or false", "Write true or false without quotes"
-        case "int_type":
-            return "must be a whole number", "Write digits without quotes"
-        case "float_type":
-            return "must be a number (of seconds)", "Write digits without quotes"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}", "Raise it"
-        case "less_than_equal":
-            return f"must be at most {context['le']}", "Lower it"
-        case "finite_number":
-            return "must be a finite number", "Write a number of seconds"
-        case "too_short":
-            return "is empty", _EXAMPLES.get(str(location[-1]), "Give at least one entry")
-        case "too_long":
-            return f"has more than {context['max_length']} entries", "Remove some"
-        case "tuple_type":
-            return "must be a list", 'Write it as ["…"], tables of a list as [[…]]'
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a table", f"Write [{location[-1]}] and its keys below it"
-        case other:
-            return f"{found['msg']} ({other})", "Correct it"
-
-
-_EXAMPLES = {
-    "hostname": 'Add a line such as hostname = "mx.contoso.com"',
-    "data_directory": 'Add a line such as data_directory = "/var/lib/mailwye"',
-    "listener": 'Add [[listener]] with name = "mx", kind = "mx", address = "0.0.0.0" and port = 25',
-    "kind": f"Use one of: {', '.join(LISTENER_KINDS)}",
-}
-
-
-def _known_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
-    model: type[BaseModel] = FileModel
-    for part in location[:-1]:
-        model = TABLES.get(str(part), KeyPairModel if model is TlsModel and part != "client_certificates" else model)
-    return tuple(model.model_fields)

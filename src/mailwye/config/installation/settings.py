@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mailwye.connectors.own_server import Binding
+if TYPE_CHECKING:
+    from mailwye.connectors.own_server import Binding
 
 DEFAULT_WORKERS = 0
 """Where mailwye.toml does not say: everything in one process. How many serve best is measured, not assumed."""
@@ -38,6 +40,8 @@ class ListenerSettings:
     @property
     def binding(self) -> Binding:
         """Address and port together, as ReceiveConnectors name them."""
+        from mailwye.connectors.own_server import Binding  # commands read this file and know nothing of connectors
+
         return Binding(self.address, self.port)
 
 
