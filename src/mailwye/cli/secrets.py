@@ -103,10 +103,10 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
                 _expect_no_drafts(store)
             vault.rotate()
             click.echo(f"{credential_key_file(installation)} has a new key: back it up")
-            wanted = sealed_anew(current.organization, vault)
-            _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
             with account_store(installation) as accounts:
                 seal_factors_anew(accounts, vault)
+            wanted = sealed_anew(current.organization, vault)
+            _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
             if drop_old_keys:
                 click.echo(f"{vault.drop_old_keys()} old keys dropped")
     except SecretError as error:

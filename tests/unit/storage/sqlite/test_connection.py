@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +68,30 @@ SHARED: dict[str, Callable[[Path], Any]] = {
 """The files that several processes have open."""
 
 
-@pytest.mark.parametrize("kind", SHARED)
-def test_workers_that_meet_a_new_file_at_once_all_start(tmp_path: Path, kind: str) -> None:
-    workers = 3
-    together = threading.Barrier(workers)
+def open_new_files(directory: Path, together: Barrier) -> None:
+    """One worker: each kind of file, time and again, at the same moment as the others. Fails where one could not be opened."""
+    failures = []
+    for kind, number in product(SHARED, range(25)):
+        opened = None
+        together.wait(60)
+        try:
+            opened = SHARED[kind](directory / f"{kind}{number}.sqlite")
+        except Exception as error:
+            failures.append(f"{kind}: {error!r}")
+        together.wait(60)
+        if opened is not None:
+            opened.close()
+    if failures:
+        sys.exit("\n".join(failures))
 
-    def start(path: Path) -> Any:
-        together.wait()
-        return SHARED[kind](path)
 
-    with ThreadPoolExecutor(workers) as pool:
-        for number in range(25):
-            path = tmp_path / f"{number}.sqlite"
-            for opened in pool.map(start, [path] * workers):
-                opened.close()
+def test_workers_that_meet_a_new_file_at_once_all_start(tmp_path: Path) -> None:
+    """Processes, as workers are: threads of one process were seen to wait for each other until the time was over, processes never."""
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(3)
+    workers = [context.Process(target=open_new_files, args=(tmp_path, together)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
