@@ -6,12 +6,8 @@ import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import pyotp
-
-if TYPE_CHECKING:
-    from mailwye.access.accounts import AccountStore
 
 SECRET_OCTETS = 20  # RFC 4226 section 4, R6: 160 bits
 SECRET_CHARACTERS = 32  # of base32
@@ -53,24 +49,3 @@ def step_of(secret: str, code: str, now: float) -> int:
 def owner_of(user: str) -> str:
     """What the sealed secret is bound to: it opens for no other user."""
     return f"User:{user}"
-
-
-class Sealing(Protocol):
-    """The installation's keys; config/secrets.py has the port."""
-
-    def seal(self, secret: str, owner: str, /) -> str:
-        """Under the newest key."""
-        ...
-
-    def open(self, sealed: str, owner: str, /) -> str:
-        """With whichever key it was sealed. May raise what its implementation raises."""
-        ...
-
-
-def seal_anew(store: AccountStore, keys: Sealing) -> None:
-    """Every user's secret under the newest key. Raises what `keys.open` raises; secrets that were sealed anew before stay so."""
-    for user in store.users():
-        factor = store.second_factor(user.name)
-        if factor is not None:
-            owner = owner_of(user.name)
-            store.reseal_second_factor(user.name, factor.sealed, keys.seal(keys.open(factor.sealed, owner), owner))

@@ -86,9 +86,8 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
     """Make a new key and encrypt every saved password, and secrets of second factors, with it. The old key stays in the file for older
     versions of the settings.
     """
-    from mailwye.access.second_factor import seal_anew
     from mailwye.config.secrets import SecretError, check_secrets
-    from mailwye.config.secrets.changes import sealed_anew
+    from mailwye.config.secrets.changes import seal_factors_anew, sealed_anew
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -104,10 +103,10 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
                 _expect_no_drafts(store)
             vault.rotate()
             click.echo(f"{credential_key_file(installation)} has a new key: back it up")
+            with account_store(installation) as accounts:
+                seal_factors_anew(accounts, vault)
             wanted = sealed_anew(current.organization, vault)
             _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
-            with account_store(installation) as accounts:
-                seal_anew(accounts, vault)
             if drop_old_keys:
                 click.echo(f"{vault.drop_old_keys()} old keys dropped")
     except SecretError as error:

@@ -46,10 +46,11 @@ def enable(config: Path, name: str, *, unconfirmed: bool) -> None:
             if not step:
                 fail("this is no code of that secret; look at the clocks of both. Nothing was changed", exit_codes.DATA_ERROR)
         try:
-            sealed = open_vault(installation).seal(secret, owner_of(name))
+            vault = open_vault(installation)
+            with vault.alone():  # a rotation that drops the key meanwhile would not know of this secret
+                store.set_second_factor(name, SecondFactor(vault.seal(secret, owner_of(name)), step))
         except SecretError as error:
             fail(str(error), exit_codes.IO_ERROR)
-        store.set_second_factor(name, SecondFactor(sealed, step))
     record(installation, "user.totp", name, "enabled")
     click.echo(f"{name}: a code is asked for beside the password from now on", err=True)
 

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from mailwye.access.accounts import AccountStore
+from mailwye.access.second_factor import owner_of as factor_owner
 from mailwye.config.schema import KINDS, ConfigObject, Organization
 from mailwye.config.schema.credential import Password, read_credential
 from mailwye.config.secrets import FIELD, SecretError, Vault, credentials, owner_of
@@ -108,3 +110,12 @@ def sealed_anew(organization: Organization, vault: Vault) -> Organization:
 def drafts_with_passwords(store: ConfigStore) -> list[str]:
     """Drafts whose passwords would be lost with the old keys, as they are not sealed anew."""
     return [one.name for one in store.drafts() if any(getattr(each.after, FIELD, None) for each in store.draft(one.name).changes)]
+
+
+def seal_factors_anew(accounts: AccountStore, vault: Vault) -> None:
+    """The secret of every user's second factor under the newest key. :raises SecretError: one cannot be opened."""
+    for user in accounts.users():
+        factor = accounts.second_factor(user.name)
+        if factor is not None:
+            owner = factor_owner(user.name)
+            accounts.reseal_second_factor(user.name, factor.sealed, vault.seal(vault.open(factor.sealed, owner), owner))

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from mailwye.access.second_factor import seal_anew
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, precondition
@@ -27,6 +26,7 @@ from mailwye.config.secrets.changes import (
     find_connector,
     logins,
     name_of,
+    seal_factors_anew,
     sealed_anew,
     with_password,
     without_password,
@@ -123,8 +123,8 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
             text = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
             raise ApiError(409, f"{text}. The key was not changed")
         vault.rotate()
+        seal_factors_anew(services.accounts, vault)
         version, changed = _save_anew(context)
-        seal_anew(services.accounts, vault)
         return version, changed, vault.drop_old_keys() if drop_old_keys else 0
 
 
