@@ -69,6 +69,7 @@ def accounts() -> APIRouter:
         return JSONResponse({"name": caller.name, "token": caller.token, "permissions": sorted(one.value for one in caller.permissions)})
 
     _users(api)
+    _second_factors(api)
     _tokens(api)
     return api
 
@@ -108,6 +109,15 @@ def _users(api: APIRouter) -> None:
         context.audit("user.password", name, "set")
         return Response(status_code=204)
 
+    @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=204)
+    async def remove(context: Ctx, name: Name) -> Response:
+        _outrank(context, name)
+        context.services.accounts.remove_user(name.lower())
+        context.audit("user.remove", name, "gone")
+        return Response(status_code=204)
+
+
+def _second_factors(api: APIRouter) -> None:
     @api.post("/users/{name}/totp", summary="Propose a second factor: its secret is shown once and not kept")
     async def propose_factor(context: Ctx, name: Name) -> Response:
         user, services = _outrank(context, name), context.services
@@ -131,13 +141,6 @@ def _users(api: APIRouter) -> None:
         user = _outrank(context, name)
         context.services.accounts.remove_second_factor(user.name)
         context.audit("user.totp", user.name, "disabled")
-        return Response(status_code=204)
-
-    @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=204)
-    async def remove(context: Ctx, name: Name) -> Response:
-        _outrank(context, name)
-        context.services.accounts.remove_user(name.lower())
-        context.audit("user.remove", name, "gone")
         return Response(status_code=204)
 
 
