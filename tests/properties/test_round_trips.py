@@ -10,7 +10,7 @@ from mailwye.config.diff import diff
 from mailwye.config.export import from_json, in_order, objects_to_yaml, to_json, to_yaml
 from mailwye.config.merge import merge
 from mailwye.config.parse import read_organization
-from mailwye.config.schema import Organization
+from mailwye.config.schema import KINDS, Organization
 from mailwye.importing.exchange.json_files import import_exchange
 from mailwye.importing.exchange.write import to_exchange_json
 from mailwye.importing.report import Outcome
@@ -46,10 +46,21 @@ def test_applying_a_file_twice_changes_nothing_the_second_time(before: dict[str,
         assert diff(once, merge(once, given_file, prune=prune)) == ()
 
 
+def _without_own_addresses(one: Organization) -> Organization:
+    """Exchange lists the primary address among EmailAddresses: whether it was named there once more cannot be told."""
+
+    def less(recipient: Any) -> Any:
+        own = recipient.primary_smtp_address.key
+        return recipient.model_copy(update={"email_addresses": tuple(one for one in recipient.email_addresses if one.key != own)})
+
+    kinds = [entry.attribute for entry in KINDS.values() if "email_addresses" in entry.model.model_fields]
+    return one.model_copy(update={kind: tuple(map(less, getattr(one, kind))) for kind in kinds})
+
+
 @settings(max_examples=150, deadline=None)
 @given(ORGANIZATIONS)
 def test_what_exchange_would_print_is_read_back(data: dict[str, Any]) -> None:
-    one = in_order(Organization.model_validate(data))
+    one = _without_own_addresses(in_order(Organization.model_validate(data)))
     if _has_doubles(one):
         return
     imported = import_exchange([Source("f", to_exchange_json(one))])
