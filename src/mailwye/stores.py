@@ -267,7 +267,7 @@ def current_snapshot(store: ConfigStore) -> Snapshot:
 def compiled(stored: StoredVersion, previous: tuple[StoredVersion, Snapshot] | None = None) -> Snapshot:
     """A version as the deciding functions read it. `previous`: the version compiled before it; what did not change is taken over."""
     from mailwye.config.compile import compile_snapshot
-    from mailwye.runtime.loops import collection_paused
+    from mailwye.runtime.garbage import collection_paused
 
     before = (previous[0].organization, previous[1]) if previous is not None else None
     with collection_paused():

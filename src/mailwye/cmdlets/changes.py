@@ -16,7 +16,7 @@ from mailwye.cmdlets.workspace import Workspace
 from mailwye.config.diff import as_text, diff
 from mailwye.config.parse import validate_object
 from mailwye.config.problem import Problem, shown
-from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
+from mailwye.config.schema import KINDS, NO_OBJECTS, ConfigObject, Organization, OrganizationSettings
 
 _MEMBERS = "Members"
 _RENAMED = frozenset({"Name"})  # of connectors and rules: what names them follows
@@ -263,10 +263,10 @@ def _difference(before: ConfigObject | None, after: ConfigObject | None) -> tupl
 
 def _alone(thing: ConfigObject | None) -> Organization:
     if thing is None:
-        return Organization()
+        return NO_OBJECTS
     if isinstance(thing, OrganizationSettings):
         return Organization(organization=thing)
-    return Organization().model_copy(update={KINDS[thing.kind].attribute: (thing,)})
+    return NO_OBJECTS.model_copy(update={KINDS[thing.kind].attribute: (thing,)})
 
 
 def _what_if(cmdlet: Cmdlet, effects: list[_Effect]) -> Output:

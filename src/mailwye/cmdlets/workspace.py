@@ -11,7 +11,7 @@ from mailwye.cmdlets.like import is_like
 from mailwye.cmdlets.syntax import Source
 from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Places
-from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
+from mailwye.config.schema import KINDS, NO_OBJECTS, ConfigObject, Organization, OrganizationSettings
 from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 _NEAR_ENOUGH = 0.6
@@ -131,7 +131,7 @@ class Workspace:
             for field, at in marks.items():
                 places[(kind.lower(), index, field.lower()) if field else (kind.lower(), index)] = source.place(at)
         update = {KINDS[kind].attribute: tuple(found) for kind, found in things.items()}
-        return Parsed(Organization().model_copy(update=update), (), Places(source.file, places))
+        return Parsed(NO_OBJECTS.model_copy(update=update), (), Places(source.file, places))
 
     def _called(self, word: str, kinds: Iterable[str], words: Words) -> list[ConfigObject]:
         """The objects that have `word` among their `words`."""

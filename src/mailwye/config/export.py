@@ -9,12 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 from mailwye.config.rule_order import with_priorities
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
-
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def to_plain(thing: ConfigObject) -> dict[str, Any]:
@@ -61,7 +57,10 @@ def objects_to_yaml(organization: Organization) -> str:
 
 
 def _yaml(plain: dict[str, Any]) -> str:
-    text: str = yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
+    import yaml  # a third of the time that `get` takes to start, which prints none
+
+    dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)
     return text
 
 

@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.exchange import ANY_KIND, EXCHANGE_ONLY
 from mailwye.config.parsed import Parsed, parsed_from, read_file, text_of
-from mailwye.config.problem import Fault, Places, Problem, Severity, cut, did_you_mean, shown
+from mailwye.config.problem import PROBLEMS_LIMIT, Fault, Places, Problem, Severity, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
-from mailwye.config.yaml_reader import PROBLEMS_LIMIT, YamlReader
 
 ORGANIZATION_FILE_LIMIT = 268_435_456  # octets: a million mailboxes and some
 
@@ -31,6 +30,8 @@ def read_organization(source: Path | bytes | str, file: str = "") -> Parsed[Orga
         source, problem = text_of(source, limit, file) if isinstance(source, bytes) else read_file(source, limit)
         if problem is not None:
             return Parsed(None, (problem,), Places(file))
+    from mailwye.config.yaml_reader import YamlReader  # who checks one object loads no YAML
+
     reader = YamlReader(file)
     reader.read(source)
     places = reader.places

@@ -11,6 +11,7 @@ from typing import Any
 from mailwye.runtime.printable import escaped
 
 _SHOWN = 80
+PROBLEMS_LIMIT = 200  # findings about one file or request
 
 PathPart = str | int
 Path = tuple[PathPart, ...]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailwye.config.schema import Mailbox, Organization
+from mailwye.config.schema import NO_OBJECTS, Mailbox, Organization
 from mailwye.config.store_errors import (
     ConfigStoreError,
     DraftConflict,
@@ -55,7 +55,7 @@ class StoredVersion:
         return self.info.version
 
 
-EMPTY = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), Organization())
+EMPTY = StoredVersion(VersionInfo(0, 0, "", 0.0, ""), NO_OBJECTS)
 
 
 def mailbox_of(change: ObjectChange) -> str:

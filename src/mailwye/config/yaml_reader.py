@@ -14,12 +14,11 @@ from typing import Any
 import yaml
 from yaml.error import MarkedYAMLError
 
-from mailwye.config.problem import Path, Places, Problem, cut, shown
+from mailwye.config.problem import PROBLEMS_LIMIT, Path, Places, Problem, cut, shown
 
 DEPTH_LIMIT = 16
 ALIAS_VALUES_LIMIT = 100_000
 """How many values aliases may add to those that are written."""
-PROBLEMS_LIMIT = 200
 """After so many findings in one file the rest is not read."""
 
 _Mark = Any  # yaml.error.Mark, or what the C parser has in its place

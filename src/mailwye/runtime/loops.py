@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,20 +32,6 @@ def settle_down() -> None:
     """All that serves is built: what is there now lives as long as the process, so the collector needs not look at it again."""
     gc.collect()
     gc.freeze()
-
-
-@contextmanager
-def collection_paused() -> Iterator[None]:
-    """No look for cycles within, in any thread; nested uses are fine. Where many objects are made that stay (settings: 120,000 are read in
-    two thirds of the time), so that mail that flows beside waits for no pass over all of them.
-    """
-    paused = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if paused:
-            gc.enable()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -34,9 +34,8 @@ from mailwye.admin.api.settings.objects import objects
 from mailwye.admin.api.settings.scripts import scripts
 from mailwye.admin.api.settings.secrets import secrets
 from mailwye.admin.api.settings.versions import versions
-from mailwye.config.problem import Problem, cut
+from mailwye.config.problem import PROBLEMS_LIMIT, Problem, cut
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
-from mailwye.config.yaml_reader import PROBLEMS_LIMIT
 from mailwye.runtime.channel import ChannelError
 
 Metrics = Callable[[], Awaitable[str]]

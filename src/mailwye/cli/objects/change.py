@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mailwye.cmdlets.syntax import Script
     from mailwye.config.installation import Installation
     from mailwye.config.plan import Plan
-    from mailwye.config.store import StoredVersion
+    from mailwye.config.store import ConfigStore, StoredVersion
+    from mailwye.config.versions.drafts import StoredDraft
 
 DECLINED = 1
 
@@ -46,8 +47,6 @@ class Manner:
 
 def carry_out(config: Path, script: Script, manner: Manner) -> None:
     """The whole way. Ends the command: 0 saved or nothing to change, 2 for a difference with --what-if, 1 declined, 65 errors."""
-    from mailwye.config.plan import draft_version
-
     refuse_gate_with_draft(manner.draft, manner.gating)
     installation = read(config)
     gate = Gate.of(installation, **manner.gating) if manner.gating else None
@@ -55,7 +54,7 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
     work_as_owner(installation)
     with config_store(installation) as store:
         stored = store.draft(manner.draft) if manner.draft else None
-        current = store.current() if stored is None else draft_version(store, stored)
+        current = store.current() if stored is None else _draft_version(store, stored)
         execution = execute(current.organization, script)
         plan = _plan(current, execution, installation)
         problems = (*execution.problems, *(plan.problems if plan is not None else ()))
@@ -88,6 +87,12 @@ def carry_out(config: Path, script: Script, manner: Manner) -> None:
     elif execution.wants_change:
         what = f"the draft {manner.draft}" if manner.draft else f"version {current.version}"
         click.echo(f"no change: {what} already says this", err=manner.as_json)
+
+
+def _draft_version(store: ConfigStore, stored: StoredDraft) -> StoredVersion:
+    from mailwye.config.plan import draft_version  # with all checks: only drafts and changes need them
+
+    return draft_version(store, stored)
 
 
 def _plan(current: StoredVersion, execution: Execution, installation: Installation) -> Plan | None:

@@ -19,7 +19,7 @@ from mailwye.config.installation import Installation
 from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Places, Problem
 from mailwye.config.schema import Organization
-from mailwye.runtime.loops import collection_paused
+from mailwye.runtime.garbage import collection_paused
 
 __all__ = ["check_organization"]
 

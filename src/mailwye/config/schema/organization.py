@@ -52,12 +52,16 @@ _KINDS = {
 }
 
 
+DEFAULT_SETTINGS = OrganizationSettings.model_construct()
+"""Where nothing is set. As NO_OBJECTS, made without validation, for which pydantic would build the model at each start of a command."""
+
+
 class Organization(ConfigObject):
     """All objects of one organization, in the order in which they were written. The keys of the file are the kinds."""
 
     model_config = ConfigDict(alias_generator=_KINDS.__getitem__)
 
-    organization: OrganizationSettings = OrganizationSettings()
+    organization: OrganizationSettings = DEFAULT_SETTINGS
     accepted_domains: _List[AcceptedDomain] = ()
     mailboxes: _List[Mailbox] = ()
     mail_users: _List[MailUser] = ()
@@ -84,6 +88,10 @@ class Organization(ConfigObject):
         yield from self.mail_users
         yield from self.mail_contacts
         yield from self.distribution_groups
+
+
+NO_OBJECTS = Organization.model_construct()
+"""The organization of a fresh installation."""
 
 
 class Kind:

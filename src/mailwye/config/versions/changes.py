@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailwye.config.rule_order import with_priorities
-from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
+from mailwye.config.schema import DEFAULT_SETTINGS, KINDS, ConfigObject, Organization, OrganizationSettings
 
 SETTINGS = OrganizationSettings.kind
 """The kind of the one object that has no list: the organization's own settings. Its identity is ""."""
@@ -66,7 +66,7 @@ class ChangeSet:
         for kind in dict.fromkeys(change.kind for change in self.changes):
             after = {change.identity: change.after for change in self.changes if change.kind == kind}
             if kind == SETTINGS:
-                updated["organization"] = after[""] or OrganizationSettings()
+                updated["organization"] = after[""] or DEFAULT_SETTINGS
                 continue
             kept = [thing for thing in organization.objects(kind) if thing.identity not in after]
             kept += [thing for thing in after.values() if thing is not None]

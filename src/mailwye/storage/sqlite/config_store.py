@@ -27,7 +27,7 @@ from mailwye.config.store import (
 )
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
-from mailwye.runtime.loops import collection_paused
+from mailwye.runtime.garbage import collection_paused
 from mailwye.storage.sqlite.connection import DatabaseError, explained, open_database
 from mailwye.storage.sqlite.settings import rows
 from mailwye.storage.sqlite.settings.schema import APPLICATION_ID, FOREVER, SCHEMA_VERSION, create, upgrade

@@ -13,8 +13,8 @@ import pytest
 
 from mailwye.access.roles import PERMISSIONS, Permission, Role
 from mailwye.admin.api.permissions import ROUTES
+from mailwye.config.problem import PROBLEMS_LIMIT
 from mailwye.config.secrets import SecretError
-from mailwye.config.yaml_reader import PROBLEMS_LIMIT
 from tests.unit.admin.api.office import Office, basic, name_of
 
 IDS = (

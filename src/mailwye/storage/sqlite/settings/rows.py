@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings
+from mailwye.config.schema import DEFAULT_SETTINGS, KINDS, NO_OBJECTS, ConfigObject, Organization
 from mailwye.config.store import DraftConflict, NoSuchDraft, mailbox_of
 from mailwye.config.versions.changes import SETTINGS, ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave
@@ -29,7 +29,7 @@ _OPEN = "INSERT INTO objects (kind, identity, since, until, value) VALUES (?, ?,
 def whole(db: apsw.Connection, version: int) -> Organization:
     """A version from its rows. :raises ValueError: an object cannot be understood."""
     found: dict[str, list[ConfigObject]] = {kind: [] for kind in KINDS}
-    settings: ConfigObject = OrganizationSettings()
+    settings: ConfigObject = DEFAULT_SETTINGS
     for kind, _, text in db.execute(_WHOLE, (version,)):
         thing = from_stored(kind, text)
         if kind == SETTINGS:
@@ -37,7 +37,7 @@ def whole(db: apsw.Connection, version: int) -> Organization:
         else:
             found[kind].append(thing)
     lists = {KINDS[kind].attribute: tuple(things) for kind, things in found.items() if things}
-    return Organization().model_copy(update={"organization": settings, **lists})
+    return NO_OBJECTS.model_copy(update={"organization": settings, **lists})
 
 
 def between(db: apsw.Connection, old: int, new: int) -> ChangeSet:
@@ -127,10 +127,10 @@ def _places(organization: Organization, kinds: set[str]) -> Iterator[tuple[tuple
 def _read(kind: str, text: str | None) -> Any:
     if text is not None:
         return from_stored(kind, text)
-    return OrganizationSettings() if kind == SETTINGS else None  # settings without a row are all default
+    return DEFAULT_SETTINGS if kind == SETTINGS else None  # settings without a row are all default
 
 
 def _text(change: ObjectChange) -> str | None:
-    if change.after is None or (change.kind == SETTINGS and change.after == OrganizationSettings()):
+    if change.after is None or (change.kind == SETTINGS and change.after == DEFAULT_SETTINGS):
         return None
     return stored_text(change.after)
