@@ -87,7 +87,7 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
     versions of the settings.
     """
     from mailwye.config.secrets import SecretError, check_secrets
-    from mailwye.config.secrets.changes import seal_factors_anew, sealed_anew
+    from mailwye.config.secrets.changes import open_factors, seal_factors, sealed_anew
     from mailwye.stores import credential_key_file, open_vault
 
     installation = read(config)
@@ -101,10 +101,12 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
                 fail("\n".join(map(str, closed)) + "\nThe key was not changed", exit_codes.DATA_ERROR)
             if drop_old_keys:
                 _expect_no_drafts(store)
+            with account_store(installation) as accounts:
+                factors = open_factors(accounts, vault)
             vault.rotate()
             click.echo(f"{credential_key_file(installation)} has a new key: back it up")
             with account_store(installation) as accounts:
-                seal_factors_anew(accounts, vault)
+                seal_factors(accounts, vault, factors)
             wanted = sealed_anew(current.organization, vault)
             _save(installation, store, current, wanted, author=author, comment="secrets rotate", gate=Gate.open(installation))
             if drop_old_keys:

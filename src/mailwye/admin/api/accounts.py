@@ -131,8 +131,7 @@ def _second_factors(api: APIRouter) -> None:
         step = step_of(new.secret, new.code, services.clock.now())
         if not step:
             raise ApiError(422, "this is no code of that secret; look at the clocks of both")
-        sealed = await asyncio.to_thread(services.vault.seal, new.secret, owner_of(user.name))
-        services.accounts.set_second_factor(user.name, SecondFactor(sealed, step))
+        await services.with_settings(_keep_factor, context, user.name, new.secret, step)
         context.audit("user.totp", user.name, "enabled")
         return Response(status_code=204)
 
@@ -173,6 +172,13 @@ def _tokens(api: APIRouter) -> None:
         context.services.accounts.remove_token(token_id)
         context.audit("token.revoke", token_id, "gone")
         return Response(status_code=204)
+
+
+def _keep_factor(context: Context, name: str, secret: str, step: int) -> None:
+    """A rotation that drops the key meanwhile would not know of this secret: it waits, or is waited for."""
+    vault = context.services.vault
+    with vault.alone():
+        context.services.accounts.set_second_factor(name, SecondFactor(vault.seal(secret, owner_of(name)), step))
 
 
 def _checked(check: Any, value: str) -> str:

@@ -35,6 +35,7 @@ from mailwye.admin.api.settings.scripts import scripts
 from mailwye.admin.api.settings.secrets import secrets
 from mailwye.admin.api.settings.versions import versions
 from mailwye.config.problem import PROBLEMS_LIMIT, Problem, cut
+from mailwye.config.secrets import SecretError
 from mailwye.config.store import ConfigStoreError, DraftConflict, DraftExists, NoSuchDraft, NoSuchVersion, VersionConflict
 from mailwye.runtime.channel import ChannelError
 
@@ -114,7 +115,7 @@ def _errors(app: FastAPI, services: Services) -> None:
     for conflict in (VersionConflict, DraftConflict, DraftExists):
         handle(conflict, 409)
     handle(NotAllowedYet, 422)
-    unusable: tuple[type[Exception], ...] = (ConfigStoreError, AccountError, AuditError, ChannelError, *services.errors)
+    unusable: tuple[type[Exception], ...] = (ConfigStoreError, AccountError, AuditError, ChannelError, SecretError, *services.errors)
     for broken in unusable:
         handle(broken, 503)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -112,10 +113,33 @@ def drafts_with_passwords(store: ConfigStore) -> list[str]:
     return [one.name for one in store.drafts() if any(getattr(each.after, FIELD, None) for each in store.draft(one.name).changes)]
 
 
-def seal_factors_anew(accounts: AccountStore, vault: Vault) -> None:
-    """The secret of every user's second factor under the newest key. :raises SecretError: one cannot be opened."""
+@dataclass(frozen=True, slots=True)
+class OpenedFactor:
+    """The secret of a user's second factor, and how it was sealed."""
+
+    user: str
+    sealed: str
+    secret: str
+
+
+def open_factors(accounts: AccountStore, vault: Vault) -> list[OpenedFactor]:
+    """Of all users; before a key is made that would seal them anew. :raises SecretError: one cannot be opened; says whose."""
+    found = []
     for user in accounts.users():
         factor = accounts.second_factor(user.name)
-        if factor is not None:
-            owner = factor_owner(user.name)
-            accounts.reseal_second_factor(user.name, factor.sealed, vault.seal(vault.open(factor.sealed, owner), owner))
+        if factor is None:
+            continue
+        try:
+            found.append(OpenedFactor(user.name, factor.sealed, vault.open(factor.sealed, factor_owner(user.name))))
+        except SecretError as error:
+            remedy = f"or take it from him: `mailwye user totp disable {user.name}`"
+            raise SecretError(
+                f"the second factor of {user.name} cannot be opened, so the key was not changed: {error}, {remedy}"
+            ) from error
+    return found
+
+
+def seal_factors(accounts: AccountStore, vault: Vault, opened: Iterable[OpenedFactor]) -> None:
+    """Under the newest key. One that was changed meanwhile stays as it is. :raises SecretError:"""
+    for one in opened:
+        accounts.reseal_second_factor(one.user, one.sealed, vault.seal(one.secret, factor_owner(one.user)))

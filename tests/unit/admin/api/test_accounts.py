@@ -94,6 +94,16 @@ def test_a_second_factor_is_proposed_proved_and_taken_back(office: Office) -> No
     ] * 2
 
 
+def test_a_second_factor_that_cannot_be_sealed_is_told(office: Office) -> None:
+    (office.installation.data_directory / "credentials.key").write_text("damaged\n")
+    secret = new_secret(bytes)
+    body = {"secret": secret, "code": pyotp.TOTP(secret).at(int(office.clock.at))}
+    answer = office.ask("PUT", "/users/help_desk/totp", json=body)
+    assert answer.status_code == 503
+    assert "credentials.key" in answer.json()["detail"]
+    assert office.accounts.second_factor("help_desk") is None
+
+
 def test_codes_are_guessed_as_seldom_as_passwords(office: Office) -> None:
     app = with_factor(office)
     assert [log_in(office, f"{number:06}") for number in range(10)] == [401] * 10

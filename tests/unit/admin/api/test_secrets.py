@@ -124,6 +124,18 @@ def test_second_factors_open_with_the_new_key(office: Office) -> None:
     assert office.vault.open(factor.sealed, owner_of("help_desk")) == "of the app"
 
 
+def test_a_second_factor_that_cannot_be_opened_keeps_the_key(office: Office) -> None:
+    prepare(office)
+    put(office)
+    office.accounts.set_second_factor("help_desk", SecondFactor(office.vault.seal("x", owner_of("somebody else")), 7))
+    before = (office.installation.data_directory / "credentials.key").read_text()
+    answer = office.ask("POST", "/secrets/rotation", json={"drop_old_keys": True})
+    assert answer.status_code == 409
+    assert "second factor of help_desk cannot be opened, so the key was not changed" in answer.json()["detail"]
+    assert "`mailwye user totp disable help_desk`" in answer.json()["detail"]
+    assert (office.installation.data_directory / "credentials.key").read_text() == before
+
+
 def test_a_key_that_is_lost_is_not_replaced(office: Office) -> None:
     prepare(office)
     put(office)

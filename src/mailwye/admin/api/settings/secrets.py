@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -15,7 +15,7 @@ from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, precondition
 from mailwye.admin.api.settings.chosen import chosen
 from mailwye.admin.api.settings.objects import Changer
-from mailwye.admin.api.settings.saving import in_force
+from mailwye.admin.api.settings.saving import TRIES, in_force
 from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.config.plan import plan_organization
 from mailwye.config.schema import ConfigObject
@@ -26,7 +26,8 @@ from mailwye.config.secrets.changes import (
     find_connector,
     logins,
     name_of,
-    seal_factors_anew,
+    open_factors,
+    seal_factors,
     sealed_anew,
     with_password,
     without_password,
@@ -35,7 +36,6 @@ from mailwye.config.store import VersionConflict
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 
 Connector = Annotated[str, Path(min_length=1, max_length=320)]
-TRIES = 5  # where others save between our look and our save
 
 
 class NewSecret(Body):
@@ -122,14 +122,15 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
         if drafts:
             text = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
             raise ApiError(409, f"{text}. The key was not changed")
+        factors = open_factors(services.accounts, vault)
         vault.rotate()
-        seal_factors_anew(services.accounts, vault)
+        seal_factors(services.accounts, vault, factors)
         version, changed = _save_anew(context)
         return version, changed, vault.drop_old_keys() if drop_old_keys else 0
 
 
 def _save_anew(context: Context) -> tuple[int, bool]:
-    services: Any = context.services
+    services = context.services
     for _ in range(TRIES):
         current = services.store.current()
         wanted = sealed_anew(current.organization, services.vault)
