@@ -153,7 +153,7 @@ async def test_drafts_and_what_stands_before_an_activation_count_for_cmdlets_too
     assert (asked["draft"], asked["revision"], asked["version"]) == ("d", 3, None)
     guarded = "ps", "New-AcceptedDomain b.example -DomainName b.example", "--yes", "--require-replay", "clean", "--pin-queued"
     saved = await installed.run(*guarded)
-    assert "0 queued deliveries stay with their connectors (pinned)" in saved.out
+    assert "0 queued deliveries stay on their ways (pinned)" in saved.out
     assert "no mail was recorded since then" in saved.err
 
 

@@ -139,7 +139,7 @@ async def test_pinned_mail_stays_and_may_be_let_go(tmp_path: Path, site: tuple[P
         await installed.send(SUN, JOHN, "Queued")
         await until_tried(installed, 1)
         told = await installed.run("apply", "-f", moved, "--prune", "--pin-queued")
-        assert "1 queued delivery stays with its connector (pinned)" in told.out
+        assert "1 queued delivery stays on its way (pinned)" in told.out
         await installed.send(SUN, MARY, "After the change")
         assert await arrived(peer, "After the change") == (MARY,)
         await installed.run("apply", "-f", gone, "--prune")

@@ -18,7 +18,7 @@ from mailwye.cli.output import fail, print_problems
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
-    from mailwye.config.parse import Parsed
+    from mailwye.config.parsed import Parsed
     from mailwye.config.schema import Organization
     from mailwye.config.snapshot import Snapshot
     from mailwye.config.store import ConfigStore, StoredVersion

@@ -57,7 +57,7 @@ def objects_to_yaml(organization: Organization) -> str:
 
 
 def _yaml(plain: dict[str, Any]) -> str:
-    import yaml  # a third of the time that `get` takes to start, which prints none
+    import yaml  # here, since most commands that come by this file write none
 
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.exchange import ANY_KIND, EXCHANGE_ONLY
 from mailwye.config.parsed import Parsed, parsed_from, read_file, text_of
-from mailwye.config.problem import PROBLEMS_LIMIT, Fault, Places, Problem, Severity, cut, did_you_mean, shown
+from mailwye.config.problem import PROBLEMS_LIMIT, Fault, Places, Problem, cut, did_you_mean, shown
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 
 ORGANIZATION_FILE_LIMIT = 268_435_456  # octets: a million mailboxes and some
@@ -143,13 +143,3 @@ def _unknown(key: str, model: type[ConfigObject]) -> tuple[str, str]:
     if foreign is not None:
         return "is a setting of Exchange that does not exist here", f"{foreign.text}; remove it"
     return f"is no {what} that Mailwye knows", did_you_mean(key, known, otherwise=f"Known: {', '.join(known)}")
-
-
-__all__ = [
-    "Parsed",
-    "Problem",
-    "Severity",
-    "read_organization",
-    "validate_object",
-    "validate_organization",
-]

@@ -19,7 +19,6 @@ from mailwye.config.problem import PROBLEMS_LIMIT, Path, Places, Problem, cut, s
 DEPTH_LIMIT = 16
 ALIAS_VALUES_LIMIT = 100_000
 """How many values aliases may add to those that are written."""
-"""After so many findings in one file the rest is not read."""
 
 _Mark = Any  # yaml.error.Mark, or what the C parser has in its place
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -165,7 +165,7 @@ def put_in_force(
     record_saved(installation, plan, version, comment or "command line", author=author)
     told = activate(installation, version)
     if gate.pin_queued:
-        what = "delivery stays with its connector" if pinned == 1 else "deliveries stay with their connectors"
+        what = "delivery stays on its way" if pinned == 1 else "deliveries stay on their ways"
         click.echo(f"{pinned} queued {what} (pinned)", err=quiet)
     click.echo(told, err=quiet)
     return version

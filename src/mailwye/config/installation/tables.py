@@ -1,7 +1,6 @@
 """Tables of a TOML file read into dataclasses, with every fault and its place.
 
-Why no pydantic here as for the organization: each command reads mailwye.toml before it does anything, and loading pydantic and building
-its models took 0.15 s of the 0.15 s that a command may take to start (docs/decisions).
+Why no pydantic here as for the organization: each command reads mailwye.toml before it does anything (docs/decisions/0013).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/versions, /export, /apply, /cmdlets: the settings as a whole."""
+"""/versions: who saved what, and back again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
-
-
 Kind = Annotated[str, Query(max_length=64, description="Only versions that changed this object; a page may have fewer then.")]
 
 

@@ -14,9 +14,7 @@ DryRun = Annotated[bool, Query(description="Answer with the difference and the f
 Draft = Annotated[str, Query(max_length=64, description="Work in this draft.")]
 Comment = Annotated[str, Query(max_length=1024, description="Why; kept with the version.")]
 Acknowledge = Annotated[str, Query(max_length=128, description="The difference that a replay showed and that is accepted.")]
-
-
-PinQueued = Annotated[bool, Query(description="What waits in the queue stays with the connector that it has.")]
+PinQueued = Annotated[bool, Query(description="What waits in the queue stays on the way that it has.")]
 Seconds = Annotated[int, Query(ge=1, le=31_622_400, description="How far back a replay goes.")]
 DAY = 86_400
 
