@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.access.second_factor import SecondFactor
@@ -39,6 +39,10 @@ class User:
     def permissions(self) -> frozenset[Permission]:
         """What the roles permit."""
         return permissions_of(self.roles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"name": self.name, "roles": [role.value for role in self.roles], "created": self.created, "totp": self.totp}
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def accounts() -> APIRouter:
 def _users(api: APIRouter) -> None:
     @api.get("/users", summary="List users")
     async def list_users(context: Ctx) -> Response:
-        return JSONResponse({"items": [_user(user) for user in context.services.accounts.users()], "next": None})
+        return JSONResponse({"items": [user.to_dict() for user in context.services.accounts.users()], "next": None})
 
     @api.post("/users", summary="Add a user", status_code=201)
     async def add(context: Ctx, new: NewUser) -> Response:
@@ -91,7 +91,7 @@ def _users(api: APIRouter) -> None:
         except AccountError as error:
             raise ApiError(409, str(error)) from error
         context.audit("user.add", name, ", ".join(role.value for role in user.roles) or "no role")
-        return JSONResponse(_user(user), 201)
+        return JSONResponse(user.to_dict(), 201)
 
     @api.put("/users/{name}/roles", summary="Give a user other roles", status_code=204)
     async def set_roles(context: Ctx, name: Name, new: Roles) -> Response:
@@ -201,10 +201,6 @@ def _outrank(context: Context, name: str) -> User:
     if user.permissions - context.caller.permissions:
         raise ApiError(403, f"{user.name} may more than {context.caller.who}")
     return user
-
-
-def _user(user: User) -> dict[str, Any]:
-    return {"name": user.name, "roles": [role.value for role in user.roles], "created": user.created, "totp": user.totp}
 
 
 def _token(token: Token) -> dict[str, Any]:

@@ -113,8 +113,7 @@ def list_(config: Path, *, as_json: bool) -> None:
     with account_store(installation) as store:
         users = store.users()
     if as_json:
-        rows = [(one, {"name": one.name, "roles": [role.value for role in one.roles]}) for one in users]
-        print_json([{**row, "created": one.created, "totp": one.totp} for one, row in rows])
+        print_json([one.to_dict() for one in users])
         return
     roles = {one.name: ", ".join(role.value for role in one.roles) for one in users}
     columns = ("User", "Roles", "Second factor", "Added")
