@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ INSTALLATION = Installation(
         ListenerSettings("admin", "admin", "127.0.0.2", 8443),
     ),
     tls=TlsFileSettings(
+        certificate=Path("mx.pem"),
+        private_key=Path("mx.key"),
         client_certificates={"partner": (Path("p.pem"), Path("p.key"))},
         authorities={"own": (Path("own.pem"),)},
     ),
@@ -85,6 +88,20 @@ INBOUND_WARNINGS = [
     (f"{OWN}, CloudServicesMailEnabled: true", "CloudServicesMailEnabled", "has no effect"),
     (f"{OWN}, EFSkipLastIP: true, EFSkipIPs: 10.0.0.1", "EFSkipIPs", "is ignored"),
     ("Name: x, RequireTls: true, EFSkipLastIP: true", "EFSkipLastIP", "nothing proves that the last hop is the gateway"),
+]
+ON_PREMISES = "Name: x, ConnectorType: OnPremises"
+WITHOUT_TLS = [
+    (f"{ON_PREMISES}, TlsSenderCertificateName: a.contoso.com", "TlsSenderCertificateName", "recognizes nobody"),
+    (f"{ON_PREMISES}, SenderIPAddresses: 192.0.2.1, RequireTls: true", "RequireTls", "recognizes nobody"),
+    (f"{ON_PREMISES}, SenderIPAddresses: 192.0.2.1", "", ""),
+    (f"{ON_PREMISES}, TlsSenderCertificateName: a.contoso.com, Enabled: false", "", ""),
+    ("Name: x, SenderDomains: [a.com, b.com], RequireTls: true", "RequireTls", "refuses all mail from a.com, b.com"),
+    (
+        "Name: x, TlsSenderCertificateName: a.com, RestrictDomainsToCertificate: true",
+        "RestrictDomainsToCertificate",
+        "refuses all mail from *",
+    ),
+    ("Name: x, SenderIPAddresses: 192.0.2.1, RestrictDomainsToIPAddresses: true", "", ""),
 ]
 LOGIN = "SmartHostAuthMechanism: BasicAuthRequireTLS"
 CREDENTIAL = "AuthenticationCredential: {UserName: a, Password: b}"
@@ -199,6 +216,17 @@ def only(found: list[tuple[Severity, str, str, str]], severity: Severity, field:
 def test_errors_of_inbound_connectors(text: str, field: str, message: str) -> None:
     found = [entry for entry in findings(f"InboundConnector: {{{text}}}", INSTALLATION) if entry[0] is Severity.ERROR]
     assert only(found, Severity.ERROR, field, message), found
+
+
+@pytest.mark.parametrize(("text", "field", "message"), WITHOUT_TLS)
+def test_connectors_that_ask_for_tls_where_no_listener_offers_it(text: str, field: str, message: str) -> None:
+    without = replace(INSTALLATION, tls=TlsFileSettings())
+    one_listener = ListenerSettings("mx", "mx", "127.0.0.2", 2525, certificate=Path("mx.pem"), private_key=Path("mx.key"))
+    said = [entry for entry in findings(f"InboundConnector: {{{text}}}", without) if "no listener" in entry[3]]
+    assert [(severity, at) for severity, _, at, _ in said] == ([(Severity.WARNING, field)] if field else [])
+    assert all(message in entry[3] for entry in said)
+    for offering in (INSTALLATION, replace(without, listeners=(one_listener,))):
+        assert not [entry for entry in findings(f"InboundConnector: {{{text}}}", offering) if "no listener" in entry[3]]
 
 
 @pytest.mark.parametrize(("text", "field", "message"), INBOUND_WARNINGS)

@@ -23,7 +23,31 @@ def check_inbound(organization: Organization, directory: Directory, installation
             _check_partner(connector, findings)
         _check_both(connector, directory, findings)
         _check_certificate(connector, installation, findings)
+        if installation is not None and connector.enabled and not _offers_tls(installation):
+            _check_without_tls(connector, findings)
     _check_same_identification(organization, findings)
+
+
+def _offers_tls(installation: Installation) -> bool:
+    """Whether a server that calls can have TLS."""
+    default = installation.tls.certificate is not None
+    return any(default or listener.certificate is not None for listener in installation.listeners if listener.kind == "mx")
+
+
+def _check_without_tls(connector: InboundConnector, findings: Findings) -> None:
+    """What asks for TLS where no listener offers it: nobody is recognized, or everybody is refused."""
+    remedy = "Set certificate and private_key in [tls] of mailwye.toml, so that the listeners offer STARTTLS"
+    if connector.connector_type is ConnectorType.ON_PREMISES:
+        field = "TlsSenderCertificateName" if connector.tls_sender_certificate_name else "RequireTls" if connector.require_tls else ""
+        if field:
+            findings.warning(connector, field, "recognizes nobody: it needs TLS, which no listener of the installation offers", remedy)
+        return
+    field = "RequireTls" if connector.require_tls else "RestrictDomainsToCertificate" if connector.restrict_domains_to_certificate else ""
+    if field:
+        domains = ", ".join(connector.sender_domains)
+        findings.warning(
+            connector, field, f"refuses all mail from {domains}: it asks for TLS, which no listener of the installation offers", remedy
+        )
 
 
 def _check_on_premises(connector: InboundConnector, directory: Directory, findings: Findings) -> None:
