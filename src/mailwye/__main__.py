@@ -22,7 +22,6 @@ COMMANDS = {
     "remove": ("mailwye.cli.objects.verbs:remove", "Remove objects."),
     "enable": ("mailwye.cli.objects.verbs:enable", "Turn objects on."),
     "disable": ("mailwye.cli.objects.verbs:disable", "Turn objects off."),
-    "history": ("mailwye.cli.apply:history", "List saved versions of the settings."),
     "replay": ("mailwye.cli.replay:replay", "Say what other settings would do to recent traffic and to the queue."),
     "explain": ("mailwye.cli.explain:explain", "Say what would happen to a message, and why."),
     "tls-report": ("mailwye.cli.tls_report:tls_report", "What connections to other domains met (TLS-RPT)."),

@@ -76,7 +76,7 @@ async def test_a_line_is_shown_asked_about_and_saved(installed: Installed) -> No
     assert "no change" in again.out
     confirmed = await installed.run("ps", "Remove-AcceptedDomain contoso.com -Confirm:$false")
     assert "version 2 is saved" in confirmed.out
-    history = await installed.json("history")
+    history = await installed.json("config", "log")
     assert history[1]["comment"] == "first"
 
 
@@ -89,7 +89,7 @@ async def test_nothing_is_half_applied(installed: Installed) -> None:
     assert "s.ps1:3: " in failed.err
     assert "Did you mean SmartHosts?" in failed.err
     assert "nothing was saved" in failed.err
-    assert await installed.json("history") == []
+    assert await installed.json("config", "log") == []
 
 
 async def test_what_several_objects_do_together_is_checked_with_its_line(installed: Installed) -> None:

@@ -101,7 +101,7 @@ async def test_apply_prints_the_difference_and_is_idempotent(installed: Installe
     assert '+ Mailbox "bob@contoso.com"' in first.out
     second = await installed.run("apply", "-f", str(organization), cwd=Path("/"))
     assert "no change" in second.words
-    assert len(await installed.json("history")) == 1
+    assert len(await installed.json("config", "log")) == 1
 
 
 async def test_apply_finds_relative_files_from_where_one_stands(installed: Installed) -> None:
@@ -120,7 +120,7 @@ async def test_apply_reads_standard_input(installed: Installed) -> None:
 async def test_a_dry_run_saves_nothing(installed: Installed) -> None:
     finished = await installed.run("apply", "-f", str(hosted(installed.directory)), "--dry-run", code=None)
     assert '+ Mailbox "bob@contoso.com"' in finished.out
-    assert await installed.json("history") == []
+    assert await installed.json("config", "log") == []
 
 
 async def test_what_export_prints_apply_takes_back_unchanged(installed: Installed) -> None:
@@ -128,7 +128,7 @@ async def test_what_export_prints_apply_takes_back_unchanged(installed: Installe
     exported = installed.directory / "exported.yaml"
     exported.write_text((await installed.run("export")).out)
     assert "no change" in (await installed.run("apply", "-f", str(exported), "--prune")).words
-    (version,) = await installed.json("history")
+    (version,) = await installed.json("config", "log")
     assert version["comment"] == "first"
 
 
@@ -149,7 +149,7 @@ async def test_apply_refuses_errors_with_their_lines(installed: Installed) -> No
     finished = await installed.run("apply", "-f", str(organization), code=None)
     assert finished.code != 0
     assert "organization.yaml:5" in finished.err
-    assert await installed.json("history") == []
+    assert await installed.json("config", "log") == []
 
 
 # --- passwords of connectors
@@ -182,7 +182,7 @@ async def test_a_password_goes_in_and_never_comes_out(installed: Installed) -> N
         assert not file.is_file() or b"tell nobody" not in file.read_bytes()
     renamed = await installed.run("apply", "-f", "-", stdin=exported.replace("Relay", "Other"), code=None)
     assert "Password is (saved), but none is saved for it. Write the password itself, once." in renamed.err
-    assert len(await installed.json("history")) == 2
+    assert len(await installed.json("config", "log")) == 2
 
 
 async def test_secrets_are_set_listed_and_rotated(installed: Installed) -> None:
@@ -221,7 +221,7 @@ async def test_rotations_at_once_lose_no_key(installed: Installed) -> None:
     await asyncio.gather(*(installed.run("secrets", "rotate") for _ in range(3)))
     assert len((installed.data / "credentials.key").read_text().splitlines()) == 4
     assert (await installed.json("secrets", "list"))[0]["problem"] == ""
-    assert [one["comment"] for one in await installed.json("history")] == ["secrets rotate"] * 3 + [""]
+    assert [one["comment"] for one in await installed.json("config", "log")] == ["secrets rotate"] * 3 + [""]
 
 
 async def test_old_keys_are_not_dropped_while_a_draft_needs_them(installed: Installed) -> None:
@@ -245,7 +245,7 @@ async def test_a_named_key_file_has_to_be_there(tmp_path: Path) -> None:
     assert "saved passwords can neither be read nor written" in checked.out
     refused = await installed.run("apply", "-f", "-", stdin=RELAY, code=None)
     assert "elsewhere.key does not exist. Make it: openssl rand -hex 32" in refused.err
-    assert await installed.json("history") == []
+    assert await installed.json("config", "log") == []
     (tmp_path / "elsewhere.key").write_text("12" * 32 + "\n")
     (tmp_path / "elsewhere.key").chmod(0o644)
     await installed.run("apply", "-f", "-", stdin=RELAY)
@@ -296,7 +296,7 @@ async def test_a_difference_that_is_not_read_to_its_end_is_not_saved(installed: 
         err = (await process.communicate())[1].decode()
         assert err.endswith("mailwye: nothing was saved: the difference was not read to its end; --dry-run only shows it\n")
         assert process.returncode == 74
-    assert await installed.json("history") == []
+    assert await installed.json("config", "log") == []
 
 
 async def test_the_password_is_asked_for_twice_and_not_shown(installed: Installed) -> None:

@@ -56,7 +56,7 @@ async def test_a_killed_apply_leaves_no_trace(tmp_path: Path) -> None:
     process.kill()
     assert await process.wait() == -signal.SIGKILL
     process.stdin.close()
-    assert [one["version"] for one in await installed.json("history")] == [1]
+    assert [one["version"] for one in await installed.json("config", "log")] == [1]
     add_alice(organization)
     assert "version 2 is saved" in (await installed.run("apply", "-f", str(organization))).out
 

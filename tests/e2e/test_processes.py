@@ -311,7 +311,7 @@ async def test_commands_of_root_take_the_owner_of_the_data_where_no_user_is_set(
         await run("apply", "-f", "-", stdin=RELAY)
         await run("secrets", "set", "Relay", "--password-stdin", stdin="another one\n")
         await run("secrets", "rotate")
-        versions = json.loads(await run("history", "--json"))
+        versions = json.loads(await run("config", "log", "--json"))
         assert [version["author"] for version in versions] == ["root"] * 6  # who did it, not whose files they are
         assert {event["who"] for event in json.loads(await run("audit", "log", "--json"))} == {"root"}
 

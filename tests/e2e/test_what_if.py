@@ -97,9 +97,9 @@ async def test_a_change_may_have_to_show_a_clean_or_acknowledged_replay(tmp_path
         assert f"This difference is {digest}" in refused.out
         wrong = await installed.run(*strict, "acknowledged", "--acknowledge", "123456789abc", code=DATA_ERROR)
         assert "that is not the difference that was acknowledged" in wrong.err
-        assert len(await installed.json("history")) == 1
+        assert len(await installed.json("config", "log")) == 1
         await installed.run(*strict, "acknowledged", "--acknowledge", digest)
-        assert len(await installed.json("history")) == 2
+        assert len(await installed.json("config", "log")) == 2
     installed.write(more='[replay]\nrequire = "clean"\n')
     back = write(tmp_path, "back.yaml", 'Mailbox: {PrimarySmtpAddress: "postmaster@contoso.com"}\nMailUser: []\n')
     refused = await installed.run("apply", "-f", back, "--prune", code=None)

@@ -1,4 +1,4 @@
-"""`mailwye apply`, `export` and `history`: the organization's settings as files and versions."""
+"""`mailwye apply` and `export`: the organization's settings as files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mailwye.cli import exit_codes
 from mailwye.cli.candidate import Gate, gate_options, read_settings
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, print_problems
-from mailwye.cli.settings.config import print_versions
 from mailwye.cli.settings.saving import (
     author_of,
     print_wanted,
@@ -168,16 +167,3 @@ def _written(organization: Organization, form: str) -> str:
             from mailwye.config.export import to_yaml
 
             return to_yaml(organization)
-
-
-@click.command()
-@config_option
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def history(config: Path, limit: int, *, as_json: bool) -> None:
-    """List saved versions of the settings, newest first (the same as `mailwye config log`)."""
-    installation = read(config)
-    work_as_owner(installation)
-    with config_store(installation) as store:
-        versions = store.history(limit)
-    print_versions(versions, as_json=as_json)
