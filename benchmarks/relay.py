@@ -19,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python benc
 
 from benchmarks.image import Place, measured_place
 from benchmarks.load import Load
-from benchmarks.report import Result, conditions, say, table, unquiet_words, write
+from benchmarks.report import DOCUMENT, Result, conditions, say, table, unquiet_words, write
 from benchmarks.runs import Counted, Make, Timed, counted_run, spreads, timed_run
 from benchmarks.systems import Mailwye, Nothing, Postfix, mailwye_name
+from benchmarks.verdicts import verdicts
 from benchmarks.workloads import WORKLOADS, Workload
 
 REFERENCE = "Postfix"
@@ -136,6 +137,7 @@ def main() -> None:
         write("conditions", text)
         for name, found in results.items():
             write(name, f"**{WORKLOADS[name].title}**\n\n{table(found, REFERENCE)}")
+        write("verdicts", verdicts(DOCUMENT.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from benchmarks.growth import DIMENSIONS
 from benchmarks.measure import Machine
 from benchmarks.plots import Line, draw
 from benchmarks.runs import Counted, Timed, spread
+from benchmarks.verdicts import verdicts
 from benchmarks.workloads import WORKLOADS
 
 QUIET = Machine(0.01, 0.0)
@@ -48,6 +49,20 @@ def test_every_workload_and_plot_has_its_place_in_the_document() -> None:
     for name in names:
         assert f"<!-- bench:{name} -->\n" in text
         assert f"<!-- /bench:{name} -->\n" in text
+
+
+def test_the_verdicts_are_those_of_the_tables() -> None:
+    text = report.DOCUMENT.read_text()
+    judged = text.partition("<!-- bench:verdicts -->\n")[2].partition("<!-- /bench:verdicts -->")[0]
+    assert judged == verdicts(text)
+    wanted = [workload for workload in WORKLOADS.values() if workload.wanted]
+    assert judged.count("\n") == 2 + 2 * len(wanted), "each target is judged, with and without workers"
+
+
+def test_a_verdict_is_met_or_missed_by_the_figures() -> None:
+    rows = "| Mailwye | 1 | 1 | 1 | 70 | 0.29 | × 5.00 | × 0.21 |\n| Postfix | 1 | 1 | 1 | 9 | 1.00 | × 1.00 | × 1.00 |\n"
+    (row,) = verdicts(f"<!-- bench:kept -->\n{rows}<!-- /bench:kept -->").splitlines()[2:]
+    assert row.endswith("| × 5.00 | ≥ 5 | met | × 0.21 | ≤ 0.2 | **missed** | 0.29 | < 0.3 | met |")
 
 
 def test_every_figure_says_when_and_by_which_command() -> None:
