@@ -352,7 +352,12 @@ class SmtpSession(asyncio.Protocol):
         config, now = self._settings.client, self._clock.monotonic()
         pause = min(self._settings.idle, config.command_timeout, config.content_timeout, config.handshake_timeout)
         deadline = self._client.next_deadline()
-        due = deadline if deadline is not None else self._idle_since + self._settings.idle
+        if deadline is not None:
+            due = deadline
+        elif self._tickets:  # its content is being read: nothing is awaited of the peer, nor is the connection idle
+            due = now + pause
+        else:
+            due = self._idle_since + self._settings.idle
         self._timer = self._loop.call_later(max(min(pause, due - now), 0.001), self._tick)
 
     def _tick(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -528,6 +529,39 @@ async def test_stored_content_is_streamed(offers: tuple[bytes, ...]) -> None:
         (attempt,) = await carry(courier, work_for(content=stored))
         assert attempt.reply.code == 250
         assert server.contents == [stored.piece.replace(b".line", b"..line") * 5 + b".\r\n"]
+
+
+class Slow(Stored):
+    """Content that the disk gives when it is `ready`."""
+
+    def __init__(self) -> None:
+        super().__init__(b"line of text\r\n", 2)
+        self.ready = asyncio.Event()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        await self.ready.wait()
+        async for piece in super().chunks():
+            yield piece
+
+
+async def test_a_slow_disk_does_not_make_the_timer_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content that takes longer to read than a connection may be idle: the session looks again after as long, not each millisecond."""
+    slow, loop, pauses = Slow(), asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def recording(delay: float, callback: Any, *arguments: Any, **more: Any) -> asyncio.TimerHandle:
+        if getattr(callback, "__name__", "") == "_tick":
+            pauses.append(delay)
+            if len(pauses) > 4:
+                slow.ready.set()
+        return call_later(delay, callback, *arguments, **more)
+
+    monkeypatch.setattr(loop, "call_later", recording)
+    async with scripted(good()) as server, courier_to(server.host(), settings=replace(FAST, connection_idle=0.01)) as courier:
+        (attempt,) = await carry(courier, work_for(content=slow))
+        assert attempt.reply.code == 250
+    assert len(pauses) > 4
+    assert min(pauses) > 0.005
 
 
 async def test_half_a_message_never_gets_its_final_dot() -> None:
