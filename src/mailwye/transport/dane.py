@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from mailwye.connectors.matching import certificate_name_matches
 from mailwye.runtime.dns_answer import Absent, Answer, Found, TlsaRecord, Unknown
@@ -19,6 +20,8 @@ DANE_TA = 2
 DANE_EE = 3
 RECORDS_LIMIT = 100
 """How many TLSA records of one host are looked at."""
+ANCHORS_LIMIT = 8
+"""How many authorities of one host are tried: each means verifying a chain as long, and of as large keys, as the host likes."""
 
 _DIGESTS: dict[int, Callable[[bytes], bytes]] = {
     1: lambda data: hashlib.sha256(data).digest(),
@@ -86,12 +89,12 @@ def match(records: Sequence[TlsaRecord], names: Sequence[str], certificate: Pres
         if record.usage == DANE_EE and _matches(record, certificate.chain[0]):
             return f"TLSA {shown(record)} matches the server's own certificate (DANE-EE)"
     failure: Failure | None = None
-    for record in records:
-        if record.usage == DANE_TA:
-            found = _by_anchor(record, names, certificate, now)
-            if isinstance(found, str):
-                return found
-            failure = failure or found
+    anchored = ((record, anchor) for record in records if record.usage == DANE_TA and (anchor := _anchor(record, certificate.chain)))
+    for record, anchor in islice(anchored, ANCHORS_LIMIT):
+        found = _by_anchor(record, anchor, names, certificate, now)
+        if isinstance(found, str):
+            return found
+        failure = failure or found
     listed = ", ".join(shown(record) for record in records[:5])
     told = f"{certificate.subject}, SHA-256 {certificate.fingerprint}"
     return failure or Failure(FailureType.TLSA_INVALID, f"no TLSA record matches ({listed}); presented {told}")
@@ -103,15 +106,14 @@ def _matches(record: TlsaRecord, certificate: bytes) -> bool:
     return octets is not None and (digest(octets) if digest is not None else octets) == record.data
 
 
-def _by_anchor(record: TlsaRecord, names: Sequence[str], certificate: PresentedCertificate, now: float) -> str | Failure | None:
+def _anchor(record: TlsaRecord, chain: Sequence[bytes]) -> bytes | None:
     """Section 3.1.2: an authority in the presented chain, or the one that the record holds as a whole."""
-    chain = certificate.chain
-    anchor = next((one for one in chain[1:] if _matches(record, one)), None)
-    if anchor is None and (record.selector, record.matching_type) == (0, 0):
-        anchor = record.data
-    if anchor is None:
-        return None
-    fault = chain_fault(chain, anchor, now)
+    presented = next((one for one in chain[1:] if _matches(record, one)), None)
+    return record.data if presented is None and (record.selector, record.matching_type) == (0, 0) else presented
+
+
+def _by_anchor(record: TlsaRecord, anchor: bytes, names: Sequence[str], certificate: PresentedCertificate, now: float) -> str | Failure:
+    fault = chain_fault(certificate.chain, anchor, now)
     if fault:
         outdated = not certificate.not_before <= now <= certificate.not_after
         kind = FailureType.CERTIFICATE_EXPIRED if outdated else FailureType.CERTIFICATE_NOT_TRUSTED

@@ -71,6 +71,15 @@ def test_an_authority_matches_by_every_selector_and_digest(selector: int, matchi
         assert "DANE-TA" in found
 
 
+def test_no_host_can_have_its_chain_verified_by_a_hundred_authorities() -> None:
+    """Each verification is work in the event loop, as much as the host's chain makes it."""
+    good, others = record(2, 0, 0, ROOT), [record(2, 0, 0, OTHER_ROOT)] * dane.ANCHORS_LIMIT
+    assert isinstance(dane.match([*others[1:], good], NAMES, presented(LEAF, MIDDLE), NOW), str)
+    assert isinstance(dane.match([*others, good], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
+    by_digest = record(3, 1, 1, LEAF)
+    assert isinstance(dane.match([*others, good, by_digest], NAMES, presented(LEAF, MIDDLE), NOW), str), "digests cost nothing"
+
+
 def test_a_whole_authority_in_the_record_need_not_be_presented() -> None:
     assert isinstance(dane.match([record(2, 0, 0, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), str)
     assert isinstance(dane.match([record(2, 0, 1, ROOT)], NAMES, presented(LEAF, MIDDLE), NOW), Failure)
