@@ -44,12 +44,15 @@ DESTINATIONS = {"a": False, "b": True, "c": False, "d": True, "senders": False}
 """Sinks by name, and whether they speak TLS. Each takes the mail of NAME.example; "senders" gets the notices."""
 
 RECIPIENTS = tuple(f"user{number}@{name}.example" for number in range(1, 6) for name in "abcd")
+UNDER_WAY = 10
+"""Deliveries to one destination at a time, from one worker: on the wire, or with a result that is not committed yet."""
+
 Settings = Mapping[str, Mapping[str, object]]
 """Tables of mailwye.toml: {"queue": {"expire_after": 60}}."""
 
 _SETTINGS: Settings = {
     "limits": {"connections_per_address": 2000},
-    "delivery": {"connections_per_destination": 5},  # 20 outbound sessions to a, b, c, d
+    "delivery": {"connections_per_destination": 5, "concurrency_per_destination": UNDER_WAY},  # 20 outbound sessions to a, b, c, d
     "queue": {"retry_delays": [1, 2, 5]},
 }
 

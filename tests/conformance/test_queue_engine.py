@@ -98,11 +98,22 @@ class TestAcceptAndLease:
         await engine.accept(new_message("B", hop="mx:small"))
         assert {one.message.id for one in await engine.lease(NOW, limit=2)} == {"A0", "B"}
 
-    async def test_excluded_hops_wait(self, engine: QueueEngine) -> None:
+    async def test_hops_without_room_wait(self, engine: QueueEngine) -> None:
         await engine.accept(new_message("A", hop="mx:down"))
         await engine.accept(new_message("B", hop="mx:up"))
-        assert [one.message.id for one in await engine.lease(NOW, limit=9, exclude=frozenset({"mx:down"}))] == ["B"]
+        room = {"mx:down": 0, "mx:up": 9}
+        assert [one.message.id for one in await engine.lease(NOW, limit=9, room=room.__getitem__)] == ["B"]
         assert [one.message.id for one in await engine.lease(NOW, limit=9)] == ["A"]
+
+    async def test_no_hop_is_given_more_than_it_has_room_for(self, engine: QueueEngine) -> None:
+        for number in range(6):
+            await engine.accept(new_message(f"A{number}", hop="mx:narrow"))
+            await engine.accept(new_message(f"B{number}", hop="mx:wide"))
+        room = {"mx:narrow": 2, "mx:wide": 9}
+        found = await engine.lease(NOW, limit=99, room=room.__getitem__)
+        assert [one.message.id for one in found if one.message.id.startswith("A")] == ["A0", "A1"]
+        assert len(found) == 8
+        assert len(await engine.lease(NOW, limit=1, room=room.__getitem__)) == 1, "the oldest that are left come next"
 
     async def test_nothing_is_leased_before_its_time(self, engine: QueueEngine) -> None:
         await engine.accept(new_message("A", first_attempt_at=NOW + 5))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from tests.torture.short import bad, lost, options
 from torture import kill, restart
+from torture.ledger import Received, Verdict
+from torture.sender import Sender
 
 pytestmark = [pytest.mark.xdist_group("torture"), pytest.mark.timeout(300)]
 
@@ -23,3 +28,12 @@ async def test_a_restart_loses_nothing_and_repeats_nothing() -> None:
 @pytest.mark.parametrize("sabotage", ["early", "forgetful"])
 async def test_the_harness_sees_the_loss(sabotage: str) -> None:
     assert lost(await kill.run(options("kill", "--kills", "5", "--longest", "0.5", "--sabotage", sabotage)))
+
+
+@pytest.mark.parametrize(("duplicates", "is_good"), [(40, True), (41, False)])
+def test_more_duplicates_than_were_under_way_are_told(duplicates: int, is_good: bool) -> None:
+    copies = tuple(Received("a", f"m{number}", ("user1@a.example",), "digest", 9.9) for number in range(duplicates))
+    verdict = Verdict(1000, (), (), copies, 0, 0, 0, first_copies=copies)
+    sender = cast("Sender", SimpleNamespace(unacknowledged=0, acknowledged=1000, refused=()))
+    rows = {row.what: row for row in kill.rows_of(verdict, [kill.Kill(10.0, 10.1, 20, 0.5)], sender, under_way=40)}
+    assert rows[kill.MOST].good is is_good

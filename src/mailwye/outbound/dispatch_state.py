@@ -24,7 +24,7 @@ _REMEMBERED_MESSAGES = 10_000
 
 
 class Traffic:
-    """Counts leases under way, in all and per next hop. `saturated`: the hops at their limit, to be left out of the next lease."""
+    """Counts leases under way, in all and per next hop. `saturated`: the hops at their limit."""
 
     __slots__ = ("_concurrency", "_counts", "_per_hop", "saturated", "under_way")
 
@@ -39,6 +39,10 @@ class Traffic:
     def room(self) -> int:
         """How many leases may be taken now."""
         return self._concurrency - self.under_way
+
+    def room_of(self, hop: str) -> int:
+        """How many of them may go to one next hop."""
+        return self._per_hop - self._counts.get(hop, 0)
 
     def begin(self, hop: str) -> None:
         """One lease more."""

@@ -12,7 +12,7 @@ from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import Lease
 
 LEASE_SECONDS = 3_600.0
-LEASE_BATCH = 100  # leases taken in one call; by so many a hop may pass concurrency_per_destination
+LEASE_BATCH = 100  # leases taken in one call
 LOOK_AT_LEAST_EVERY = 60.0  # seconds, because the wall clock by which work is due may jump
 LOOK_AT_MOST_EVERY = 0.05
 AFTER_ERROR = 1.0
@@ -78,15 +78,14 @@ class Feed:
             return
         self.wants_more = False
         limit = min(LEASE_BATCH, room)
-        exclude = traffic.saturated
-        leases = future_of(self.engine.lease(self._now(), limit=limit, exclude=exclude, seconds=LEASE_SECONDS))
+        leases = future_of(self.engine.lease(self._now(), limit=limit, room=traffic.room_of, seconds=LEASE_SECONDS))
         if leases.done():
-            self._leased(limit, exclude, leases)
+            self._leased(limit, leases)
         else:
             self.asking = True
-            leases.add_done_callback(partial(self._leased, limit, exclude))
+            leases.add_done_callback(partial(self._leased, limit))
 
-    def _leased(self, limit: int, exclude: frozenset[str], leases: asyncio.Future[Sequence[Lease]]) -> None:
+    def _leased(self, limit: int, leases: asyncio.Future[Sequence[Lease]]) -> None:
         self.asking = False
         self._quiet()
         if (error := error_of(leases)) is not None:
@@ -99,7 +98,7 @@ class Feed:
         if len(found) == limit or self.wants_more:
             self.look_soon()
             return
-        due = future_of(self.engine.next_due(exclude=exclude))
+        due = future_of(self.engine.next_due(exclude=self._traffic.saturated))
         if due.done():
             self._plan(due)
         else:

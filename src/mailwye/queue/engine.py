@@ -5,12 +5,21 @@ Every implementation passes tests/conformance/test_queue_engine.py.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from mailwye.message.content import Content
 from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Redirect, Settlement
 from mailwye.runtime.store_error import StoreError
+
+Room = Callable[[str], int]
+"""How many leases a next hop may be given now; 0 or less leaves it out."""
+
+
+def unlimited(_hop: str) -> int:
+    """A Room without end."""
+    return sys.maxsize
 
 
 class QueueError(StoreError):
@@ -68,8 +77,8 @@ class QueueEngine(Protocol):
         """
         ...
 
-    def lease(self, now: float, *, limit: int, exclude: frozenset[str] = frozenset(), seconds: float = 3600) -> Awaitable[Sequence[Lease]]:
-        """Up to `limit` leases on due deliveries, oldest message first within a next hop, none of a next hop in `exclude`.
+    def lease(self, now: float, *, limit: int, room: Room = unlimited, seconds: float = 3600) -> Awaitable[Sequence[Lease]]:
+        """Up to `limit` leases on due deliveries, of each next hop as many as `room` has for it, oldest message first.
 
         Deliveries of one message with the same next hop come in one lease.
         """

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mailwye.message.content import Content, InlineContent
-from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
+from mailwye.queue.engine import LeaseLost, QueueError, QueueFull, Room, unlimited
 from mailwye.queue.futures import done, failed
 from mailwye.queue.item import (
     FINAL_STATES,
@@ -163,19 +163,18 @@ class MemoryQueueEngine:
 
     # --- out
 
-    def lease(
-        self, now: float, *, limit: int, exclude: frozenset[str] = frozenset(), seconds: float = 3600
-    ) -> asyncio.Future[Sequence[Lease]]:
+    def lease(self, now: float, *, limit: int, room: Room = unlimited, seconds: float = 3600) -> asyncio.Future[Sequence[Lease]]:
         """See QueueEngine. Next hops take turns: the one that was served longest ago first, with its oldest message."""
         self._take_back_expired(now)
         waiting: dict[str, list[tuple[int, list[Delivery]]]] = {}
         for serial, held in self._held.items():
             groups: dict[str, list[Delivery]] = {}
             for delivery in held.deliveries.values():
-                if delivery.state is DeliveryState.QUEUED and delivery.due <= now and delivery.next_hop not in exclude:
+                if delivery.state is DeliveryState.QUEUED and delivery.due <= now:
                     groups.setdefault(delivery.next_hop, []).append(delivery)
             for hop, group in groups.items():
                 waiting.setdefault(hop, []).append((serial, group))
+        waiting = {hop: some for hop, all_ in waiting.items() if (some := all_[: max(0, room(hop))])}
         leases: list[Lease] = []
         while waiting and len(leases) < limit:
             hop = min(waiting, key=lambda one: self._served.get(one, 0))

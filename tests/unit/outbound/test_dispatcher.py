@@ -278,6 +278,22 @@ def test_other_hops_go_on_while_one_is_full() -> None:
     in_world(story, delivery=DeliverySettings(concurrency_per_destination=3))
 
 
+def test_no_hop_gets_more_than_its_share_at_once() -> None:
+    """What is under way when the service dies may come twice: so much of it, and no more (docs/reliability.md)."""
+
+    async def story(world: World) -> None:
+        world.smtp.gate = gate = asyncio.Event()
+        for number in range(50):
+            await world.accept(f"sun{number}@slow.example")
+        await turns()
+        assert world.dispatcher.under_way == 3
+        gate.set()
+        await turns(200)
+        assert await world.rows() == []
+
+    in_world(story, delivery=DeliverySettings(concurrency_per_destination=3))
+
+
 def test_no_more_than_concurrency_is_under_way() -> None:
     async def story(world: World) -> None:
         world.smtp.gate = gate = asyncio.Event()

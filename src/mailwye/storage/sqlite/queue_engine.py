@@ -18,7 +18,7 @@ from typing import TypeVar
 import apsw
 
 from mailwye.message.content import Content, InlineContent
-from mailwye.queue.engine import LeaseLost, QueueError, QueueFull
+from mailwye.queue.engine import LeaseLost, QueueError, QueueFull, Room, unlimited
 from mailwye.queue.futures import done, failed
 from mailwye.queue.item import Lease, NewMessage, QueueQuery, QueueRow, Receipt, Redirect, Settlement
 from mailwye.storage.sqlite import queue_reader
@@ -188,11 +188,9 @@ class SqliteQueueEngine:
 
     # --- out
 
-    def lease(
-        self, now: float, *, limit: int, exclude: frozenset[str] = frozenset(), seconds: float = 3600
-    ) -> asyncio.Future[Sequence[Lease]]:
+    def lease(self, now: float, *, limit: int, room: Room = unlimited, seconds: float = 3600) -> asyncio.Future[Sequence[Lease]]:
         """See QueueEngine. Next hops take turns; within one the order is that of acceptance."""
-        return self._leasing.lease(now, limit, exclude, seconds)
+        return self._leasing.lease(now, limit, room, seconds)
 
     def renew(self, lease: Lease, until: float) -> asyncio.Future[None]:
         """See QueueEngine."""

@@ -15,6 +15,7 @@ from itertools import groupby, islice
 
 import msgspec
 
+from mailwye.queue.engine import Room
 from mailwye.storage.sqlite.queue_schema import PLACE_BITS
 
 QUEUED, HELD, CORRUPT, LEASED = 0, 1, 2, 3  # the first three as in the database
@@ -154,23 +155,27 @@ class QueueIndex:
 
     # --- leasing
 
-    def take(self, now: float, limit: int, exclude: frozenset[str]) -> Iterator[list[int]]:
+    def take(self, now: float, limit: int, room: Room) -> Iterator[list[int]]:
         """Up to `limit` groups of due deliveries, each of one message and one next hop; they are LEASED from now on.
 
-        Next hops take turns, each gives its oldest message.
+        Next hops take turns, each gives its oldest message, until it has no `room`.
         """
         self._now = now
         self._promote(now)
         skipped = 0
+        left: dict[str, int] = {}
         while limit > 0 and skipped < len(self._turns):
             hop = self._turns[0]
             self._turns.rotate(-1)
-            if hop in exclude:
+            if hop not in left:
+                left[hop] = room(hop)
+            if left[hop] <= 0:
                 skipped += 1
                 continue
             group = self._take_oldest(hop)
             if group:
                 limit -= 1
+                left[hop] -= 1
                 skipped = 0
                 yield group
 

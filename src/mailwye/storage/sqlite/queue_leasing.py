@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mailwye.message.content import Content, InlineContent
-from mailwye.queue.engine import QueueError
+from mailwye.queue.engine import QueueError, Room
 from mailwye.queue.futures import done
 from mailwye.queue.item import Lease, NewMessage
 from mailwye.storage.sqlite import queue_reader
@@ -38,7 +38,7 @@ class Leasing:
         self._alert = alert
         self._damaged: dict[int, str] = {}  # staged content that broke while it was read → why
 
-    def lease(self, now: float, limit: int, exclude: frozenset[str], seconds: float) -> asyncio.Future[Sequence[Lease]]:
+    def lease(self, now: float, limit: int, room: Room, seconds: float) -> asyncio.Future[Sequence[Lease]]:
         """See SqliteQueueEngine.lease. Nothing while nothing can be written: each result would be unknown after a crash, each mail sent
         twice. (On a disk that is merely full, results have the reserve.)
         """
@@ -50,7 +50,7 @@ class Leasing:
                 state.put_back(number)
         taken: _Taken = []
         fresh_only = True
-        for numbers in state.index.take(now, limit, exclude):
+        for numbers in state.index.take(now, limit, room):
             state.leased.update(numbers)
             new = state.fresh.take(numbers[0] >> sql.PLACE_BITS, numbers)
             fresh_only = fresh_only and new is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mailwye.queue.engine import unlimited
 from mailwye.storage.sqlite.queue_index import AT_ONCE, HELD, HOPS_KEPT, LEASED, QUEUED, QueueIndex
 from mailwye.storage.sqlite.queue_schema import PLACE_BITS
 
@@ -15,7 +16,7 @@ def drain(hops: int) -> float:
         index.add_message(seq, 1)
         index.add(seq << PLACE_BITS, f"mx:d{seq}.example", 0.0)
     begin = time.perf_counter()
-    taken = [number for _ in range(hops // 100) for (number,) in index.take(1.0, 100, frozenset())]
+    taken = [number for _ in range(hops // 100) for (number,) in index.take(1.0, 100, unlimited)]
     spent = time.perf_counter() - begin
     assert taken == [seq << PLACE_BITS for seq in range(hops)]
     return spent
@@ -31,7 +32,7 @@ def test_next_hops_without_mail_are_forgotten() -> None:
         number = seq << PLACE_BITS
         index.add_message(seq, 1)
         index.add(number, f"mx:d{seq}.example", 0.0)
-        assert list(index.take(1.0, 1, frozenset())) == [[number]]
+        assert list(index.take(1.0, 1, unlimited)) == [[number]]
         assert index.shown_state(number) == LEASED
         if seq:
             index.remove([number])
@@ -48,7 +49,7 @@ def waiting(dues: dict[int, tuple[str, float]]) -> QueueIndex:
 
 
 def taken(index: QueueIndex, now: float, limit: int = 1_000_000) -> list[int]:
-    return [number >> PLACE_BITS for group in index.take(now, limit, frozenset()) for number in group]
+    return [number >> PLACE_BITS for group in index.take(now, limit, unlimited) for number in group]
 
 
 def test_a_hop_that_is_back_gets_its_mail_in_the_order_of_acceptance() -> None:
