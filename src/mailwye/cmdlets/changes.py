@@ -266,7 +266,7 @@ def _alone(thing: ConfigObject | None) -> Organization:
         return NO_OBJECTS
     if isinstance(thing, OrganizationSettings):
         return Organization(organization=thing)
-    return NO_OBJECTS.model_copy(update={KINDS[thing.kind].attribute: (thing,)})
+    return NO_OBJECTS.changed(**{KINDS[thing.kind].attribute: (thing,)})
 
 
 def _what_if(cmdlet: Cmdlet, effects: list[_Effect]) -> Output:
@@ -279,5 +279,5 @@ def _what_if(cmdlet: Cmdlet, effects: list[_Effect]) -> Output:
 
 
 def _title(thing: ConfigObject) -> str:
-    plain = thing.model_dump(mode="json", by_alias=True)
+    plain = thing.plain()
     return str(plain[name_field(thing.kind)])

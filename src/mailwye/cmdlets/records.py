@@ -68,13 +68,13 @@ class Output:
 
 def record_of(thing: ConfigObject) -> Record:
     """An object with all its properties."""
-    return Record(thing.kind, thing.model_dump(mode="json", by_alias=True), thing)
+    return Record(thing.kind, thing.plain(), thing)
 
 
 def settings_of(thing: ConfigObject) -> dict[str, Any]:
     """What is set, to be changed and read again: as files have it, and what is default but was written all the same."""
-    whole = thing.model_dump(mode="json", by_alias=True)
-    written = {info.alias or name for name, info in type(thing).model_fields.items() if name in thing.model_fields_set}
+    whole = thing.plain()
+    written = {entry.name for name, entry in type(thing).fields.items() if name in thing.given}
     return {name: value for name, value in whole.items() if name in written} | to_plain(thing)
 
 

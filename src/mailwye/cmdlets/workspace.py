@@ -117,7 +117,7 @@ class Workspace:
         }
         if self.settings is not self._before.organization:
             changed["organization"] = self.settings
-        return self._before.model_copy(update=changed) if changed else self._before
+        return self._before.changed(**changed) if changed else self._before
 
     def touched(self, source: Source) -> Parsed[Organization]:
         """What was made or changed, with its places, as if it had come from a file: so that checks can name lines."""
@@ -131,7 +131,7 @@ class Workspace:
             for field, at in marks.items():
                 places[(kind.lower(), index, field.lower()) if field else (kind.lower(), index)] = source.place(at)
         update = {KINDS[kind].attribute: tuple(found) for kind, found in things.items()}
-        return Parsed(NO_OBJECTS.model_copy(update=update), (), Places(source.file, places))
+        return Parsed(NO_OBJECTS.changed(**update), (), Places(source.file, places))
 
     def _called(self, word: str, kinds: Iterable[str], words: Words) -> list[ConfigObject]:
         """The objects that have `word` among their `words`."""

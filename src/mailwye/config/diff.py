@@ -98,8 +98,8 @@ def _fields(old: ConfigObject | None, new: ConfigObject | None) -> tuple[FieldCh
     assert thing is not None
     before, after = to_plain(old) if old is not None else {}, to_plain(new) if new is not None else {}
     changed = []
-    for field, info in type(thing).model_fields.items():
-        name = info.alias or field
+    for field, entry in type(thing).fields.items():
+        name = entry.name
         if old is not None and new is not None and _comparable(getattr(old, field)) == _comparable(getattr(new, field)):
             continue
         if before.get(name) != after.get(name):

@@ -71,7 +71,7 @@ class ChangeSet:
             kept = [thing for thing in organization.objects(kind) if thing.identity not in after]
             kept += [thing for thing in after.values() if thing is not None]
             updated[KINDS[kind].attribute] = tuple(sorted(kept, key=lambda thing: thing.identity))
-        return with_priorities(organization.model_copy(update=updated), {}) if updated else organization
+        return with_priorities(organization.changed(**updated), {}) if updated else organization
 
     def reversed(self) -> ChangeSet:
         """What takes this change back."""

@@ -110,8 +110,8 @@ def _fields(mine: ObjectChange, theirs: ObjectChange) -> Iterator[FieldConflict]
         yield FieldConflict(thing.label, "", _short(mine.before), _short(theirs.after), _short(mine.after))
         return
     base, other, own = _plain(mine.before), _plain(theirs.after), _plain(mine.after)
-    for field, info in type(thing).model_fields.items():
-        name = info.alias or ""
+    for field, entry in type(thing).fields.items():
+        name = entry.name
         values = [side.get(name) if side is not None else GONE for side in (base, other, own)]
         if values[1] != values[2]:
             yield FieldConflict(thing.label, name, *values)
