@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
@@ -11,6 +10,7 @@ from mailwye.cmdlets.exchange import EVERYWHERE, PARAMETERS, READING, ForeignPar
 from mailwye.config.problem import did_you_mean
 from mailwye.config.schema import KINDS, ConfigObject, DistributionGroup, Field, OrganizationSettings, field_names
 from mailwye.config.schema.credential import AuthenticationCredential
+from mailwye.value import dataclass
 
 CONFIG_NOUN = "OrganizationConfig"
 """Exchange's noun for the organization's own settings."""

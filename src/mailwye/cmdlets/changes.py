@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.cmdlets.bind import Given, Halted, Report
@@ -17,6 +16,7 @@ from mailwye.config.diff import as_text, diff
 from mailwye.config.parse import validate_object
 from mailwye.config.problem import Problem, shown
 from mailwye.config.schema import KINDS, NO_OBJECTS, ConfigObject, Organization, OrganizationSettings
+from mailwye.value import dataclass
 
 _MEMBERS = "Members"
 _RENAMED = frozenset({"Name"})  # of connectors and rules: what names them follows

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from mailwye.cmdlets.catalog import name_field
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, OrganizationSettings
+from mailwye.value import dataclass
 
 DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "AcceptedDomain": ("DomainName", "DomainType", "MatchSubDomains", "Default"),

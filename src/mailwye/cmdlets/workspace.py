@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -103,6 +102,8 @@ class Workspace:
     def nearest(self, kind: str, text: str) -> str:
         """A remedy that names the object of the nearest name."""
         names = {thing.identity: _shown(thing) for one in ((kind,) if kind else RECIPIENT_KINDS) for thing in _first(self.objects(one))}
+        import difflib
+
         near = difflib.get_close_matches(text.lower()[:64], names, n=1, cutoff=_NEAR_ENOUGH)
         if near:
             return f"Did you mean {names[near[0]]}?"

@@ -6,7 +6,6 @@ Values are canonical before they are compared (order of lists, case of domains a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -15,6 +14,7 @@ from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.schema.credential import AuthenticationCredential
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 SUMMARY_OBJECTS = 20
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.config import reading
 from mailwye.config.problem import Fault, Path, did_you_mean, shown
 from mailwye.config.reading import Found, Read, read_keys, scalar
+from mailwye.value import dataclass
 
 NUMBER_LIMIT = 2**53
 

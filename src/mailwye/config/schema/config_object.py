@@ -100,7 +100,7 @@ class ConfigObject:
         cls._required = tuple(entry.name for entry in entries if entry.required)
         cls._writers = tuple((entry, entry.value.write, entry.value.store or entry.value.write) for entry in entries)
         if cls.fields:
-            cls._values = attrgetter(*cls.fields)
+            cls._values = attrgetter(*cls.fields)  # a tuple, as each class has several
 
     def __init__(self, **values: Any) -> None:
         wrong = values.keys() - self.fields.keys() or {entry.attribute for entry in self.fields.values() if entry.required} - values.keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mailwye.config.problem import Fault, did_you_mean, shown
@@ -10,6 +10,7 @@ from mailwye.config.scalars import read_text
 from mailwye.config.schema.value import choice, choice_of, optional, value_of
 from mailwye.connectors.model import SmartHostAuthMechanism
 from mailwye.smtp.authentication.saslprep import Unpreparable, saslprep
+from mailwye.value import dataclass
 
 SAVED = "(saved)"
 """What stands for a password in every output. Read again, it means the one that is saved."""

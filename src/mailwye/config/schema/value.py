@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from mailwye.config.problem import Fault, did_you_mean, shown
 from mailwye.config.reading import Read, items, scalar
 from mailwye.config.scalars import as_list
+from mailwye.value import dataclass
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.config.diff import Change, as_dicts, as_text, changes_of, written
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.versions.changes import ChangeSet, Key, ObjectChange
+from mailwye.value import dataclass
 
 GONE = "(no such object)"
 """Stands for the value of each field of an object that one side does not have."""

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import msgspec
-
 from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+
+_raw = json.JSONDecoder().raw_decode
 
 
 def model_of(kind: str) -> type[ConfigObject]:
@@ -40,9 +40,12 @@ def from_stored(kind: str, text: str) -> ConfigObject:
 
 def _decode(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+        data, end = _raw(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
+    if end != len(text):
+        raise ValueError("not JSON: there is more behind its end")
+    return data
 
 
 class _Reader:
