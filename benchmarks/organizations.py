@@ -27,7 +27,7 @@ def organization(domains: int, connectors: int) -> Organization:
     """
     smart_host = f"{SINK[0]}:{SINK[1]}"
     way: dict[str, Any] = {"ConnectorType": "OnPremises", "UseMXRecord": False, "SmartHosts": [smart_host]}
-    return Organization.model_validate(
+    return Organization.of(
         {
             "Organization": {"Name": "bench"},
             "AcceptedDomain": [

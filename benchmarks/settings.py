@@ -93,10 +93,10 @@ class Editor:
         """Another object of the kind each time."""
         self._number += 1
         if kind == "AcceptedDomain":
-            new: ConfigObject = AcceptedDomain.model_validate({"DomainName": f"new{self._number}.example"})
+            new: ConfigObject = AcceptedDomain.of({"DomainName": f"new{self._number}.example"})
             return ChangeSet.of([ObjectChange(kind, new.identity, None, new)])
         before = current.organization.outbound_connectors[self._number]
-        return ChangeSet.of([ObjectChange(kind, before.identity, before, before.model_copy(update={"comment": f"edit {self._number}"}))])
+        return ChangeSet.of([ObjectChange(kind, before.identity, before, before.changed(comment=f"edit {self._number}"))])
 
     def plan(self, kind: str) -> Plan:
         """One change, checked."""

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO
 from mailwye.config.installation import Installation
 from mailwye.config.store_errors import ConfigStoreError
 from mailwye.runtime.store_error import StoreError
-from mailwye.trace.recorder import TraceSearch
-from mailwye.trace.sightings import SightingStore
 
 if TYPE_CHECKING:
     from mailwye.admin.certificate_register import CertificateRegister
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
     from mailwye.storage.sqlite.traffic.store import SqliteTraffic
     from mailwye.storage.sqlite.transport.policies import SqlitePolicyStore
     from mailwye.storage.sqlite.transport.results import SqliteResultStore
+    from mailwye.trace.recorder import TraceSearch
+    from mailwye.trace.sightings import SightingStore
     from mailwye.whatif.traffic import RecordedTraffic
 
 Alert = Callable[[str], None]

@@ -32,7 +32,7 @@ from mailwye.testing.versions import save_whole
 
 
 def organization(*names: str) -> Organization:
-    return Organization.model_validate({"AcceptedDomain": [{"DomainName": name} for name in names]})
+    return Organization.of({"AcceptedDomain": [{"DomainName": name} for name in names]})
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -63,7 +63,7 @@ def test_a_saved_version_is_current_and_stays(store: ConfigStore) -> None:
 
 def test_a_sealed_password_comes_back_as_it_was(store: ConfigStore) -> None:
     """The placeholder of an export in its place would lose it."""
-    saved = Organization.model_validate(
+    saved = Organization.of(
         {"OutboundConnector": [{"Name": "a", "AuthenticationCredential": {"UserName": "u", "Password": {"Sealed": "v1.x"}}}]}
     )
     save_whole(store, saved, expected_version=0, author="ann", at=1.0)
@@ -153,7 +153,7 @@ def test_of_many_savers_one_wins_each_version(store: ConfigStore, tmp_path: Path
 
 
 def domain(name: str, **fields: object) -> AcceptedDomain:
-    return AcceptedDomain.model_validate({"DomainName": name, **fields})
+    return AcceptedDomain.of({"DomainName": name, **fields})
 
 
 def added(*names: str) -> ChangeSet:
@@ -190,7 +190,7 @@ def test_objects_that_did_not_change_are_the_same_objects(store: ConfigStore) ->
 
 
 def test_settings_of_the_organization_are_an_object_like_others(store: ConfigStore) -> None:
-    save_whole(store, Organization.model_validate({"Organization": {"Name": "contoso"}}), expected_version=0, author="ann", at=1.0)
+    save_whole(store, Organization.of({"Organization": {"Name": "contoso"}}), expected_version=0, author="ann", at=1.0)
     save_whole(store, Organization(), expected_version=1, author="ann", at=2.0)
     assert store.current().organization == Organization()
     assert store.load(1).organization.name == "contoso"
@@ -208,7 +208,7 @@ def test_a_version_says_what_it_restores(store: ConfigStore) -> None:
 
 
 def mailbox(name: str) -> Mailbox:
-    return Mailbox.model_validate({"PrimarySmtpAddress": name})
+    return Mailbox.of({"PrimarySmtpAddress": name})
 
 
 def test_a_removed_mailbox_opens_to_nobody_and_a_restored_one_to_its_owner(store: ConfigStore) -> None:
@@ -409,7 +409,7 @@ def stop(cursor, sql, bindings):
         os.kill(os.getpid(), signal.SIGKILL)
     return True
 store._db.exec_trace = stop
-new = Organization.model_validate({"AcceptedDomain": {"DomainName": "new.com"}})
+new = Organization.of({"AcceptedDomain": {"DomainName": "new.com"}})
 save_whole(store, new, expected_version=1, author="child", at=2.0)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -47,6 +47,36 @@ async def test_help_loads_none_of_the_heavy_parts() -> None:
     assert out.decode().splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "get AcceptedDomain",
+        "set AcceptedDomain contoso.com --match-sub-domains true --what-if",
+        "ps Get-OutboundConnector",
+        "explain --from sun@fabrikam.com --to john@contoso.com",
+        "config log",
+        "config show",
+        "queue list",
+        "trace",
+        "status",
+        "export",
+        "apply -f hosted.yaml --dry-run",
+    ],
+)
+async def test_no_command_loads_what_the_api_alone_needs(installed: Installed, command: str) -> None:
+    """Loading pydantic took longer than all the rest of `get` (docs/decisions/0013)."""
+    await installed.run("apply", "-f", str(hosted(installed.directory)))
+    words = ["mailwye", *command.replace("hosted.yaml", str(hosted(installed.directory))).split(), "--config", str(installed.config)]
+    program = f"import sys; sys.argv = {words!r}\nimport mailwye.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
+    program += "print([n for n in ('pydantic', 'pydantic_core', 'fastapi', 'uvicorn', 'starlette') if n in sys.modules])"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, complaints = await process.communicate()
+    assert out.decode().splitlines()[-1] == "[]"
+    assert "Traceback" not in complaints.decode()
+
+
 async def test_unknown_commands_are_refused(tmp_path: Path) -> None:
     finished = await run("srve", cwd=tmp_path, code=None)
     assert finished.code != 0

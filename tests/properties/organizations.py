@@ -1,4 +1,4 @@
-"""Organizations of every kind of object with every field, as hypothesis makes them: plain values for `Organization.model_validate`."""
+"""Organizations of every kind of object with every field, as hypothesis makes them: plain values for `Organization.of`."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def organizations(draw: st.DrawFn) -> Organization:
     rules = named(draw, "Name", TEXT, rule)
     order = draw(st.permutations(range(len(rules))))
     settings = {"Name": draw(TEXT), **draw(st.fixed_dictionaries({}, optional={"SenderRewritingEnabled": FLAGS}))}
-    return Organization.model_validate(
+    return Organization.of(
         {
             "Organization": settings,
             "AcceptedDomain": domains,

@@ -26,7 +26,7 @@ def _has_doubles(one: Organization) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(ORGANIZATIONS)
 def test_export_and_apply_is_the_identity(data: dict[str, Any]) -> None:
-    one = Organization.model_validate(data)
+    one = Organization.of(data)
     assert from_json(to_json(one)) == in_order(one)
     if _has_doubles(one):
         return
@@ -40,7 +40,7 @@ def test_export_and_apply_is_the_identity(data: dict[str, Any]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(ORGANIZATIONS, ORGANIZATIONS)
 def test_applying_a_file_twice_changes_nothing_the_second_time(before: dict[str, Any], file: dict[str, Any]) -> None:
-    current, given_file = Organization.model_validate(before), Organization.model_validate(file)
+    current, given_file = Organization.of(before), Organization.of(file)
     for prune in (False, True):
         once = merge(current, given_file, prune=prune)
         assert diff(once, merge(once, given_file, prune=prune)) == ()
@@ -57,21 +57,21 @@ def _without_own_addresses(one: Organization) -> Organization:
         external = getattr(recipient, "external_email_address", None)
         if isinstance(recipient, MailUser) and external is not None and external.key == own:
             update["external_email_address"] = None
-        return recipient.model_copy(update=update)
+        return recipient.changed(**update)
 
-    kinds = [entry.attribute for entry in KINDS.values() if "email_addresses" in entry.model.model_fields]
-    return one.model_copy(update={kind: tuple(map(less, getattr(one, kind))) for kind in kinds})
+    kinds = [entry.attribute for entry in KINDS.values() if "email_addresses" in entry.model.fields]
+    return one.changed(**{kind: tuple(map(less, getattr(one, kind))) for kind in kinds})
 
 
 @settings(max_examples=150, deadline=None)
 @given(ORGANIZATIONS)
 def test_what_exchange_would_print_is_read_back(data: dict[str, Any]) -> None:
-    one = _without_own_addresses(in_order(Organization.model_validate(data)))
+    one = _without_own_addresses(in_order(Organization.of(data)))
     if _has_doubles(one):
         return
     imported = import_exchange([Source("f", to_exchange_json(one))])
     # The settings of the organization itself are not Exchange's; a rule without a connector does nothing there or here.
-    assert imported.organization.model_copy(update={"organization": one.organization}) == one
+    assert imported.organization.changed(organization=one.organization) == one
     assert [str(entry) for entry in imported.entries if entry.outcome is Outcome.LEFT_OUT and "no members" not in entry.reason] == []
     parsed = read_organization(objects_to_yaml(imported.organization))
     assert parsed.value == imported.organization

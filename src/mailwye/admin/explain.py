@@ -5,7 +5,7 @@ too; nothing is decided here. Pure, but for the injected resolver. For people: e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from mailwye.config.installation import Installation
@@ -23,6 +23,7 @@ from mailwye.policy.rules.decide import RuleDecision, RuleFinding, decide_rules,
 from mailwye.policy.rules.matching import message_facts
 from mailwye.smtp.address import Address, parse_address, parse_domain
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

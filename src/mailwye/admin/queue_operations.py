@@ -9,19 +9,23 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mailwye.admin.queue_ways import WAY_OPERATIONS, Ways
-from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.pins import pin_in_words
 from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueQuery, QueueRow
 from mailwye.queue.transitions import REDIRECTED, Move, found_by
-from mailwye.runtime.clock import Clock
 from mailwye.trace.event import EventKind, TraceEvent
-from mailwye.trace.recorder import TraceRecorder
+
+if TYPE_CHECKING:
+    from mailwye.admin.queue_ways import Ways
+    from mailwye.config.snapshot import Snapshot
+    from mailwye.runtime.clock import Clock
+    from mailwye.trace.recorder import TraceRecorder
 
 OPERATIONS = ("list", "show", "retry", "hold", "release", "delete", "pin", "follow", "counts")
+CHANGES = frozenset(OPERATIONS) - {"list", "show", "counts"}
+WAY_OPERATIONS = frozenset({"pin", "follow"})  # queue_ways.py
 HEADER_OCTETS = 16_384  # how much of a message `show` prints
 ROWS_ANSWERED = 1_000  # how many of the changed deliveries an answer names; `count` counts them all
 ROWS_TRACED = 100_000  # how many of the changed deliveries get an event of their own in the trace, by one operation
@@ -78,6 +82,8 @@ async def run(
         return {"counts": merged_counts([await engine.counts() for engine in engines])}
     if operation not in OPERATIONS:
         raise ValueError(f"no such queue operation: {operation}; there are {', '.join(OPERATIONS)}")
+    from mailwye.admin.queue_ways import Ways  # with all that decides on ways: who looks at a queue does not wait for it
+
     ways = Ways(operation, snapshot, frozenset(map(str, arguments.get("hops", ()))))
     asked = _asked(engines, arguments, place)
     after = {name: last for name, _, last in asked if last >= 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from mailwye.admin.queue_operations import WAY_OPERATIONS
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.pins import pin_of
 from mailwye.connectors.selection import RouteKind
@@ -12,7 +13,6 @@ from mailwye.queue.engine import QueueEngine
 from mailwye.queue.item import DeliveryState, QueueRow, Redirect
 from mailwye.whatif.queued import route_of
 
-WAY_OPERATIONS = frozenset({"pin", "follow"})
 ATTEMPTS = 3  # at those whose attempt just ends
 
 

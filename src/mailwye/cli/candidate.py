@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import click
 from mailwye.cli import exit_codes
 from mailwye.cli.installation import ask_service
 from mailwye.cli.output import fail, print_problems
+from mailwye.value import dataclass
 
 if TYPE_CHECKING:
     from mailwye.config.installation import Installation
@@ -45,7 +46,7 @@ class NotPutInForce(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Candidate:
     """`base`: the version in force, as it is stored. `organization`: what is to be in force instead."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 
 import click
@@ -55,6 +54,8 @@ def run(table: CommandTable) -> None:
     try:
         group(prog_name="mailwye")
     except Exception as error:  # noqa: BLE001 - nothing is above; the trace is for the report that the sentence asks for
+        import traceback  # which no command needs otherwise
+
         traceback.print_exc(file=sys.stderr)
         fail(f"internal error: {error!r}. Please report it with the lines above", exit_codes.SOFTWARE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,6 +164,8 @@ def resolve_route(installation: Installation, route: Route) -> Resolved:
 
     :raises PolicyStoreError: transport.sqlite cannot be used.
     """
+    import asyncio
+
     from mailwye.admin.explain import Resolved
     from mailwye.outbound.protection import demands
 

@@ -89,7 +89,7 @@ def remove(config: Path, address: str, **gating: Any) -> None:
         if not _exists(current.organization, address):
             fail(f"there is no mailbox {address}; `mailwye mailbox list` shows them", exit_codes.NO_INPUT)
         kept = tuple(one for one in current.organization.mailboxes if not _is(one, address))
-        plan = plan_organization(current, current.organization.model_copy(update={"mailboxes": kept}), installation=installation)
+        plan = plan_organization(current, current.organization.changed(mailboxes=kept), installation=installation)
         save_plan(installation, store, plan, author=author, comment=f"mailbox remove {address}", gate=gate)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,6 +58,8 @@ def ask_queue(installation: Installation, operation: str, arguments: dict[str, A
     """One operation of admin/queue_operations.py, by the running service, or on its files while none runs."""
     answer: dict[str, Any] | None = ask_service(installation, f"queue.{operation}", **arguments)
     if answer is None:
+        import asyncio  # a running service is asked without
+
         return asyncio.run(_offline(installation, operation, arguments))
     if answer.get("missing"):
         _say(f"{missing_words(answer)}: what is in its queue is not in this answer")
@@ -82,7 +83,6 @@ def _say(text: str) -> None:
 async def _offline(installation: Installation, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """No service runs: open its queue files here."""
     from mailwye.admin import queue_operations
-    from mailwye.admin.queue_ways import WAY_OPERATIONS
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.store_error import StoreError
     from mailwye.stores import current_snapshot, open_queue, open_trace_recorder, queue_numbers
@@ -91,9 +91,10 @@ async def _offline(installation: Installation, operation: str, arguments: dict[s
     trace = None
     try:
         engines.extend(open_queue(installation, number, _say) for number in queue_numbers(installation))
-        trace = open_trace_recorder(installation, 0, _say)
+        if operation in queue_operations.CHANGES:
+            trace = open_trace_recorder(installation, 0, _say)
         snapshot = None
-        if operation in WAY_OPERATIONS:
+        if operation in queue_operations.WAY_OPERATIONS:
             with config_store(installation) as store:
                 snapshot = current_snapshot(store)
         return await queue_operations.run(operation, arguments, engines, clock=SystemClock(), trace=trace, snapshot=snapshot)

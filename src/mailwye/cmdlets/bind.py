@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.cmdlets.catalog import Cmdlet, Parameter, Shape
 from mailwye.cmdlets.exchange import Treatment
 from mailwye.cmdlets.syntax import Command, Complaint, Literal, Many, Named, Node
 from mailwye.cmdlets.values import is_true
+from mailwye.value import dataclass
 
 Evaluate = Callable[[Node], Any]
 Report = Callable[[Complaint], None]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic.fields import FieldInfo
 
 from mailwye.cmdlets.exchange import EVERYWHERE, PARAMETERS, READING, ForeignParameter
 from mailwye.config.problem import did_you_mean
-from mailwye.config.schema import KINDS, ConfigObject, DistributionGroup, OrganizationSettings
+from mailwye.config.schema import KINDS, ConfigObject, DistributionGroup, Field, OrganizationSettings, field_names
 from mailwye.config.schema.credential import AuthenticationCredential
+from mailwye.value import dataclass
 
 CONFIG_NOUN = "OrganizationConfig"
 """Exchange's noun for the organization's own settings."""
@@ -102,7 +96,7 @@ def model_of(kind: str) -> type[ConfigObject]:
 
 def name_field(kind: str) -> str:
     """The field in Exchange's spelling by which an object of `kind` is known."""
-    fields = {info.alias or name for name, info in model_of(kind).model_fields.items()}
+    fields = set(field_names(model_of(kind)))
     return next(name for name in ("DomainName", "PrimarySmtpAddress", "Name") if name in fields)
 
 
@@ -119,19 +113,11 @@ def cmdlet(verb: str, kind: str) -> Cmdlet | None:
 
 
 @cache
-def adapter(kind: str, field: str) -> TypeAdapter[Any]:
-    """Reads values of one field by themselves, as the schema does."""
-    info = _fields(kind)[field]
-    annotation: Any = typing.Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-    return TypeAdapter(annotation)
+def _fields(kind: str) -> Mapping[str, Field]:
+    return {entry.name: entry for entry in model_of(kind).fields.values()}
 
 
-@cache
-def _fields(kind: str) -> Mapping[str, FieldInfo]:
-    return {info.alias or name: info for name, info in model_of(kind).model_fields.items()}
-
-
-def field_of(kind: str, field: str) -> FieldInfo:
+def field_of(kind: str, field: str) -> Field:
     """The schema's description of a field in Exchange's spelling."""
     return _fields(kind)[field]
 
@@ -167,8 +153,8 @@ def _positional(verb: str, noun: str) -> tuple[str, ...]:
 
 
 def _settings(kind: str) -> Iterator[Parameter]:
-    for field, info in _fields(kind).items():
-        shape, choices = _shape(info)
+    for field, entry in _fields(kind).items():
+        shape, choices = _shape(entry)
         yield Parameter(field, shape, field, choices)
 
 
@@ -177,23 +163,16 @@ def _is_asked_for(one: Parameter) -> bool:
     return one.shape is not Shape.CREDENTIAL
 
 
-def _shape(info: FieldInfo) -> tuple[Shape, tuple[str, ...]]:
-    annotation = info.annotation
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        annotation = next(one for one in typing.get_args(annotation) if one is not type(None))
-    while typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) is tuple:
+def _shape(entry: Field) -> tuple[Shape, tuple[str, ...]]:
+    cls = entry.value.type
+    if entry.value.is_list:
         return Shape.LIST, ()
-    if annotation is bool:
-        return Shape.FLAG, ()
-    if annotation is int:
-        return Shape.NUMBER, ()
-    if annotation is AuthenticationCredential:
-        return Shape.CREDENTIAL, ()
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return Shape.TEXT, tuple(str(one.value) for one in annotation if one.value is not None)
-    return Shape.TEXT, ()
+    if issubclass(cls, Enum):
+        return Shape.TEXT, tuple(str(one.value) for one in cls if one.value is not None)
+    return _SHAPES.get(cls, Shape.TEXT), ()
+
+
+_SHAPES: Mapping[type, Shape] = {bool: Shape.FLAG, int: Shape.NUMBER, AuthenticationCredential: Shape.CREDENTIAL}
 
 
 def _special(verb: str, noun: str, kind: str) -> Iterator[Parameter]:

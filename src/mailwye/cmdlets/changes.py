@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.cmdlets.bind import Given, Halted, Report
@@ -17,6 +16,7 @@ from mailwye.config.diff import as_text, diff
 from mailwye.config.parse import validate_object
 from mailwye.config.problem import Problem, shown
 from mailwye.config.schema import KINDS, NO_OBJECTS, ConfigObject, Organization, OrganizationSettings
+from mailwye.value import dataclass
 
 _MEMBERS = "Members"
 _RENAMED = frozenset({"Name"})  # of connectors and rules: what names them follows
@@ -266,7 +266,7 @@ def _alone(thing: ConfigObject | None) -> Organization:
         return NO_OBJECTS
     if isinstance(thing, OrganizationSettings):
         return Organization(organization=thing)
-    return NO_OBJECTS.model_copy(update={KINDS[thing.kind].attribute: (thing,)})
+    return NO_OBJECTS.changed(**{KINDS[thing.kind].attribute: (thing,)})
 
 
 def _what_if(cmdlet: Cmdlet, effects: list[_Effect]) -> Output:
@@ -279,5 +279,5 @@ def _what_if(cmdlet: Cmdlet, effects: list[_Effect]) -> Output:
 
 
 def _title(thing: ConfigObject) -> str:
-    plain = thing.model_dump(mode="json", by_alias=True)
+    plain = thing.plain()
     return str(plain[name_field(thing.kind)])

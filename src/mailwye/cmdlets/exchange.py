@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mailwye.config.exchange import ANY_KIND, EXCHANGE_ONLY, ExchangeOnly, Treatment
+from mailwye.value import dataclass
 
 __all__ = ["EVERYWHERE", "PARAMETERS", "READING", "RESULTS", "ForeignParameter", "Treatment"]
 

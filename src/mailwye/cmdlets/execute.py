@@ -5,7 +5,6 @@ calls this saves nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.cmdlets.bind import Given, Halted, bind
@@ -14,15 +13,15 @@ from mailwye.cmdlets.changes import Changes, is_what_if
 from mailwye.cmdlets.elsewhere import NOTHING_TO_DO, USE_INSTEAD
 from mailwye.cmdlets.fill import flag
 from mailwye.cmdlets.filters import ALIASES, FILTERS, apply_filter, shown
-from mailwye.cmdlets.parser import PROBLEMS_LIMIT, parse
 from mailwye.cmdlets.records import Output, Record, record_of
-from mailwye.cmdlets.syntax import Assignment, Block, Command, Complaint, Loop, Pipeline, Script, Source, Statement
+from mailwye.cmdlets.syntax import PROBLEMS_LIMIT, Assignment, Block, Command, Complaint, Loop, Pipeline, Script, Source, Statement
 from mailwye.cmdlets.values import Enough, Evaluator, compare, is_true
 from mailwye.cmdlets.workspace import Workspace
 from mailwye.config.parsed import Parsed
 from mailwye.config.problem import Problem, Severity, cut, did_you_mean
 from mailwye.config.problem import shown as quoted
 from mailwye.config.schema import ConfigObject, Organization
+from mailwye.value import dataclass
 
 NOTES_LIMIT = 200
 """Warnings that are kept."""
@@ -50,6 +49,8 @@ class Execution:
 
 def execute_text(organization: Organization, text: str, file: str = "") -> Execution:
     """Read a script and carry it out. Never raises; `file` is its name in messages."""
+    from mailwye.cmdlets.parser import parse  # `mailwye get` and its like come with a Script
+
     return execute(organization, parse(text, file))
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from mailwye.cmdlets.bind import Given, Report
-from mailwye.cmdlets.catalog import RECIPIENT_KINDS, Parameter, Shape, adapter, field_of, model_of, name_field
+from mailwye.cmdlets.catalog import RECIPIENT_KINDS, Parameter, Shape, field_of, name_field
 from mailwye.cmdlets.records import Record, settings_of
 from mailwye.cmdlets.syntax import Block, Complaint
 from mailwye.cmdlets.values import title_of
 from mailwye.config.exchange import NO_MAIL
 from mailwye.config.problem import shown
+from mailwye.config.reading import Found
 from mailwye.config.schema import ConfigObject
 
 _ADD, _REMOVE = "add", "remove"
@@ -189,26 +188,21 @@ def _merged(kind: str, parameter: Parameter, table: Mapping[str, Any], thing: Co
     """
     by_key = {key.lower(): _entries(value, given) for key, value in table.items()}
     added, removed = by_key.get(_ADD, []), by_key.get(_REMOVE, [])
-    reader = adapter(kind, parameter.field)
-    try:
-        # Nothing is no value of a list that must not be empty, but nothing may well be added or removed.
-        extra, gone = (reader.validate_python(values) if values else () for values in (added, removed))
-    except ValidationError:
+    declared = field_of(kind, parameter.field)
+    found: Found = []
+    # Nothing is no value of a list that must not be empty, but nothing may well be added or removed.
+    extra, gone = (declared.value.read(values, (), found) if values else () for values in (added, removed))
+    if found:
         return [*added, *removed]
-    present = tuple(getattr(thing, _attribute(kind, parameter.field))) if thing is not None else ()
+    present = tuple(getattr(thing, declared.attribute)) if thing is not None else ()
     keys = {_key(one) for one in gone}
     for one in gone:
         if _key(one) not in {_key(other) for other in present}:
             note(Complaint(given.at, f"{shown(str(one))} was not in {parameter.name}", "Nothing was removed for it", field=parameter.name))
     known = {_key(one) for one in extra}
     kept = [one for one in present if _key(one) not in keys and _key(one) not in known]
-    plain: list[Any] = reader.dump_python((*kept, *extra), mode="json")
-    return list(plain)
-
-
-def _attribute(kind: str, field: str) -> str:
-    wanted = field_of(kind, field)
-    return next(name for name, info in model_of(kind).model_fields.items() if info is wanted)
+    write = declared.value.write
+    return list(write((*kept, *extra)) if write is not None else (*kept, *extra))
 
 
 def _key(value: Any) -> Any:

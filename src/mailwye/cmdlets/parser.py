@@ -7,6 +7,7 @@ import re
 from mailwye.cmdlets.expressions import Expressions, joined
 from mailwye.cmdlets.scanner import QUOTES, Unreadable
 from mailwye.cmdlets.syntax import (
+    PROBLEMS_LIMIT,
     Assignment,
     Command,
     Complaint,
@@ -26,8 +27,6 @@ from mailwye.config.problem import Problem
 
 SCRIPT_LIMIT = 4_194_304
 """Characters of one script."""
-PROBLEMS_LIMIT = 100
-"""After so many errors the rest is not looked at."""
 
 _KEYWORD = re.compile(r"([A-Za-z]+)(?=[\s({]|$)")
 _KEYWORDS = re.compile(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from mailwye.cmdlets.catalog import name_field
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, OrganizationSettings
+from mailwye.value import dataclass
 
 DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "AcceptedDomain": ("DomainName", "DomainType", "MatchSubDomains", "Default"),
@@ -68,13 +68,13 @@ class Output:
 
 def record_of(thing: ConfigObject) -> Record:
     """An object with all its properties."""
-    return Record(thing.kind, thing.model_dump(mode="json", by_alias=True), thing)
+    return Record(thing.kind, thing.plain(), thing)
 
 
 def settings_of(thing: ConfigObject) -> dict[str, Any]:
     """What is set, to be changed and read again: as files have it, and what is default but was written all the same."""
-    whole = thing.model_dump(mode="json", by_alias=True)
-    written = {info.alias or name for name, info in type(thing).model_fields.items() if name in thing.model_fields_set}
+    whole = thing.plain()
+    written = {entry.name for name, entry in type(thing).fields.items() if name in thing.given}
     return {name: value for name, value in whole.items() if name in written} | to_plain(thing)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from mailwye.config.problem import Problem, Severity
+from mailwye.value import dataclass
 
 
 class Source:
@@ -38,6 +39,10 @@ class Source:
         line, column = self.place(complaint.at)
         file = self.file if line else ""
         return Problem(complaint.message, complaint.remedy, file, line, column, complaint.object, complaint.field, severity)
+
+
+PROBLEMS_LIMIT = 100
+"""After so many errors the rest of a script is not looked at."""
 
 
 class Complaint(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -103,6 +102,8 @@ class Workspace:
     def nearest(self, kind: str, text: str) -> str:
         """A remedy that names the object of the nearest name."""
         names = {thing.identity: _shown(thing) for one in ((kind,) if kind else RECIPIENT_KINDS) for thing in _first(self.objects(one))}
+        import difflib
+
         near = difflib.get_close_matches(text.lower()[:64], names, n=1, cutoff=_NEAR_ENOUGH)
         if near:
             return f"Did you mean {names[near[0]]}?"
@@ -117,7 +118,7 @@ class Workspace:
         }
         if self.settings is not self._before.organization:
             changed["organization"] = self.settings
-        return self._before.model_copy(update=changed) if changed else self._before
+        return self._before.changed(**changed) if changed else self._before
 
     def touched(self, source: Source) -> Parsed[Organization]:
         """What was made or changed, with its places, as if it had come from a file: so that checks can name lines."""
@@ -131,7 +132,7 @@ class Workspace:
             for field, at in marks.items():
                 places[(kind.lower(), index, field.lower()) if field else (kind.lower(), index)] = source.place(at)
         update = {KINDS[kind].attribute: tuple(found) for kind, found in things.items()}
-        return Parsed(NO_OBJECTS.model_copy(update=update), (), Places(source.file, places))
+        return Parsed(NO_OBJECTS.changed(**update), (), Places(source.file, places))
 
     def _called(self, word: str, kinds: Iterable[str], words: Words) -> list[ConfigObject]:
         """The objects that have `word` among their `words`."""

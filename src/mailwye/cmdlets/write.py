@@ -9,7 +9,7 @@ from typing import Any
 from mailwye.cmdlets.catalog import CONFIG_NOUN, RECIPIENT_KINDS, model_of
 from mailwye.config.exchange.powershell import SINGLE
 from mailwye.config.export import in_order, to_plain
-from mailwye.config.schema import KINDS, ConfigObject, Organization
+from mailwye.config.schema import KINDS, ConfigObject, Organization, field_names
 
 _BARE = re.compile(r"[A-Za-z*][A-Za-z0-9_.*@-]*").fullmatch
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*").fullmatch
@@ -110,7 +110,4 @@ def _text(text: str, *, within_table: bool) -> str:
 def unknown_to_schema() -> dict[str, frozenset[str]]:
     """What of OURS the schema does not have: nothing, as a test sees to."""
     kinds = {CONFIG_NOUN: "Organization"}
-    return {
-        kind: names - {info.alias or name for name, info in model_of(kinds.get(kind, kind)).model_fields.items()}
-        for kind, names in OURS.items()
-    }
+    return {kind: names - set(field_names(model_of(kinds.get(kind, kind)))) for kind, names in OURS.items()}

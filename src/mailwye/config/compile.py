@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from mailwye.config import schema
@@ -28,7 +29,7 @@ Previous = tuple[schema.Organization, Snapshot]  # a version and what was made o
 _RECIPIENTS = ("mailboxes", "mail_users", "mail_contacts", "distribution_groups")
 _DIRECTORY = ("accepted_domains", *_RECIPIENTS)
 _RULES = ("transport_rules",)
-_CONNECTORS = tuple(name for name in schema.Organization.model_fields if name not in (*_DIRECTORY, *_RULES))
+_CONNECTORS = tuple(name for name in schema.Organization.fields if name not in (*_DIRECTORY, *_RULES))
 
 
 def compile_snapshot(organization: schema.Organization, version: int, *, previous: Previous | None = None) -> Snapshot:
@@ -140,11 +141,15 @@ def _same_fields(cls: type[_T], source: schema.ConfigObject, **converted: Any) -
     """The dataclass `cls` with the values of the schema object, whose fields have the same names (a test holds them together); but for
     those that are `converted`.
     """
-    values: dict[str, Any] = source.__dict__ | converted if converted else source.__dict__
-    return cls(**{name: values[name] for name in _field_names(cls)})  # type: ignore[arg-type]  # a class is hashable
+    names, values_of = _fields(cls)  # type: ignore[arg-type]  # a class is hashable
+    values = values_of(source)
+    if converted:
+        values = tuple(converted.get(name, value) for name, value in zip(names, values, strict=True))
+    return cls(*values)
 
 
 @cache
-def _field_names(cls: type[Any]) -> tuple[str, ...]:
+def _fields(cls: type[Any]) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]]]:
     """Asked for each of 100,000 objects."""
-    return tuple(entry.name for entry in dataclasses.fields(cls))
+    names = tuple(entry.name for entry in dataclasses.fields(cls))
+    return names, attrgetter(*names)

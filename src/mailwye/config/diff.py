@@ -6,7 +6,6 @@ Values are canonical before they are compared (order of lists, case of domains a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -15,6 +14,7 @@ from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.schema.credential import AuthenticationCredential
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 SUMMARY_OBJECTS = 20
 
@@ -98,8 +98,8 @@ def _fields(old: ConfigObject | None, new: ConfigObject | None) -> tuple[FieldCh
     assert thing is not None
     before, after = to_plain(old) if old is not None else {}, to_plain(new) if new is not None else {}
     changed = []
-    for field, info in type(thing).model_fields.items():
-        name = info.alias or field
+    for field, entry in type(thing).fields.items():
+        name = entry.name
         if old is not None and new is not None and _comparable(getattr(old, field)) == _comparable(getattr(new, field)):
             continue
         if before.get(name) != after.get(name):

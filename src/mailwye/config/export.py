@@ -15,7 +15,7 @@ from mailwye.config.schema import KINDS, ConfigObject, Organization, Organizatio
 
 def to_plain(thing: ConfigObject) -> dict[str, Any]:
     """One object with Exchange's keys in the schema's order, without what is default: only str, int, bool, list and dict."""
-    return thing.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return thing.plain(defaults=False)
 
 
 def in_order(organization: Organization) -> Organization:
@@ -26,7 +26,7 @@ def in_order(organization: Organization) -> Organization:
     ordered: dict[str, Any] = {}
     for kind, entry in KINDS.items():
         ordered[entry.attribute] = tuple(sorted(organization.objects(kind), key=lambda thing: thing.identity))
-    return organization.model_copy(update=ordered)
+    return organization.changed(**ordered)
 
 
 def organization_to_plain(organization: Organization) -> dict[str, Any]:
@@ -70,5 +70,5 @@ def to_json(organization: Organization) -> str:
 
 
 def from_json(text: str) -> Organization:
-    """The reverse of `to_json`. :raises ValueError: not JSON, or not an organization (pydantic.ValidationError is a ValueError)."""
-    return Organization.model_validate(json.loads(text))
+    """The reverse of `to_json`. :raises ValueError: not JSON, or not an organization (schema.Unreadable)."""
+    return Organization.of(json.loads(text))

@@ -22,7 +22,7 @@ def merge(current: Organization, file: Organization, *, prune: bool = False) -> 
     taken: dict[str, set[str]] = {}
     for kind, entry in KINDS.items():
         taken.setdefault(entry.space, set()).update(thing.identity for thing in file.objects(kind))
-    named = file.model_fields_set
+    named = file.given
     merged: dict[str, Any] = {}
     for kind, entry in KINDS.items():
         if prune and entry.attribute in named:
@@ -32,7 +32,7 @@ def merge(current: Organization, file: Organization, *, prune: bool = False) -> 
             merged[entry.attribute] = (*kept, *file.objects(kind))
     if "organization" in named:
         merged["organization"] = file.organization
-    return with_priorities(current.model_copy(update=merged), priorities_of(current))
+    return with_priorities(current.changed(**merged), priorities_of(current))
 
 
 def is_same(one: Organization, other: Organization) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from mailwye.config.duplicates import find_duplicates
 from mailwye.config.exchange import ANY_KIND, EXCHANGE_ONLY
 from mailwye.config.parsed import Parsed, parsed_from, read_file, text_of
 from mailwye.config.problem import PROBLEMS_LIMIT, Fault, Places, Problem, cut, did_you_mean, shown
+from mailwye.config.problem import Path as Location
+from mailwye.config.reading import Found
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
+from mailwye.config.schema.config_object import Unknown
 
 ORGANIZATION_FILE_LIMIT = 268_435_456  # octets: a million mailboxes and some
 
@@ -50,21 +50,17 @@ def validate_organization(data: Any, places: Places) -> tuple[Organization | Non
         return None, [
             _at(places, (), Problem("must be a mapping of kinds to lists of objects", "Begin with a line such as AcceptedDomain:"))
         ]
-    try:
-        return Organization.model_validate(data), []
-    except ValidationError as error:
-        return None, _problems((dict(fault) for fault in error.errors(include_url=False)), data, places)
+    found: Found = []
+    organization = Organization.read(data, (), found)
+    return organization, _problems(found, data, places)
 
 
 def validate_object(kind: str, data: Mapping[str, Any]) -> tuple[ConfigObject | None, list[Problem]]:
     """One object of `kind`, as the API and the command line give it. :raises KeyError: no such kind."""
     model = OrganizationSettings if kind == OrganizationSettings.kind else KINDS[kind].model
-    try:
-        return model.model_validate(data), []
-    except ValidationError as error:
-        index = () if kind == OrganizationSettings.kind else (0,)
-        faults = ({**fault, "loc": (kind, *index, *fault["loc"])} for fault in error.errors(include_url=False))
-        return None, _problems(faults, {kind: [data]}, Places())
+    found: Found = []
+    thing = model.read(data, (kind,) if model is OrganizationSettings else (kind, 0), found)
+    return thing, _problems(found, {kind: [data]}, Places())
 
 
 def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Problem:
@@ -72,28 +68,28 @@ def _at(places: Places, path: tuple[str | int, ...], problem: Problem) -> Proble
     return Problem(problem.message, problem.remedy, places.file, line, column, problem.object, problem.field, problem.severity)
 
 
-def _problems(faults: Iterable[dict[str, Any]], data: Mapping[str, Any], places: Places) -> list[Problem]:
+def _problems(found: Found, data: Mapping[str, Any], places: Places) -> list[Problem]:
     """As many as anybody reads. An object with very many wrong fields is looked at once for its label."""
     label = cache(partial(_label, data))
-    return [_problem(fault, label, places) for fault in islice(faults, PROBLEMS_LIMIT)]
+    return [_problem(at, fault, label, places) for at, fault in found[:PROBLEMS_LIMIT]]
 
 
-def _problem(fault: dict[str, Any], label_of: Callable[[str, str | int], str], places: Places) -> Problem:
-    """What pydantic found, in our words, with its place."""
-    location: tuple[str | int, ...] = tuple(fault["loc"])
-    kind = str(location[0]) if location else ""
+def _problem(at: Location, fault: Fault, label_of: Callable[[str, str | int], str], places: Places) -> Problem:
+    """One fault in its object."""
+    kind = str(at[0]) if at else ""
     model: type[ConfigObject]
     if kind == OrganizationSettings.kind:
-        within, label, model = location[1:], kind, OrganizationSettings
-    elif kind in KINDS and len(location) > 1:
-        within, label, model = location[2:], label_of(kind, location[1]), KINDS[kind].model
+        within, label, model = at[1:], kind, OrganizationSettings
+    elif kind in KINDS and len(at) > 1:
+        within, label, model = at[2:], label_of(kind, at[1]), KINDS[kind].model
     else:
-        within, label, model = location[1:], kind if kind in KINDS else "", Organization
+        within, label, model = at[1:], kind if kind in KINDS else "", Organization
     field = _field(within)
-    message, remedy = _words(fault, kind if model is Organization else field, model)
-    if model is Organization and not label and fault["type"] == "extra_forbidden":
-        field = cut(kind)
-    return _at(places, location, Problem(message, remedy, object=label, field=field))
+    message, remedy = fault.message, fault.remedy
+    if isinstance(fault, Unknown):
+        message, remedy = _unknown(kind if model is Organization else field, model)
+        field = field or cut(kind)
+    return _at(places, at, Problem(message, remedy, object=label, field=field))
 
 
 def _field(within: tuple[str | int, ...]) -> str:
@@ -114,26 +110,6 @@ def _label(data: Mapping[str, Any], kind: str, index: str | int) -> str:
             if isinstance(by_lower.get(key), str):
                 return f"{kind} {shown(by_lower[key])}"
     return f"{kind} {index + 1}" if isinstance(index, int) else kind
-
-
-def _words(fault: dict[str, Any], field: str, model: type[ConfigObject]) -> tuple[str, str]:
-    """(message, remedy) for one of pydantic's error types; ours carry theirs."""
-    context = fault.get("ctx") or {}
-    match fault["type"]:
-        case "value_error" if isinstance(context["error"], Fault):
-            return context["error"].message, context["error"].remedy
-        case "missing":
-            return "is missing", "Add it"
-        case "extra_forbidden":
-            return _unknown(field, model)
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a mapping of settings", "Write lines such as Name: …"
-        case "string_too_long" | "too_long":
-            return f"is longer than {context['max_length']} characters", "Shorten it"
-        case "string_too_short" | "too_short":
-            return "is empty", "Give it a value"
-        case other:
-            return f"{fault['msg']} ({other})", "Correct it"
 
 
 def _unknown(key: str, model: type[ConfigObject]) -> tuple[str, str]:

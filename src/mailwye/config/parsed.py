@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from mailwye.config.encoding import decode
 from mailwye.config.problem import Places, Problem
+from mailwye.value import dataclass
 
 _T = TypeVar("_T")
 

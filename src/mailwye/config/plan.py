@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import KeptTables
@@ -18,6 +18,7 @@ from mailwye.config.store import ConfigStore, NoSuchVersion, StoredVersion
 from mailwye.config.versions.changes import NOTHING, ChangeSet
 from mailwye.config.versions.conflict import Conflict, conflict_of, reconcile
 from mailwye.config.versions.drafts import DraftInfo, StoredDraft
+from mailwye.value import dataclass
 
 
 class ChangeRefused(Exception):

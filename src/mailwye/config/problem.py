@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from mailwye.runtime.printable import escaped
+from mailwye.value import dataclass
 
 _SHOWN = 80
 PROBLEMS_LIMIT = 200  # findings about one file or request
@@ -102,6 +101,8 @@ class Places:
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """A remedy that names the nearest of the `known` words, or `otherwise`."""
     by_lower = {name.lower(): name for name in known}
+    import difflib  # only who mistyped something waits for it
+
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]}?" if near else otherwise
 

@@ -22,7 +22,7 @@ def with_priorities(organization: Organization, current: Mapping[str, int]) -> O
     rules = organization.transport_rules
     if all(rule.priority is not None for rule in rules):
         return organization
-    return organization.model_copy(update={"transport_rules": tuple(_numbered(rules, current))})
+    return organization.changed(transport_rules=tuple(_numbered(rules, current)))
 
 
 def _numbered(rules: Iterable[TransportRule], current: Mapping[str, int]) -> Iterable[TransportRule]:
@@ -40,4 +40,4 @@ def _numbered(rules: Iterable[TransportRule], current: Mapping[str, int]) -> Ite
             number, following = following, following + 1
         taken.add(number)
         last = number
-        yield rule.model_copy(update={"priority": number})
+        yield rule.changed(priority=number)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.connectors.table import ConnectorTable
 from mailwye.directory.lookup import Directory
 from mailwye.policy.rules.decide import NO_RULES, RuleTable
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ change between two versions are the same Python objects in both: comparing, chec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailwye.config.schema import NO_OBJECTS, Mailbox, Organization
@@ -24,6 +23,7 @@ from mailwye.config.store_errors import (
 )
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

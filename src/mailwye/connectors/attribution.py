@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from mailwye.connectors import partner
@@ -17,6 +17,7 @@ from mailwye.directory.lookup import Directory
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
 from mailwye.smtp.reply import Reply
+from mailwye.value import dataclass
 
 _SUBMISSION = frozenset({"submission", "submissions"})
 

@@ -7,12 +7,12 @@ of [tls.authorities]. Here each connector looks at its own only, so an authority
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mailwye.connectors.matching import sender_certificate_matches
 from mailwye.connectors.model import InboundConnector
 from mailwye.connectors.table import CERTIFICATE_NAMES
 from mailwye.message.facts import PeerCertificate, SessionFacts
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

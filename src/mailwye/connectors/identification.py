@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.connectors.certificates import certificate_missing, trust_in
 from mailwye.connectors.matching import pattern_matches, specificity
 from mailwye.connectors.model import InboundConnector
 from mailwye.connectors.table import ConnectorTable
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from mailwye.value import dataclass
 
 _NO_COSTS: Mapping[str, int] = {}
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mailwye.connectors.matching import certificate_name_matches
+from mailwye.value import dataclass
 
 _FQDN = "<FQDN>"
 _ISSUER_AND_SUBJECT = re.compile(r"<I>(.+?)<S>(.+)", re.IGNORECASE | re.DOTALL).fullmatch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from mailwye.connectors.model import ConnectorType, InboundConnector, OutboundConnector
+from mailwye.value import dataclass
 
 UNLIMITED = 2**53
 """Stands for the value `unlimited` of a size or a count."""

@@ -6,8 +6,6 @@ domain of the certificate or of MAIL FROM that is accepted).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.connectors.attribution import Caller, CallerKind
 from mailwye.connectors.certificates import certificate_missing
 from mailwye.connectors.identification import Evidence, evidence_of, examine
@@ -18,6 +16,7 @@ from mailwye.directory.lookup import Directory
 from mailwye.directory.model import AcceptedDomain
 from mailwye.message.facts import SessionFacts
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 NEAR_MISSES = 50
 """How many connectors are examined for the sentence in a refusal: strangers may ask for many refusals."""

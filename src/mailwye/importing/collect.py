@@ -96,7 +96,7 @@ class Collector:
     def organization(self) -> Organization:
         """All that was taken."""
         taken = {entry.attribute: tuple(self._objects[kind]) for kind, entry in KINDS.items() if self._objects[kind]}
-        return Organization.model_validate(taken)
+        return Organization.filled(taken)
 
     def imported(self) -> Imported:
         """The result."""

@@ -11,8 +11,6 @@ import re
 import unicodedata
 from functools import lru_cache
 
-import idna
-
 from mailwye.value import dataclass
 
 LOCAL_PART_LIMIT = 64  # octets, RFC 5321 section 4.5.3.1.1
@@ -183,6 +181,8 @@ def _to_ascii(text: str) -> str:
     """U-labels → A-labels, after UTS 46 mapping; A-labels are checked to be what their U-labels give (RFC 5891 section 5.4)."""
     if len(text) > DOMAIN_LIMIT or _UNSAFE(text) is not None:
         raise AddressError("Not a domain name")
+    import idna  # few domains need it, and every command imports this file
+
     try:
         return idna.encode(text, uts46=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
+
+from mailwye.value import dataclass
 
 SIGHTINGS_LIMIT = 10_000
 """Certificates that a store keeps, or a few more; above it those seen longest ago are forgotten, and those that identified nobody first."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import NO_WAY, decide_route
 from mailwye.connectors.selection import Route, RouteKind
 from mailwye.queue.item import Delivery, DeliveryState, QueuedMessage, QueueRow, Redirect
+from mailwye.value import dataclass
 from mailwye.whatif.answers import way_of
 from mailwye.whatif.differences import Aspect, way_aspects
 
@@ -72,7 +74,7 @@ class Waiting:
     next_hop: str
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class QueueGroup:
     """Deliveries to which a change does the same. `aspects`: what changes, from what to what. `waits`: they would wait for a way, `fails`:
     the next attempt would be their last. `hops`: their next hops until now.
@@ -86,7 +88,7 @@ class QueueGroup:
     hops: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class QueuePreview:
     """What a change does to the queue. `others`: changed in more ways than are told apart."""
 

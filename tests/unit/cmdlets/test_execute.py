@@ -140,8 +140,8 @@ def test_the_scenario_is_the_organization_of_its_file() -> None:
     made = run(text).organization
     parsed = read_organization(SCENARIOS / "contoso.yaml")
     assert parsed.value is not None
-    domains = tuple(domain.model_copy(update={"default": False}) for domain in parsed.value.accepted_domains)
-    wanted = parsed.value.model_copy(update={"accepted_domains": domains, "mailboxes": (), "mail_users": ()})
+    domains = tuple(domain.changed(default=False) for domain in parsed.value.accepted_domains)
+    wanted = parsed.value.changed(accepted_domains=domains, mailboxes=(), mail_users=())
     assert {change.object for change in diff(wanted, made)} <= {"Organization", "SendConnector"}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailwye.cmdlets.parser import PROBLEMS_LIMIT, SCRIPT_LIMIT, parse
-from mailwye.cmdlets.syntax import Assignment, Command, Joined, Literal, Loop, Many, Named, Pipeline, Table
+from mailwye.cmdlets.parser import SCRIPT_LIMIT, parse
+from mailwye.cmdlets.syntax import PROBLEMS_LIMIT, Assignment, Command, Joined, Literal, Loop, Many, Named, Pipeline, Table
 
 
 def command(text: str) -> Command:

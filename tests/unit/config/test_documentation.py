@@ -85,22 +85,22 @@ def test_defaults_of_the_top_level_are_those_of_the_code() -> None:
 def test_defaults_of_connectors_are_those_of_the_code() -> None:
     for kind in ("InboundConnector", "OutboundConnector"):
         documented = rows(kind)
-        for info in KINDS[kind].model.model_fields.values():
-            alias = info.alias or ""
+        for info in KINDS[kind].model.fields.values():
+            alias = info.name
             value = getattr(info.default, "value", info.default)
-            expected = "required" if info.is_required() else "null" if value is None else '["*"]' if value == ("*",) else _written(value)
+            expected = "required" if info.required else "null" if value is None else '["*"]' if value == ("*",) else _written(value)
             assert (alias, documented[alias]) == (alias, expected)
 
 
 def test_defaults_of_rules_are_those_of_the_code() -> None:
     """But for what is said in words: the order of the file, and an action that the checks ask for."""
     documented = rows("TransportRule")
-    for info in TransportRule.model_fields.values():
-        alias = info.alias or ""
+    for info in TransportRule.fields.values():
+        alias = info.name
         if alias in ("Priority", "RouteMessageOutboundConnector"):
             continue
         value = getattr(info.default, "value", info.default)
-        expected = "required" if info.is_required() else "null" if value is None else _written(value)
+        expected = "required" if info.required else "null" if value is None else _written(value)
         assert (alias, documented[alias]) == (alias, expected)
 
 

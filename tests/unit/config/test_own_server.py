@@ -209,7 +209,7 @@ def test_sizes(field: str, written: str, value: int, again: object) -> None:
     organization = read(one("SendConnector", f"{field}: {written}"))
     assert organization.send_connectors[0].max_message_size == value
     assert read(to_yaml(organization)) == organization
-    assert organization.send_connectors[0].model_dump(mode="json", by_alias=True, exclude_defaults=True).get(field) == again
+    assert organization.send_connectors[0].plain(defaults=False).get(field) == again
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_time_spans(written: str, seconds: float, again: object) -> None:
     organization = read(one("ReceiveConnector", f"ConnectionTimeout: {written}"))
     receive = organization.receive_connectors[0]
     assert receive.connection_timeout == seconds
-    assert receive.model_dump(mode="json", by_alias=True, exclude_defaults=True).get("ConnectionTimeout") == again
+    assert receive.plain(defaults=False).get("ConnectionTimeout") == again
     assert read(to_yaml(organization)) == organization
 
 

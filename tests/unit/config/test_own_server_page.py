@@ -40,13 +40,13 @@ def test_defaults_are_those_of_the_code(kind: str) -> None:
     documented = rows(kind)
     model = KINDS[kind].model
     needed = {"Name": "x", "AddressSpaces": "*", "Bindings": "0.0.0.0:25"}
-    made = model.model_validate({name: value for name, value in needed.items() if name in documented})
-    written = made.model_dump(mode="json", by_alias=True)
-    for info in model.model_fields.values():
-        alias = info.alias or ""
+    made = model.of({name: value for name, value in needed.items() if name in documented})
+    written = made.plain()
+    for info in model.fields.values():
+        alias = info.name
         value = written[alias]
         match value:
-            case _ if info.is_required():
+            case _ if info.required:
                 expected = "required"
             case None:
                 expected = "null"

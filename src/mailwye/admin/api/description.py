@@ -12,6 +12,7 @@ from mailwye.admin.api.guarded import PREFIX
 from mailwye.admin.api.permissions import ROUTES, path_of
 from mailwye.admin.api.problems import Finding, ProblemDocument
 from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
+from mailwye.config.schema.json_schema import json_schema
 
 _REFERENCE = "#/components/schemas/{model}"
 _BASIC, _BEARER = "user", "token"
@@ -85,10 +86,9 @@ def _object_operation(kind: str, path: str, method: str, operation: dict[str, An
 
 def _object_schema(model: type[ConfigObject]) -> dict[str, Any]:
     """Null stands for the default, in both directions."""
-    schema = model.model_json_schema(by_alias=True, ref_template=_REFERENCE)
+    schema = json_schema(model)
     required = schema.get("required", [])
     for name, entry in schema["properties"].items():
-        entry.pop("title", None)
         if isinstance(entry.get("default"), float):  # seconds within, written as hh:mm:ss outside
             del entry["default"]
         if name in required or {"type": "null"} in entry.get("anyOf", ()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from mailwye.cli.objects.show import as_plain, show
 from mailwye.cli.output import fail, print_json, print_problems
 from mailwye.cli.settings.saving import author_of, print_wanted, put_in_force, refuse_gate_with_draft, save_into_draft
 from mailwye.cmdlets.execute import Execution, execute
+from mailwye.value import dataclass
 
 if TYPE_CHECKING:
     from mailwye.cmdlets.syntax import Script

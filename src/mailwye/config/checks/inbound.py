@@ -73,7 +73,7 @@ def _check_on_premises(connector: InboundConnector, directory: Directory, findin
             "so bounces and forwarded mail cannot be relayed",
             "Use a name in one of the accepted domains, such as *.contoso.com, or add the accepted domain",
         )
-    if certificate and not connector.require_tls and "require_tls" in connector.model_fields_set:
+    if certificate and not connector.require_tls and "require_tls" in connector.given:
         findings.warning(
             connector,
             "RequireTls",

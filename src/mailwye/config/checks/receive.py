@@ -114,7 +114,7 @@ def _check_times(connector: ReceiveConnector, findings: Findings) -> None:
 
 def _check_limits(connector: ReceiveConnector, installation: Installation, findings: Findings) -> None:
     limits = installation.limits
-    given = connector.model_fields_set
+    given = connector.given
     pairs = (
         ("max_message_size", "MaxMessageSize", limits.message_size, "message_size"),
         ("max_recipients_per_message", "MaxRecipientsPerMessage", limits.recipients_per_message, "recipients_per_message"),

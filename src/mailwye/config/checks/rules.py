@@ -42,11 +42,11 @@ def _each(rule: TransportRule, name: str) -> Iterator[tuple[str, str]]:
     """The field of a condition and that of its ExceptIf twin: (as written in files, as an attribute)."""
     for prefix in _TWINS:
         attribute = f"{prefix}{name}"
-        yield type(rule).model_fields[attribute].alias or attribute, attribute
+        yield type(rule).fields[attribute].name, attribute
 
 
 def _has_exceptions(rule: TransportRule) -> bool:
-    return any(getattr(rule, name) for name in type(rule).model_fields if name.startswith("except_if_"))
+    return any(getattr(rule, name) for name in type(rule).fields if name.startswith("except_if_"))
 
 
 def _check_order(rules: tuple[TransportRule, ...], findings: Findings) -> None:

@@ -36,7 +36,7 @@ def _check_way(connector: SendConnector, directory: Directory, accepted: frozens
             "is empty, and DNSRoutingEnabled is false: there is no way out",
             "Name a smart host, or set DNSRoutingEnabled true",
         )
-    if by_dns and not connector.smart_hosts and "port" in connector.model_fields_set:
+    if by_dns and not connector.smart_hosts and "port" in connector.given:
         findings.warning(connector, "Port", "has no effect without SmartHosts: mail by MX records goes to port 25", "Remove it")
     for host in connector.smart_hosts:
         if host.look_up_mx and host.host in accepted:

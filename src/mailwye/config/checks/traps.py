@@ -236,4 +236,4 @@ def _check_rules_after_the_last(rules: tuple[TransportRule, ...], snapshot: Snap
 
 
 def _has_exceptions(rule: TransportRule) -> bool:
-    return any(getattr(rule, name) for name in type(rule).model_fields if name.startswith("except_if_"))
+    return any(getattr(rule, name) for name in type(rule).fields if name.startswith("except_if_"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from mailwye.value import dataclass
 
 RESULT = "It is a result of Exchange, not a setting"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from mailwye.config.installation import KINDS_OF_IMPLICIT_TLS, Installation, ListenerSettings, SecretsSettings, TlsFileSettings
 from mailwye.config.installation.schema import FILE
-from mailwye.config.installation.tables import Found
 from mailwye.config.problem import Fault, Places, Problem, Severity, cut, shown
 from mailwye.config.problem import Path as Location
+from mailwye.config.reading import Found
 
 
 class InstallationReader:

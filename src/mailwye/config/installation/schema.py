@@ -20,8 +20,9 @@ from mailwye.config.installation import (
     TraceSettings,
     TransportSettings,
 )
-from mailwye.config.installation.tables import Table, count, items, named, one_of, plain_text, scalar, seconds, table_of
+from mailwye.config.installation.tables import Table, count, items, named, one_of, plain_text, seconds, table_of
 from mailwye.config.problem import Fault, shown
+from mailwye.config.reading import scalar
 from mailwye.config.scalars import NAME_LIMIT, TEXT_LIMIT, limited_text, read_networks
 from mailwye.smtp.address import AddressError, parse_address, parse_domain
 

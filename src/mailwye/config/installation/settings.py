@@ -5,9 +5,11 @@ config/parse.py reads it from TOML with all errors at once; docs/configuration.m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mailwye.value import dataclass
 
 if TYPE_CHECKING:
     from mailwye.connectors.own_server import Binding

@@ -1,25 +1,18 @@
-"""Tables of a TOML file read into dataclasses, with every fault and its place.
-
-Why no pydantic here as for the organization: each command reads mailwye.toml before it does anything (docs/decisions/0013).
-"""
+"""Tables of a TOML file read into dataclasses, with every fault and its place."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from mailwye.config import reading
 from mailwye.config.problem import Fault, Path, did_you_mean, shown
+from mailwye.config.reading import Found, Read, read_keys, scalar
+from mailwye.value import dataclass
 
 NUMBER_LIMIT = 2**53
-
-Found = list[tuple[Path, Fault]]
-"""Faults with their places, in the order in which they were met."""
-
-Read = Callable[[Any, Path, Found], Any]
-"""(a value as TOML has it, its place, where faults go) → the value that is meant; anything where a fault was added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +31,14 @@ class Table:
             written = f"[[{name}]]" if at and isinstance(at[-1], int) else f"[{name}]"
             found.append((at, Fault("must be a table", f"Write {written} and its keys below it")))
             return None
-        before = len(found)
-        found.extend(((*at, name), Fault("is missing", self.examples.get(name, "Add it"))) for name in self.required if name not in value)
-        values: dict[str, Any] = {}
-        for name, given in value.items():
-            read = self.keys.get(name)
-            if read is None:
-                remedy = did_you_mean(name, self.keys, otherwise=f"Known here: {', '.join(self.keys)}")
-                found.append(((*at, name), Fault("is no key that Mailwye knows", remedy)))
-            else:
-                values[name] = read(given, (*at, name), found)
-        return self.make(**values) if len(found) == before else None
+        values = read_keys(value, at, found, self.keys, required=self.required, missing=self._missing, unknown=self._unknown)
+        return None if values is None else self.make(**values)
+
+    def _missing(self, name: str) -> Fault:
+        return Fault("is missing", self.examples.get(name, "Add it"))
+
+    def _unknown(self, name: str) -> Fault:
+        return Fault("is no key that Mailwye knows", did_you_mean(name, self.keys, otherwise=f"Known here: {', '.join(self.keys)}"))
 
 
 def table_of(cls: Any, examples: Mapping[str, str] | None = None, **special: Read) -> Table:
@@ -60,36 +50,19 @@ def table_of(cls: Any, examples: Mapping[str, str] | None = None, **special: Rea
     return Table(cls, keys, required, examples or {})
 
 
-def scalar(read_value: Callable[[Any], Any]) -> Read:
-    """`read_value` raises Fault."""
-
-    def read(value: Any, at: Path, found: Found) -> Any:
-        try:
-            return read_value(value)
-        except Fault as fault:
-            found.append((at, fault))
-            return None
-
-    return read
-
-
 def items(read_item: Read, *, required: bool = False, limit: int | None = None, lone: bool = False) -> Read:
     """A list, as a tuple. `required`: of at least one entry; `limit`: of at most so many; `lone`: text stands for a list of one."""
+    return reading.items(read_item, listed=_lone if lone else _listed, required=required, limit=limit)
 
-    def read(value: Any, at: Path, found: Found) -> Any:
-        if lone and not isinstance(value, list):
-            value = [value]
-        if not isinstance(value, list):
-            found.append((at, Fault("must be a list", 'Write it as ["…"], tables of a list as [[…]]')))
-        elif required and not value:
-            found.append((at, Fault("is empty", "Give it a value")))
-        elif limit is not None and len(value) > limit:
-            found.append((at, Fault(f"has more than {limit} entries", "Remove some")))
-        else:
-            return tuple(read_item(entry, (*at, index), found) for index, entry in enumerate(value))
-        return ()
 
-    return read
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Fault("must be a list", 'Write it as ["…"], tables of a list as [[…]]')
+    return value
+
+
+def _lone(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def named(read_name: Read, read_item: Read, *, limit: int | None = None, why: str = "") -> Read:

@@ -1,8 +1,8 @@
-"""The schema of an organization's objects (pydantic): one class per noun, canonical values, Exchange's spelling."""
+"""The schema of an organization's objects: one class per noun, canonical values, Exchange's spelling."""
 
 from __future__ import annotations
 
-from mailwye.config.schema.config_object import ConfigObject, exchange_name, field_names
+from mailwye.config.schema.config_object import ConfigObject, Field, Unreadable, exchange_name, field_names
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.organization import DEFAULT_SETTINGS, KINDS, NO_OBJECTS, Organization, OrganizationSettings
@@ -17,6 +17,7 @@ __all__ = [
     "AcceptedDomain",
     "ConfigObject",
     "DistributionGroup",
+    "Field",
     "InboundConnector",
     "MailContact",
     "MailUser",
@@ -28,6 +29,7 @@ __all__ = [
     "Recipient",
     "SendConnector",
     "TransportRule",
+    "Unreadable",
     "exchange_name",
     "field_names",
 ]

@@ -2,72 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
-
-from mailwye.config.schema.config_object import ConfigObject
-from mailwye.config.schema.credential import Credential, Mechanism
-from mailwye.config.schema.smart_host import SmartHosts
+from mailwye.config.schema.config_object import ConfigObject, field
+from mailwye.config.schema.credential import CREDENTIAL, MECHANISM, AuthenticationCredential
+from mailwye.config.schema.smart_host import SMART_HOSTS
+from mailwye.config.schema.value import choice_of
 from mailwye.config.schema.values import (
-    CertificateName,
-    CertificatePins,
-    DomainNames,
-    DomainPatterns,
-    Flag,
-    MailAddresses,
-    Name,
-    Names,
-    Networks,
-    Text,
-    choice,
+    CERTIFICATE_NAME,
+    CERTIFICATE_PINS,
+    DOMAIN_NAMES,
+    DOMAIN_PATTERNS,
+    FLAG,
+    MAIL_ADDRESSES,
+    NAME,
+    NAMES,
+    NETWORKS,
+    TEXT,
+    TLS_SETTINGS,
 )
-from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHostAuthMechanism, SmtpDaneMode, TlsSettings
-
-_choose_tls = choice(TlsSettings)
-
-
-def _read_tls_settings(value: object) -> TlsSettings:
-    return TlsSettings.OPPORTUNISTIC if value is None else _choose_tls(value)
-
-
-_ConnectorType = Annotated[
-    ConnectorType,
-    PlainValidator(choice(ConnectorType)),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": ["OnPremises", "Partner"]}),
-]
-_TlsSettings = Annotated[
-    TlsSettings,
-    PlainValidator(_read_tls_settings),
-    PlainSerializer(lambda value: value.value),
-    WithJsonSchema({"enum": [None, "EncryptionOnly", "CertificateValidation", "DomainValidation"]}),
-]
-
-
-_MtaStsMode = Annotated[
-    MtaStsMode,
-    PlainValidator(choice(MtaStsMode)),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "None"]}),
-]
-
-
-_SmtpDaneMode = Annotated[
-    SmtpDaneMode,
-    PlainValidator(choice(SmtpDaneMode)),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": ["Opportunistic", "Mandatory", "None"]}),
-]
+from mailwye.connectors.model import ConnectorType, MtaStsMode, SmartHost, SmartHostAuthMechanism, SmtpDaneMode, TlsSettings
+from mailwye.smtp.address import Address
 
 
 class _Connector(ConfigObject):
     """What both have."""
 
-    name: Name
-    enabled: Flag = True
-    connector_type: _ConnectorType = ConnectorType.PARTNER
-    comment: Text = ""
+    name: str = field(NAME)
+    enabled: bool = field(FLAG, default=True)
+    connector_type: ConnectorType = field(choice_of(ConnectorType), default=ConnectorType.PARTNER)
+    comment: str = field(TEXT, default="")
 
     @property
     def identity(self) -> str:
@@ -87,19 +51,19 @@ class InboundConnector(_Connector):
 
     kind: ClassVar[str] = "InboundConnector"
 
-    sender_domains: DomainPatterns = ("*",)
-    sender_ip_addresses: Networks = ()
-    tls_sender_certificate_name: CertificateName = ""
-    trusted_authorities: Names = ()
-    tls_sender_certificate_pins: CertificatePins = ()
-    require_tls: Flag = False
-    restrict_domains_to_ip_addresses: Flag = False
-    restrict_domains_to_certificate: Flag = False
-    associated_accepted_domains: DomainNames = ()
-    cloud_services_mail_enabled: Flag = False
-    treat_messages_as_internal: Flag = False
-    ef_skip_ips: Networks = ()
-    ef_skip_last_ip: Flag = False
+    sender_domains: tuple[str, ...] = field(DOMAIN_PATTERNS, default=("*",))
+    sender_ip_addresses: tuple[str, ...] = field(NETWORKS, default=())
+    tls_sender_certificate_name: str = field(CERTIFICATE_NAME, default="")
+    trusted_authorities: tuple[str, ...] = field(NAMES, default=())
+    tls_sender_certificate_pins: tuple[str, ...] = field(CERTIFICATE_PINS, default=())
+    require_tls: bool = field(FLAG, default=False)
+    restrict_domains_to_ip_addresses: bool = field(FLAG, default=False)
+    restrict_domains_to_certificate: bool = field(FLAG, default=False)
+    associated_accepted_domains: tuple[str, ...] = field(DOMAIN_NAMES, default=())
+    cloud_services_mail_enabled: bool = field(FLAG, default=False)
+    treat_messages_as_internal: bool = field(FLAG, default=False)
+    ef_skip_ips: tuple[str, ...] = field(NETWORKS, default=())
+    ef_skip_last_ip: bool = field(FLAG, default=False)
 
 
 class OutboundConnector(_Connector):
@@ -107,21 +71,21 @@ class OutboundConnector(_Connector):
 
     kind: ClassVar[str] = "OutboundConnector"
 
-    recipient_domains: DomainPatterns = ()
-    all_accepted_domains: Flag = False
-    is_transport_rule_scoped: Flag = False
-    use_mx_record: Flag = True
-    smart_hosts: SmartHosts = ()
-    tls_settings: _TlsSettings = TlsSettings.OPPORTUNISTIC
-    tls_domain: CertificateName = ""
-    mta_sts_mode: _MtaStsMode = MtaStsMode.OPPORTUNISTIC
-    smtp_dane_mode: _SmtpDaneMode = SmtpDaneMode.OPPORTUNISTIC
-    cloud_services_mail_enabled: Flag = False
-    route_all_messages_via_on_premises: Flag = False
-    sender_rewriting_enabled: Flag = False
-    remove_internal_received_headers: Flag = False
-    test_mode: Flag = False
-    validation_recipients: MailAddresses = ()
-    client_certificate: Text = ""
-    smart_host_auth_mechanism: Mechanism = SmartHostAuthMechanism.NONE
-    authentication_credential: Credential | None = None
+    recipient_domains: tuple[str, ...] = field(DOMAIN_PATTERNS, default=())
+    all_accepted_domains: bool = field(FLAG, default=False)
+    is_transport_rule_scoped: bool = field(FLAG, default=False)
+    use_mx_record: bool = field(FLAG, default=True)
+    smart_hosts: tuple[SmartHost, ...] = field(SMART_HOSTS, default=())
+    tls_settings: TlsSettings = field(TLS_SETTINGS, default=TlsSettings.OPPORTUNISTIC)
+    tls_domain: str = field(CERTIFICATE_NAME, default="")
+    mta_sts_mode: MtaStsMode = field(choice_of(MtaStsMode), default=MtaStsMode.OPPORTUNISTIC)
+    smtp_dane_mode: SmtpDaneMode = field(choice_of(SmtpDaneMode), default=SmtpDaneMode.OPPORTUNISTIC)
+    cloud_services_mail_enabled: bool = field(FLAG, default=False)
+    route_all_messages_via_on_premises: bool = field(FLAG, default=False)
+    sender_rewriting_enabled: bool = field(FLAG, default=False)
+    remove_internal_received_headers: bool = field(FLAG, default=False)
+    test_mode: bool = field(FLAG, default=False)
+    validation_recipients: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    client_certificate: str = field(TEXT, default="")
+    smart_host_auth_mechanism: SmartHostAuthMechanism = field(MECHANISM, default=SmartHostAuthMechanism.NONE)
+    authentication_credential: AuthenticationCredential | None = field(CREDENTIAL, default=None)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from pydantic import PlainSerializer, PlainValidator, SerializationInfo, WithJsonSchema
+from dataclasses import field
+from typing import Any
 
 from mailwye.config.problem import Fault, did_you_mean, shown
 from mailwye.config.scalars import read_text
-from mailwye.config.schema.values import choice
+from mailwye.config.schema.value import choice, choice_of, optional, value_of
 from mailwye.connectors.model import SmartHostAuthMechanism
 from mailwye.smtp.authentication.saslprep import Unpreparable, saslprep
+from mailwye.value import dataclass
 
 SAVED = "(saved)"
 """What stands for a password in every output. Read again, it means the one that is saved."""
@@ -91,29 +90,30 @@ def _check(what: str, text: str) -> None:
         raise Fault(f"{what} holds nothing but characters that do not count (RFC 4013)", "Change it, there and here")
 
 
-def _write(credential: AuthenticationCredential, info: SerializationInfo) -> dict[str, Any]:
-    """For the store with the sealed password, for everybody else without any."""
-    password: Any = SAVED
-    if info.context is not None and info.context.get("sealed"):
-        if not credential.password.sealed:
-            raise ValueError("a password that is not sealed is not stored")
-        password = {_SEALED: credential.password.sealed}
-    return {"UserName": credential.user_name, "Password": password}
+def _write(credential: AuthenticationCredential) -> dict[str, Any]:
+    return {"UserName": credential.user_name, "Password": SAVED}
 
 
-Credential = Annotated[
-    AuthenticationCredential,
-    PlainValidator(read_credential),
-    PlainSerializer(_write),
-    WithJsonSchema(
+def _store(credential: AuthenticationCredential) -> dict[str, Any]:
+    if not credential.password.sealed:
+        raise ValueError("a password that is not sealed is not stored")
+    return {"UserName": credential.user_name, "Password": {_SEALED: credential.password.sealed}}
+
+
+CREDENTIAL = optional(
+    value_of(
+        AuthenticationCredential,
+        read_credential,
         {
             "type": "object",
             "properties": {"UserName": {"type": "string"}, "Password": {"type": "string", "writeOnly": True}},
             "required": list(_KEYS),
             "additionalProperties": False,
-        }
-    ),
-]
+        },
+        write=_write,
+        store=_store,
+    )
+)
 
 _choose_mechanism = choice(SmartHostAuthMechanism)
 # Exchange's other values, and why they are none here.
@@ -131,9 +131,4 @@ def _read_mechanism(value: object) -> SmartHostAuthMechanism:
     return _choose_mechanism(value)
 
 
-Mechanism = Annotated[
-    SmartHostAuthMechanism,
-    PlainValidator(_read_mechanism),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": ["None", "BasicAuthRequireTLS"]}),
-]
+MECHANISM = choice_of(SmartHostAuthMechanism, _read_mechanism)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
-
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from mailwye.config.problem import Fault
-from mailwye.config.scalars import as_list
-from mailwye.config.schema.config_object import ConfigObject
-from mailwye.config.schema.values import DomainName, Flag, Text, choice, read_pattern
+from mailwye.config.schema.config_object import ConfigObject, field
+from mailwye.config.schema.value import choice, choice_of, each, optional, text_of, value_of
+from mailwye.config.schema.values import DOMAIN_NAME, FLAG, TEXT, read_pattern
 from mailwye.directory.model import DomainType, MtaStsMode
 
 _choose = choice(DomainType)
@@ -21,24 +20,8 @@ def _read_domain_type(value: object) -> DomainType:
     return _choose(value)
 
 
-_DomainType = Annotated[
-    DomainType,
-    PlainValidator(_read_domain_type),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": ["Authoritative", "InternalRelay"]}),
-]
-
-
 MAX_AGE_MINIMUM = 86_400
 MAX_AGE_LIMIT = 31_557_600  # RFC 8461 section 3.2
-
-_choose_mode = choice(MtaStsMode)
-_MtaStsMode = Annotated[
-    MtaStsMode,
-    PlainValidator(_choose_mode),
-    PlainSerializer(lambda value: value.value, return_type=str),
-    WithJsonSchema({"type": "string", "enum": [mode.value for mode in MtaStsMode]}),
-]
 
 
 def _read_mx_host(value: object) -> str:
@@ -56,14 +39,9 @@ def _read_max_age(value: object) -> int:
     return value
 
 
-_MxHosts = Annotated[
-    tuple[Annotated[str, PlainValidator(_read_mx_host), WithJsonSchema({"type": "string"})], ...],
-    BeforeValidator(as_list),
-    AfterValidator(lambda values: tuple(dict.fromkeys(values))),  # in the order of the file, as the policy lists them
-]
-_MaxAge = Annotated[
-    int, PlainValidator(_read_max_age), WithJsonSchema({"type": "integer", "minimum": MAX_AGE_MINIMUM, "maximum": MAX_AGE_LIMIT})
-]
+# Hosts in the order of the file, as the policy lists them.
+_MX_HOSTS = each(text_of(_read_mx_host), lambda hosts: tuple(dict.fromkeys(hosts)))
+_MAX_AGE = value_of(int, _read_max_age, {"type": "integer", "minimum": MAX_AGE_MINIMUM, "maximum": MAX_AGE_LIMIT})
 
 
 class AcceptedDomain(ConfigObject):
@@ -71,27 +49,24 @@ class AcceptedDomain(ConfigObject):
 
     kind: ClassVar[str] = "AcceptedDomain"
 
-    domain_name: DomainName
-    domain_type: _DomainType = DomainType.AUTHORITATIVE
-    match_sub_domains: Flag = False
-    default: Flag = False
-    name: Text = ""
-    mta_sts_mode: _MtaStsMode | None = None
-    mta_sts_mx_hosts: _MxHosts = ()
-    mta_sts_max_age: _MaxAge = 604_800
+    domain_name: str = field(DOMAIN_NAME)
+    domain_type: DomainType = field(choice_of(DomainType, _read_domain_type), default=DomainType.AUTHORITATIVE)
+    match_sub_domains: bool = field(FLAG, default=False)
+    default: bool = field(FLAG, default=False)
+    name: str = field(TEXT, default="")
+    mta_sts_mode: MtaStsMode | None = field(optional(choice_of(MtaStsMode)), default=None)
+    mta_sts_mx_hosts: tuple[str, ...] = field(_MX_HOSTS, default=())
+    mta_sts_max_age: int = field(_MAX_AGE, default=604_800)
 
-    @model_validator(mode="before")
     @classmethod
-    def _title_only(cls, data: Any) -> Any:
+    def _completed(cls, plain: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """Exchange names most domains after themselves; that says nothing, and no name means the same."""
-        if not isinstance(data, dict):
-            return data
-        by_lower = {str(key).lower().replace("_", ""): (key, value) for key, value in data.items()}
+        by_lower = {str(key).lower().replace("_", ""): (key, value) for key, value in plain.items()}
         key, name = by_lower.get("name", ("", None))
         _, domain = by_lower.get("domainname", ("", None))
         if isinstance(name, str) and isinstance(domain, str) and name.strip().lower() == domain.strip().lower():
-            return {other: value for other, value in data.items() if other != key}
-        return data
+            return {other: value for other, value in plain.items() if other != key}
+        return plain
 
     @property
     def identity(self) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
-from pydantic import BeforeValidator, ConfigDict
-
-from mailwye.config.scalars import as_list
-from mailwye.config.schema.config_object import ConfigObject
+from mailwye.config.schema.config_object import ConfigObject, field
 from mailwye.config.schema.connectors import InboundConnector, OutboundConnector
 from mailwye.config.schema.domains import AcceptedDomain
 from mailwye.config.schema.own_server import ReceiveConnector, SendConnector
 from mailwye.config.schema.recipients import DistributionGroup, Mailbox, MailContact, MailUser, Recipient
 from mailwye.config.schema.rules import TransportRule
-from mailwye.config.schema.values import Flag, Name
+from mailwye.config.schema.value import Value, each
+from mailwye.config.schema.values import FLAG, NAME
 
 DEFAULT_NAME = "default"
 
-_T = TypeVar("_T")
-_List = Annotated[tuple[_T, ...], BeforeValidator(as_list)]
+_C = TypeVar("_C", bound=ConfigObject)
 
 
 class OrganizationSettings(ConfigObject):
@@ -27,9 +24,9 @@ class OrganizationSettings(ConfigObject):
 
     kind: ClassVar[str] = "Organization"
 
-    name: Name = DEFAULT_NAME
-    sender_rewriting_enabled: Flag = False
-    remove_internal_received_headers: Flag = False
+    name: str = field(NAME, default=DEFAULT_NAME)
+    sender_rewriting_enabled: bool = field(FLAG, default=False)
+    remove_internal_received_headers: bool = field(FLAG, default=False)
 
     @property
     def label(self) -> str:
@@ -52,26 +49,32 @@ _KINDS = {
 }
 
 
-DEFAULT_SETTINGS = OrganizationSettings.model_construct()
-"""Where nothing is set. As NO_OBJECTS, made without validation, for which pydantic would build the model at each start of a command."""
+DEFAULT_SETTINGS = OrganizationSettings()
+"""Where nothing is set."""
 
 
-class Organization(ConfigObject):
+def _one(cls: type[_C]) -> Value[_C]:
+    return Value(cls, cls.read, {"type": "object"}, cls.plain)
+
+
+def _list(cls: type[_C]) -> Value[tuple[_C, ...]]:
+    return each(_one(cls), tuple)
+
+
+class Organization(ConfigObject, spelling=_KINDS.__getitem__):
     """All objects of one organization, in the order in which they were written. The keys of the file are the kinds."""
 
-    model_config = ConfigDict(alias_generator=_KINDS.__getitem__)
-
-    organization: OrganizationSettings = DEFAULT_SETTINGS
-    accepted_domains: _List[AcceptedDomain] = ()
-    mailboxes: _List[Mailbox] = ()
-    mail_users: _List[MailUser] = ()
-    mail_contacts: _List[MailContact] = ()
-    distribution_groups: _List[DistributionGroup] = ()
-    inbound_connectors: _List[InboundConnector] = ()
-    outbound_connectors: _List[OutboundConnector] = ()
-    send_connectors: _List[SendConnector] = ()
-    receive_connectors: _List[ReceiveConnector] = ()
-    transport_rules: _List[TransportRule] = ()
+    organization: OrganizationSettings = field(_one(OrganizationSettings), default=DEFAULT_SETTINGS)
+    accepted_domains: tuple[AcceptedDomain, ...] = field(_list(AcceptedDomain), default=())
+    mailboxes: tuple[Mailbox, ...] = field(_list(Mailbox), default=())
+    mail_users: tuple[MailUser, ...] = field(_list(MailUser), default=())
+    mail_contacts: tuple[MailContact, ...] = field(_list(MailContact), default=())
+    distribution_groups: tuple[DistributionGroup, ...] = field(_list(DistributionGroup), default=())
+    inbound_connectors: tuple[InboundConnector, ...] = field(_list(InboundConnector), default=())
+    outbound_connectors: tuple[OutboundConnector, ...] = field(_list(OutboundConnector), default=())
+    send_connectors: tuple[SendConnector, ...] = field(_list(SendConnector), default=())
+    receive_connectors: tuple[ReceiveConnector, ...] = field(_list(ReceiveConnector), default=())
+    transport_rules: tuple[TransportRule, ...] = field(_list(TransportRule), default=())
 
     @property
     def name(self) -> str:
@@ -90,7 +93,7 @@ class Organization(ConfigObject):
         yield from self.distribution_groups
 
 
-NO_OBJECTS = Organization.model_construct()
+NO_OBJECTS = Organization()
 """The organization of a fresh installation."""
 
 

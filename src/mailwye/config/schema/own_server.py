@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Annotated, Any, ClassVar, TypeVar
-
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from typing import ClassVar, TypeVar
 
 from mailwye.config.problem import Fault, did_you_mean, shown
 from mailwye.config.scalars import as_list, read_text
-from mailwye.config.schema.config_object import ConfigObject, exchange_name
-from mailwye.config.schema.credential import Credential, Mechanism
-from mailwye.config.schema.quantities import TimeSpan, count, size
-from mailwye.config.schema.smart_host import SmartHosts
+from mailwye.config.schema.config_object import ConfigObject, exchange_name, field
+from mailwye.config.schema.credential import CREDENTIAL, MECHANISM, AuthenticationCredential
+from mailwye.config.schema.quantities import TIME_SPAN, count, size
+from mailwye.config.schema.smart_host import SMART_HOSTS
+from mailwye.config.schema.value import Value, choice, choice_of, each, text_of, value_of
 from mailwye.config.schema.values import (
-    CertificateName,
-    Flag,
-    Name,
-    Networks,
-    Text,
-    choice,
+    CERTIFICATE_NAME,
+    FLAG,
+    NAME,
+    TEXT,
+    TLS_SETTINGS,
     each_once,
+    networks,
     read_certificate_name,
     read_domain_text,
     read_pattern,
+    sorted_texts,
 )
-from mailwye.connectors.model import SmartHostAuthMechanism, TlsSettings
+from mailwye.connectors.model import SmartHost, SmartHostAuthMechanism, TlsSettings
 from mailwye.connectors.own_certificates import read_issuer_and_subject
 from mailwye.connectors.own_server import EVERYWHERE, MEGABYTE, AddressSpace, AuthMechanism, Binding, PermissionGroup
 
@@ -164,7 +164,7 @@ _REFUSED = {
 }
 
 
-def _members(enum: type[_E]) -> Any:
+def _members(enum: type[_E]) -> Value[tuple[_E, ...]]:
     """Values of `enum`, each once, in the order of the enum."""
     read_one = choice(enum)
 
@@ -177,52 +177,27 @@ def _members(enum: type[_E]) -> Any:
     def in_order(values: tuple[_E, ...]) -> tuple[_E, ...]:
         return tuple(member for member in enum if member in values)
 
-    schema = WithJsonSchema({"type": "string", "enum": [member.value for member in enum]})
-    written = PlainSerializer(lambda one: one.value, return_type=str)
-    member = Annotated[enum, PlainValidator(read), written, schema]  # type: ignore[valid-type]  # a type that is made here
-    return Annotated[tuple[member, ...], BeforeValidator(_without_none), AfterValidator(in_order)]
+    return each(choice_of(enum, read), in_order, listed=_without_none)
 
 
-_choose_level = choice(TlsSettings)
+_TEXT = {"type": "string"}
+_SPACES = each(
+    value_of(AddressSpace, read_address_space, _TEXT, write=str, kept=read_address_space), _spaces_in_order, listed=_split, required=True
+)
+_BINDINGS = each(
+    value_of(Binding, read_binding, _TEXT, write=str, kept=read_binding), lambda all_: each_once(all_, str), listed=_split, required=True
+)
+_CAPABILITIES = each(text_of(read_capability), sorted_texts)
+_IDENTIFIER = text_of(read_certificate_identifier)
+_FQDN = text_of(_read_fqdn, format="hostname")
 
 
-def _read_level(value: object) -> TlsSettings:
-    return TlsSettings.OPPORTUNISTIC if value is None else _choose_level(value)
-
-
-_TlsAuthLevel = Annotated[
-    TlsSettings,
-    PlainValidator(_read_level),
-    PlainSerializer(lambda value: value.value),
-    WithJsonSchema({"enum": [None, "EncryptionOnly", "CertificateValidation", "DomainValidation"]}),
-]
-
-
-def _written(value: object) -> str:
-    return str(value)
-
-
-_TEXT = WithJsonSchema({"type": "string"})
-_Space = Annotated[AddressSpace, PlainValidator(read_address_space), PlainSerializer(_written, return_type=str), _TEXT]
-_Spaces = Annotated[tuple[_Space, ...], BeforeValidator(_split), AfterValidator(_spaces_in_order), Field(min_length=1)]
-_Binding = Annotated[Binding, PlainValidator(read_binding), PlainSerializer(_written, return_type=str), _TEXT]
-_Bindings = Annotated[
-    tuple[_Binding, ...], BeforeValidator(_split), AfterValidator(lambda values: each_once(values, str)), Field(min_length=1)
-]
-_Capability = Annotated[str, PlainValidator(read_capability), _TEXT]
-_Capabilities = Annotated[tuple[_Capability, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
-_Identifier = Annotated[str, PlainValidator(read_certificate_identifier), _TEXT]
-_Fqdn = Annotated[str, PlainValidator(_read_fqdn), WithJsonSchema({"type": "string", "format": "hostname"})]
-
-
-class _OwnServerConnector(ConfigObject):
+class _OwnServerConnector(ConfigObject, spelling=_spelling):
     """What both have."""
 
-    model_config = ConfigDict(alias_generator=_spelling)
-
-    name: Name
-    enabled: Flag = True
-    comment: Text = ""
+    name: str = field(NAME)
+    enabled: bool = field(FLAG, default=True)
+    comment: str = field(TEXT, default="")
 
     @property
     def identity(self) -> str:
@@ -240,19 +215,19 @@ class SendConnector(_OwnServerConnector):
 
     kind: ClassVar[str] = "SendConnector"
 
-    address_spaces: _Spaces
-    dns_routing_enabled: Flag = True
-    smart_hosts: SmartHosts = ()
-    port: count(1, 65_535) = 25  # type: ignore[valid-type]  # made by a function
-    require_tls: Flag = False
-    tls_auth_level: _TlsAuthLevel = TlsSettings.OPPORTUNISTIC
-    tls_domain: CertificateName = ""
-    tls_certificate_name: _Identifier = ""
-    fqdn: _Fqdn = ""
-    cloud_services_mail_enabled: Flag = False
-    max_message_size: size(1, unlimited=True) = 35 * MEGABYTE  # type: ignore[valid-type]
-    smart_host_auth_mechanism: Mechanism = SmartHostAuthMechanism.NONE
-    authentication_credential: Credential | None = None
+    address_spaces: tuple[AddressSpace, ...] = field(_SPACES)
+    dns_routing_enabled: bool = field(FLAG, default=True)
+    smart_hosts: tuple[SmartHost, ...] = field(SMART_HOSTS, default=())
+    port: int = field(count(1, 65_535), default=25)
+    require_tls: bool = field(FLAG, default=False)
+    tls_auth_level: TlsSettings = field(TLS_SETTINGS, default=TlsSettings.OPPORTUNISTIC)
+    tls_domain: str = field(CERTIFICATE_NAME, default="")
+    tls_certificate_name: str = field(_IDENTIFIER, default="")
+    fqdn: str = field(_FQDN, default="")
+    cloud_services_mail_enabled: bool = field(FLAG, default=False)
+    max_message_size: int = field(size(1, unlimited=True), default=35 * MEGABYTE)
+    smart_host_auth_mechanism: SmartHostAuthMechanism = field(MECHANISM, default=SmartHostAuthMechanism.NONE)
+    authentication_credential: AuthenticationCredential | None = field(CREDENTIAL, default=None)
 
 
 class ReceiveConnector(_OwnServerConnector):
@@ -260,19 +235,19 @@ class ReceiveConnector(_OwnServerConnector):
 
     kind: ClassVar[str] = "ReceiveConnector"
 
-    bindings: _Bindings
-    remote_ip_ranges: Annotated[Networks, Field(min_length=1)] = EVERYWHERE
-    fqdn: _Fqdn = ""
-    tls_certificate_name: _Identifier = ""
-    tls_domain_capabilities: _Capabilities = ()
-    permission_groups: _members(PermissionGroup) = ()  # type: ignore[valid-type]
-    auth_mechanism: _members(AuthMechanism) = (AuthMechanism.TLS,)  # type: ignore[valid-type]
-    require_tls: Flag = False
-    max_hop_count: count(1, 500) = 30  # type: ignore[valid-type]
-    max_message_size: size(65_536, unlimited=False) = 36 * MEGABYTE  # type: ignore[valid-type]
-    max_recipients_per_message: count(1, 512_000) = 200  # type: ignore[valid-type]
-    max_protocol_errors: count(0, _COUNT_LIMIT, unlimited=True) = 5  # type: ignore[valid-type]
-    max_inbound_connection: count(1, _COUNT_LIMIT, unlimited=True) = 5_000  # type: ignore[valid-type]
-    max_inbound_connection_per_source: count(1, 10_000, unlimited=True) = 20  # type: ignore[valid-type]
-    connection_timeout: TimeSpan = 600.0
-    connection_inactivity_timeout: TimeSpan = 300.0
+    bindings: tuple[Binding, ...] = field(_BINDINGS)
+    remote_ip_ranges: tuple[str, ...] = field(networks(required=True), default=EVERYWHERE)
+    fqdn: str = field(_FQDN, default="")
+    tls_certificate_name: str = field(_IDENTIFIER, default="")
+    tls_domain_capabilities: tuple[str, ...] = field(_CAPABILITIES, default=())
+    permission_groups: tuple[PermissionGroup, ...] = field(_members(PermissionGroup), default=())
+    auth_mechanism: tuple[AuthMechanism, ...] = field(_members(AuthMechanism), default=(AuthMechanism.TLS,))
+    require_tls: bool = field(FLAG, default=False)
+    max_hop_count: int = field(count(1, 500), default=30)
+    max_message_size: int = field(size(65_536, unlimited=False), default=36 * MEGABYTE)
+    max_recipients_per_message: int = field(count(1, 512_000), default=200)
+    max_protocol_errors: int = field(count(0, _COUNT_LIMIT, unlimited=True), default=5)
+    max_inbound_connection: int = field(count(1, _COUNT_LIMIT, unlimited=True), default=5_000)
+    max_inbound_connection_per_source: int = field(count(1, 10_000, unlimited=True), default=20)
+    connection_timeout: float = field(TIME_SPAN, default=600.0)
+    connection_inactivity_timeout: float = field(TIME_SPAN, default=300.0)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
-
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from mailwye.config.problem import Fault, shown
+from mailwye.config.schema.value import Value, value_of
 from mailwye.connectors.own_server import UNLIMITED
 
 SIZE_LIMIT = 2_147_483_647  # octets, as Exchange
@@ -104,21 +102,15 @@ def write_time_span(seconds: float) -> str:
     return (f"{days}." if days else "") + f"{hours:02}:{minutes:02}:{rest:02}"
 
 
-def size(low: int, *, unlimited: bool) -> Any:
-    """The annotated type of a size."""
-    schema = WithJsonSchema({"type": ["integer", "string"]})
-    return Annotated[int, PlainValidator(size_reader(low, unlimited=unlimited)), PlainSerializer(write_size), schema]
+def size(low: int, *, unlimited: bool) -> Value[int]:
+    """The value of a size."""
+    return value_of(int, size_reader(low, unlimited=unlimited), {"type": ["integer", "string"]}, write=write_size)
 
 
-def count(low: int, high: int, *, unlimited: bool = False) -> Any:
-    """The annotated type of a count."""
-    schema = WithJsonSchema({"type": ["integer", "string"]} if unlimited else {"type": "integer"})
-    return Annotated[int, PlainValidator(count_reader(low, high, unlimited=unlimited)), PlainSerializer(_write_count), schema]
+def count(low: int, high: int, *, unlimited: bool = False) -> Value[int]:
+    """The value of a count."""
+    schema = {"type": ["integer", "string"] if unlimited else "integer"}
+    return value_of(int, count_reader(low, high, unlimited=unlimited), schema, write=_write_count)
 
 
-TimeSpan = Annotated[
-    float,
-    PlainValidator(read_time_span),
-    PlainSerializer(write_time_span, return_type=str),
-    WithJsonSchema({"type": "string"}),
-]
+TIME_SPAN = value_of(float, read_time_span, {"type": "string"}, write=write_time_span)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import model_validator
-
-from mailwye.config.schema.config_object import ConfigObject
-from mailwye.config.schema.values import MailAddress, MailAddresses, Text
+from mailwye.config.schema.config_object import ConfigObject, field
+from mailwye.config.schema.value import optional
+from mailwye.config.schema.values import MAIL_ADDRESS, MAIL_ADDRESSES, TEXT
+from mailwye.smtp.address import Address
 
 
 class _Recipient(ConfigObject):
     """What all four have."""
 
-    primary_smtp_address: MailAddress
-    email_addresses: MailAddresses = ()
-    display_name: Text = ""
+    primary_smtp_address: Address = field(MAIL_ADDRESS)
+    email_addresses: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    display_name: str = field(TEXT, default="")
 
     @property
     def identity(self) -> str:
@@ -34,7 +35,7 @@ class MailUser(_Recipient):
 
     kind: ClassVar[str] = "MailUser"
 
-    external_email_address: MailAddress | None = None
+    external_email_address: Address | None = field(optional(MAIL_ADDRESS), default=None)
 
 
 class MailContact(_Recipient):
@@ -42,18 +43,15 @@ class MailContact(_Recipient):
 
     kind: ClassVar[str] = "MailContact"
 
-    external_email_address: MailAddress
+    external_email_address: Address = field(MAIL_ADDRESS)
 
-    @model_validator(mode="before")
     @classmethod
-    def _primary_from_external(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        by_lower = {str(key).lower().replace("_", ""): value for key, value in data.items()}
+    def _completed(cls, plain: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        by_lower = {str(key).lower().replace("_", ""): value for key, value in plain.items()}
         external = by_lower.get("externalemailaddress")
         if external is None or by_lower.get("primarysmtpaddress") is not None:
-            return data
-        return {**data, "PrimarySmtpAddress": external}
+            return plain
+        return {**plain, "PrimarySmtpAddress": external}
 
 
 class DistributionGroup(_Recipient):
@@ -61,7 +59,7 @@ class DistributionGroup(_Recipient):
 
     kind: ClassVar[str] = "DistributionGroup"
 
-    members: MailAddresses = ()
+    members: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
 
 
 Recipient = Mailbox | MailUser | MailContact | DistributionGroup

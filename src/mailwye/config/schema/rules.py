@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from enum import Enum
-from typing import Annotated, ClassVar
-
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from dataclasses import replace
+from typing import ClassVar
 
 from mailwye.config.problem import Fault, shown
-from mailwye.config.scalars import as_list, read_text
-from mailwye.config.schema.config_object import ConfigObject
-from mailwye.config.schema.values import Flag, MailAddresses, Name, Text, choice, each_once, read_domain_text
+from mailwye.config.scalars import read_text
+from mailwye.config.schema.config_object import ConfigObject, field
+from mailwye.config.schema.value import choice_of, each, text_of, value_of
+from mailwye.config.schema.values import FLAG, MAIL_ADDRESSES, NAME, TEXT, each_once, read_domain_text, sorted_texts
 from mailwye.policy.rules.model import WORD_CHARACTERS, WORDS_LIMIT, RuleMode, Scope
+from mailwye.smtp.address import Address
 
 PRIORITY_LIMIT = 1_000_000
 HEADER_NAME_LIMIT = 76  # characters: it fits into one line with its colon (RFC 5322 section 2.1.1)
@@ -22,9 +21,7 @@ HEADER_NAME_LIMIT = 76  # characters: it fits into one line with its colon (RFC 
 _HEADER_NAME = re.compile(r"[!-9;-~]+").fullmatch
 
 
-def _read_priority(value: object) -> int | None:
-    if value is None:
-        return None
+def _read_priority(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < PRIORITY_LIMIT:
         raise Fault(f"must be a number from 0 to {PRIORITY_LIMIT - 1}, not {shown(value)}", "0 is asked first; leave it out for file order")
     return value
@@ -59,32 +56,12 @@ def _few(words: tuple[str, ...]) -> tuple[str, ...]:
     return each_once(words, str.casefold)
 
 
-def _optional(read: Callable[[object], Scope]) -> Callable[[object], Scope | None]:
-    return lambda value: None if value is None else read(value)
-
-
-def _value(member: Enum | None) -> str | None:
-    return None if member is None else str(member.value)
-
-
-_Priority = Annotated[int | None, PlainValidator(_read_priority), WithJsonSchema({"type": "integer", "minimum": 0})]
-_Mode = Annotated[
-    RuleMode,
-    PlainValidator(choice(RuleMode)),
-    PlainSerializer(_value),
-    WithJsonSchema({"type": "string", "enum": ["Enforce", "Audit", "AuditAndNotify"]}),
-]
-_Scope = Annotated[
-    Scope | None,
-    PlainValidator(_optional(choice(Scope))),
-    PlainSerializer(_value),
-    WithJsonSchema({"enum": [None, "InOrganization", "NotInOrganization"]}),
-]
-_HeaderName = Annotated[str, PlainValidator(_read_header_name), WithJsonSchema({"type": "string"})]
-_Word = Annotated[str, PlainValidator(_read_word), WithJsonSchema({"type": "string"})]
-_Words = Annotated[tuple[_Word, ...], BeforeValidator(as_list), AfterValidator(_few)]
-_Domain = Annotated[str, PlainValidator(_read_rule_domain), WithJsonSchema({"type": "string", "format": "hostname"})]
-_Domains = Annotated[tuple[_Domain, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
+# null is no value of these, but what leaving them out means.
+_PRIORITY = value_of(int, _read_priority, {"type": "integer", "minimum": 0})
+_SCOPE = replace(choice_of(Scope), schema={"enum": [None, *(scope.value for scope in Scope)]})
+_HEADER_FIELD = text_of(_read_header_name)
+_WORDS = each(text_of(_read_word), _few)
+_DOMAINS = each(text_of(_read_rule_domain, format="hostname"), sorted_texts)
 
 
 class TransportRule(ConfigObject):
@@ -92,29 +69,29 @@ class TransportRule(ConfigObject):
 
     kind: ClassVar[str] = "TransportRule"
 
-    name: Name
-    priority: _Priority = None
-    enabled: Flag = True
-    mode: _Mode = RuleMode.ENFORCE
-    sent_to: MailAddresses = ()
-    sent_to_member_of: MailAddresses = ()
-    recipient_domain_is: _Domains = ()
-    sender_domain_is: _Domains = ()
-    from_scope: _Scope = None
-    sent_to_scope: _Scope = None
-    header_contains_message_header: _HeaderName = ""
-    header_contains_words: _Words = ()
-    except_if_sent_to: MailAddresses = ()
-    except_if_sent_to_member_of: MailAddresses = ()
-    except_if_recipient_domain_is: _Domains = ()
-    except_if_sender_domain_is: _Domains = ()
-    except_if_from_scope: _Scope = None
-    except_if_sent_to_scope: _Scope = None
-    except_if_header_contains_message_header: _HeaderName = ""
-    except_if_header_contains_words: _Words = ()
-    route_message_outbound_connector: Text = ""
-    stop_rule_processing: Flag = False
-    comments: Text = ""
+    name: str = field(NAME)
+    priority: int | None = field(_PRIORITY, default=None)
+    enabled: bool = field(FLAG, default=True)
+    mode: RuleMode = field(choice_of(RuleMode), default=RuleMode.ENFORCE)
+    sent_to: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    sent_to_member_of: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    recipient_domain_is: tuple[str, ...] = field(_DOMAINS, default=())
+    sender_domain_is: tuple[str, ...] = field(_DOMAINS, default=())
+    from_scope: Scope | None = field(_SCOPE, default=None)
+    sent_to_scope: Scope | None = field(_SCOPE, default=None)
+    header_contains_message_header: str = field(_HEADER_FIELD, default="")
+    header_contains_words: tuple[str, ...] = field(_WORDS, default=())
+    except_if_sent_to: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    except_if_sent_to_member_of: tuple[Address, ...] = field(MAIL_ADDRESSES, default=())
+    except_if_recipient_domain_is: tuple[str, ...] = field(_DOMAINS, default=())
+    except_if_sender_domain_is: tuple[str, ...] = field(_DOMAINS, default=())
+    except_if_from_scope: Scope | None = field(_SCOPE, default=None)
+    except_if_sent_to_scope: Scope | None = field(_SCOPE, default=None)
+    except_if_header_contains_message_header: str = field(_HEADER_FIELD, default="")
+    except_if_header_contains_words: tuple[str, ...] = field(_WORDS, default=())
+    route_message_outbound_connector: str = field(TEXT, default="")
+    stop_rule_processing: bool = field(FLAG, default=False)
+    comments: str = field(TEXT, default="")
 
     @property
     def identity(self) -> str:

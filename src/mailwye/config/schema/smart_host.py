@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from typing import Any
 
 from mailwye.config.problem import Fault, did_you_mean, shown
-from mailwye.config.scalars import as_list
+from mailwye.config.schema.value import each, value_of
 from mailwye.connectors.model import SmartHost
 from mailwye.smtp.address import AddressError, parse_domain
 
@@ -145,5 +143,4 @@ _SCHEMA = {
         },
     ]
 }
-_SmartHost = Annotated[SmartHost, PlainValidator(read_smart_host), PlainSerializer(write_smart_host), WithJsonSchema(_SCHEMA)]
-SmartHosts = Annotated[tuple[_SmartHost, ...], BeforeValidator(as_list), AfterValidator(_in_order)]
+SMART_HOSTS = each(value_of(SmartHost, read_smart_host, _SCHEMA, write=write_smart_host, kept=read_smart_host), _in_order)

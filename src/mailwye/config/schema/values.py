@@ -1,4 +1,4 @@
-"""Annotated types for the fields: each reads what people write into one canonical form and says what is wrong with its remedy."""
+"""Values of the fields: each reads what people write into one canonical form and says what is wrong with its remedy."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable
-from enum import Enum
-from typing import Annotated, Any, TypeVar
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, Strict, StringConstraints, WithJsonSchema
-
-from mailwye.config.problem import Fault, did_you_mean, shown
-from mailwye.config.scalars import NAME_LIMIT, TEXT_LIMIT, as_list, read_networks, read_text
+from mailwye.config.problem import Fault, shown
+from mailwye.config.reading import scalar
+from mailwye.config.scalars import NAME_LIMIT, TEXT_LIMIT, limited_text, read_networks, read_text
+from mailwye.config.schema.value import Value, choice, choice_of, each, text_of, value_of
 from mailwye.connectors.matching import is_registry
+from mailwye.connectors.model import TlsSettings
 from mailwye.smtp.address import Address, AddressError, parse_address, parse_domain
 
 _T = TypeVar("_T")
-_E = TypeVar("_E", bound=Enum)
 
-
-Text = Annotated[str, BeforeValidator(read_text), StringConstraints(max_length=TEXT_LIMIT)]
-Name = Annotated[str, BeforeValidator(read_text), StringConstraints(min_length=1, max_length=NAME_LIMIT)]
+TEXT = text_of(limited_text(TEXT_LIMIT), maxLength=TEXT_LIMIT)
+NAME = text_of(limited_text(NAME_LIMIT, required=True), minLength=1, maxLength=NAME_LIMIT)
 
 
 def _flag(value: object) -> bool:
@@ -31,24 +31,7 @@ def _flag(value: object) -> bool:
     raise Fault(f"must be true or false, not {shown(value)}", "Write true or false without quotes")
 
 
-Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
-
-
-def choice(enum: type[_E]) -> Callable[[object], _E]:
-    """A reader for the values of `enum`, in any case."""
-    known = {str(member.value).lower(): member for member in enum if member.value is not None}
-    words = [str(member.value) for member in known.values()]
-
-    def read(value: object) -> _E:
-        if isinstance(value, enum):
-            return value
-        member = known.get(value.lower()) if isinstance(value, str) else None
-        if member is None:
-            listed = ", ".join(words)
-            raise Fault(f"{shown(value)} is none of its values", did_you_mean(str(value), words, otherwise=f"Use one of: {listed}"))
-        return member
-
-    return read
+FLAG = value_of(bool, _flag, {"type": "boolean"})
 
 
 def _address_text(value: object) -> str:
@@ -148,34 +131,43 @@ def _domain_order(pattern: str) -> tuple[str, ...]:
     return tuple(reversed(pattern.split(".")))
 
 
-def _write_address(address: Address) -> str:
-    return str(address)
-
-
-MailAddress = Annotated[
-    Address,
-    PlainValidator(read_address),
-    PlainSerializer(_write_address, return_type=str),
-    WithJsonSchema({"type": "string", "format": "email"}),
-]
-DomainName = Annotated[str, PlainValidator(read_domain), WithJsonSchema({"type": "string", "format": "hostname"})]
-CertificateName = Annotated[str, PlainValidator(read_certificate_name), WithJsonSchema({"type": "string"})]
-
-_Pattern = Annotated[str, PlainValidator(read_pattern), WithJsonSchema({"type": "string"})]
-# One entry may become several networks; the list of them is flat after _flatten, hence no narrower type than Any in between.
-_Networks = Annotated[Any, PlainValidator(read_networks), WithJsonSchema({"type": "string"})]
-
-
 def _flatten(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     return each_once(tuple(network for networks in values for network in networks), _network_order)
 
 
-DomainPatterns = Annotated[tuple[_Pattern, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, _domain_order))]
-DomainNames = Annotated[tuple[DomainName, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, _domain_order))]
-CertificatePin = Annotated[str, PlainValidator(read_certificate_pin), WithJsonSchema({"type": "string"})]
-CertificatePins = Annotated[tuple[CertificatePin, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, str))]
-MailAddresses = Annotated[
-    tuple[MailAddress, ...], BeforeValidator(as_list), AfterValidator(lambda values: each_once(values, lambda address: address.key))
-]
-Networks = Annotated[tuple[_Networks, ...], BeforeValidator(as_list), AfterValidator(_flatten)]
+def _sorted_domains(values: tuple[str, ...]) -> tuple[str, ...]:
+    return each_once(values, _domain_order)
+
+
+def sorted_texts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once, in the order of their characters."""
+    return each_once(values, str)
+
+
+MAIL_ADDRESS = value_of(Address, read_address, {"type": "string", "format": "email"}, write=str, kept=parse_address)
+MAIL_ADDRESSES = each(MAIL_ADDRESS, lambda values: each_once(values, attrgetter("key")))
+DOMAIN_NAME = text_of(read_domain, format="hostname")
+DOMAIN_NAMES = each(DOMAIN_NAME, _sorted_domains)
+DOMAIN_PATTERNS = each(text_of(read_pattern), _sorted_domains)
+CERTIFICATE_NAME = text_of(read_certificate_name)
+CERTIFICATE_PINS = each(text_of(read_certificate_pin), sorted_texts)
+NAMES = each(NAME, sorted_texts)
+
+
+_choose_tls = choice(TlsSettings)
+
+
+def _read_tls_settings(value: object) -> TlsSettings:
+    return TlsSettings.OPPORTUNISTIC if value is None else _choose_tls(value)
+
+
+TLS_SETTINGS = choice_of(TlsSettings, _read_tls_settings)
+
+
+def networks(*, required: bool = False) -> Value[tuple[str, ...]]:
+    """One entry may become several networks."""
+    return each(_SEVERAL_NETWORKS, _flatten, required=required)
+
+
+_SEVERAL_NETWORKS: Value[Any] = replace(DOMAIN_NAME, read=scalar(read_networks), schema={"type": "string"})
+NETWORKS = networks()

@@ -44,7 +44,7 @@ def owner_of(thing: ConfigObject) -> str:
 def credentials(organization: Organization) -> Iterator[tuple[str, int, ConfigObject, AuthenticationCredential]]:
     """Every object that has one: kind, place in the list of the kind, object, credential."""
     for kind, described in KINDS.items():
-        if FIELD not in described.model.model_fields:
+        if FIELD not in described.model.fields:
             continue
         for index, thing in enumerate(organization.objects(kind)):
             credential = getattr(thing, FIELD, None)
@@ -80,7 +80,7 @@ def seal_secrets(current: Organization, file: Parsed[Organization], vault: Vault
         if isinstance(password, Password):
             if password != credential.password:
                 sealed = dataclasses.replace(credential, password=password)
-                replaced.setdefault(kind, {})[index] = thing.model_copy(update={FIELD: sealed})
+                replaced.setdefault(kind, {})[index] = thing.changed(**{FIELD: sealed})
             continue
         message, remedy = password
         line, column = file.places.find((kind, index, _FIELD, "Password"))
@@ -91,7 +91,7 @@ def seal_secrets(current: Organization, file: Parsed[Organization], vault: Vault
     for kind, changed in replaced.items():
         things = file.value.objects(kind)
         update[KINDS[kind].attribute] = tuple(changed.get(index, thing) for index, thing in enumerate(things))
-    return dataclasses.replace(file, value=file.value.model_copy(update=update)), problems
+    return dataclasses.replace(file, value=file.value.changed(**update)), problems
 
 
 def _settled(password: Password, saved: Password | None, owner: str, vault: Vault | None) -> Password | tuple[str, str]:

@@ -68,7 +68,7 @@ def logins(organization: Organization, vault: Vault) -> list[Login]:
 
 def find_connector(organization: Organization, name: str) -> tuple[str, ConfigObject]:
     """The kind and the object of the connector `name`, in any case, that could log in. :raises NoSuchLogin:"""
-    kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.model_fields]
+    kinds = [kind for kind, entry in KINDS.items() if FIELD in entry.model.fields]
     known = [(kind, one) for kind in kinds for one in organization.objects(kind)]
     found = [entry for entry in known if entry[1].identity == name.lower()]
     if len(found) != 1:
@@ -86,12 +86,12 @@ def with_password(connector: ConfigObject, user_name: str | None, password: str)
     known: Any = getattr(connector, FIELD)
     name = user_name or (known.user_name if known is not None else "")
     credential = read_credential({"UserName": name, "Password": password})
-    return connector.model_copy(update={FIELD: credential, _MECHANISM: SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
+    return connector.changed(**{FIELD: credential, _MECHANISM: SmartHostAuthMechanism.BASIC_AUTH_REQUIRE_TLS})
 
 
 def without_password(connector: ConfigObject) -> ConfigObject:
     """It does not log in any more."""
-    return connector.model_copy(update={FIELD: None, _MECHANISM: SmartHostAuthMechanism.NONE})
+    return connector.changed(**{FIELD: None, _MECHANISM: SmartHostAuthMechanism.NONE})
 
 
 def sealed_anew(organization: Organization, vault: Vault) -> Organization:
@@ -100,12 +100,12 @@ def sealed_anew(organization: Organization, vault: Vault) -> Organization:
     for kind, index, thing, credential in credentials(organization):
         owner = owner_of(thing)
         password = Password(sealed=vault.seal(vault.open(credential.password.sealed, owner), owner))
-        changed.setdefault(kind, {})[index] = thing.model_copy(update={FIELD: replace(credential, password=password)})
+        changed.setdefault(kind, {})[index] = thing.changed(**{FIELD: replace(credential, password=password)})
     update = {
         KINDS[kind].attribute: tuple(things.get(index, one) for index, one in enumerate(organization.objects(kind)))
         for kind, things in changed.items()
     }
-    return organization.model_copy(update=update)
+    return organization.changed(**update)
 
 
 def drafts_with_passwords(store: ConfigStore) -> list[str]:

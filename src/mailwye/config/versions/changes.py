@@ -6,11 +6,11 @@ Whoever changes settings (a file, a PowerShell line, the API, a page) makes a Ch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.config.rule_order import with_priorities
 from mailwye.config.schema import DEFAULT_SETTINGS, KINDS, ConfigObject, Organization, OrganizationSettings
+from mailwye.value import dataclass
 
 SETTINGS = OrganizationSettings.kind
 """The kind of the one object that has no list: the organization's own settings. Its identity is ""."""
@@ -71,7 +71,7 @@ class ChangeSet:
             kept = [thing for thing in organization.objects(kind) if thing.identity not in after]
             kept += [thing for thing in after.values() if thing is not None]
             updated[KINDS[kind].attribute] = tuple(sorted(kept, key=lambda thing: thing.identity))
-        return with_priorities(organization.model_copy(update=updated), {}) if updated else organization
+        return with_priorities(organization.changed(**updated), {}) if updated else organization
 
     def reversed(self) -> ChangeSet:
         """What takes this change back."""

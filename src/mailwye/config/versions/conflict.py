@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mailwye.config.diff import Change, as_dicts, as_text, changes_of, written
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.versions.changes import ChangeSet, Key, ObjectChange
+from mailwye.value import dataclass
 
 GONE = "(no such object)"
 """Stands for the value of each field of an object that one side does not have."""
@@ -110,8 +110,8 @@ def _fields(mine: ObjectChange, theirs: ObjectChange) -> Iterator[FieldConflict]
         yield FieldConflict(thing.label, "", _short(mine.before), _short(theirs.after), _short(mine.after))
         return
     base, other, own = _plain(mine.before), _plain(theirs.after), _plain(mine.after)
-    for field, info in type(thing).model_fields.items():
-        name = info.alias or ""
+    for field, entry in type(thing).fields.items():
+        name = entry.name
         values = [side.get(name) if side is not None else GONE for side in (base, other, own)]
         if values[1] != values[2]:
             yield FieldConflict(thing.label, name, *values)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailwye.config.versions.changes import ChangeSet
+from mailwye.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

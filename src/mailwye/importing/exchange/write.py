@@ -19,7 +19,7 @@ def to_exchange_json(organization: Organization) -> str:
 
 
 def _properties(kind: str, thing: ConfigObject) -> dict[str, Any]:
-    data = thing.model_dump(mode="json", by_alias=True)
+    data = thing.plain()
     if kind == "TransportRule":
         data["State"] = "Enabled" if data.pop("Enabled") else "Disabled"
     elif kind in ("InboundConnector", "OutboundConnector", "SendConnector", "ReceiveConnector"):

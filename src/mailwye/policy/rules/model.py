@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailwye.smtp.address import Address
+from mailwye.value import dataclass
 
 RULES_LIMIT = 300
 """How many rules one organization may have, disabled ones included; Exchange Online's limit too."""

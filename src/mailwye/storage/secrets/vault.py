@@ -16,9 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from mailwye.config.secrets import SecretError
 from mailwye.runtime.files import keep_first, secret_file_remedy, write_durably
 
@@ -43,6 +40,8 @@ class FileVault:
 
     def seal(self, secret: str, owner: str) -> str:
         """See Vault."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # every change of settings has a vault, few seal something
+
         if not self._path.exists() and self._makes_key:
             self._make()
         self._read()
@@ -53,6 +52,9 @@ class FileVault:
 
     def open(self, sealed: str, owner: str) -> str:
         """See Vault. The file is read once, and again for a key that it did not hold then."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         found = _SEALED(sealed)
         if found is None:
             raise SecretError("what is saved is no sealed password; write the password again")

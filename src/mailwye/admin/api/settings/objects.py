@@ -28,7 +28,7 @@ Identity = Annotated[str, Path(max_length=320, min_length=1)]
 
 def plain(thing: ConfigObject) -> dict[str, Any]:
     """All fields, in the schema's order; passwords as "(saved)"."""
-    return thing.model_dump(mode="json", by_alias=True, context={"sealed": False})
+    return thing.plain()
 
 
 def find(organization: Organization, kind: str, identity: str) -> ConfigObject | None:

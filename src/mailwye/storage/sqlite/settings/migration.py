@@ -50,7 +50,7 @@ def _objects(text: str, known: dict[tuple[str, str], tuple[str, str]]) -> Iterat
 def _canonical(kind: str, plain: Any, written: str, number: int) -> tuple[str, str]:
     """(identity, text). What cannot be read keeps its text under a name of its own, so that reading its version explains it."""
     try:
-        thing = model_of(kind).model_validate(plain)
+        thing = model_of(kind).of(plain)
     except (KeyError, ValueError):
         return f"?{number}", written
     return thing.identity, stored_text(thing)

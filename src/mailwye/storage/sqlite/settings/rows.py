@@ -37,7 +37,7 @@ def whole(db: apsw.Connection, version: int) -> Organization:
         else:
             found[kind].append(thing)
     lists = {KINDS[kind].attribute: tuple(things) for kind, things in found.items() if things}
-    return NO_OBJECTS.model_copy(update={"organization": settings, **lists})
+    return NO_OBJECTS.changed(**{"organization": settings, **lists})
 
 
 def between(db: apsw.Connection, old: int, new: int) -> ChangeSet:
