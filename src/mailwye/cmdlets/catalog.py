@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 
 from mailwye.cmdlets.exchange import EVERYWHERE, PARAMETERS, READING, ForeignParameter
 from mailwye.config.problem import did_you_mean
@@ -49,8 +50,13 @@ class Cmdlet:
     verb: str
     noun: str
     kind: str
-    parameters: Mapping[str, Parameter]  # by name in lower case
+    takes: Callable[[], Mapping[str, Parameter]] = field(compare=False)
     positional: tuple[str, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """By name in lower case. Those of our cmdlets are made when they are asked for: who carries out one needs no others."""
+        return self.takes()
 
     @property
     def name(self) -> str:
@@ -138,12 +144,16 @@ def _all() -> Iterator[Cmdlet]:
 
 
 def _cmdlet(verb: str, noun: str, kind: str) -> Cmdlet:
+    return Cmdlet(verb, noun, kind, cache(partial(_parameters, verb, noun, kind)), _positional(verb, noun))
+
+
+def _parameters(verb: str, noun: str, kind: str) -> Mapping[str, Parameter]:
     parameters = {one.name.lower(): one for one in _foreign(verb, kind)}
     parameters |= {one.name.lower(): one for one in _special(verb, noun, kind)}
     if kind and noun != MEMBER_NOUN and verb in ("New", "Set", "Get"):
         parameters |= {one.name.lower(): one for one in _settings(kind) if verb != "Get" or _is_asked_for(one)}
     ordered = sorted(parameters.values(), key=lambda one: one.foreign is not None)
-    return Cmdlet(verb, noun, kind, {one.name.lower(): one for one in ordered}, _positional(verb, noun))
+    return {one.name.lower(): one for one in ordered}
 
 
 def _positional(verb: str, noun: str) -> tuple[str, ...]:
@@ -153,9 +163,9 @@ def _positional(verb: str, noun: str) -> tuple[str, ...]:
 
 
 def _settings(kind: str) -> Iterator[Parameter]:
-    for field, entry in _fields(kind).items():
+    for name, entry in _fields(kind).items():
         shape, choices = _shape(entry)
-        yield Parameter(field, shape, field, choices)
+        yield Parameter(name, shape, name, choices)
 
 
 def _is_asked_for(one: Parameter) -> bool:

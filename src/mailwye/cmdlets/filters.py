@@ -50,7 +50,7 @@ def _filter(name: str, positional: tuple[str, ...], *parameters: tuple[str, Shap
         switch = one.startswith("!")
         foreign = ForeignParameter(Treatment.SILENT, _LOOKS, switch)
         found[one.strip("!").lower()] = Parameter(one.strip("!"), Shape.SWITCH if switch else Shape.TEXT, "", (), foreign)
-    return Cmdlet(verb, noun, "", found, positional)
+    return Cmdlet(verb, noun, "", lambda: found, positional)
 
 
 FILTERS: Mapping[str, Cmdlet] = {
