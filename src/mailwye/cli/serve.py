@@ -131,6 +131,8 @@ class _Service:
         if operation == "certificates":
             return {"rows": await self._keeper.rows()}
         answer = await supervisor.handle(operation, arguments)
+        if operation == "status" and self._admin is not None and (openid := self._admin.openid_status()) is not None:
+            answer = {**answer, "openid": openid}
         if operation in ("reload", "reload_tls") and self._admin is not None:
             self._admin.reload_tls()
         return answer
@@ -316,6 +318,10 @@ def status(config: Path, *, as_json: bool) -> None:
         click.echo(missing_words(answer))
     for worker in answer["workers"]:
         click.echo(f"worker {worker['number']}: {worker['sessions']} open sessions")
+    if "openid" in answer:
+        from mailwye.cli.access.oidc import status_words
+
+        click.echo(status_words(answer["openid"]))
     for hop, states in sorted(counts.get("counts", {}).items()):
         click.echo(f"queue {hop}: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
 

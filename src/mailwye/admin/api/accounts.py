@@ -153,6 +153,8 @@ def _tokens(api: APIRouter) -> None:
     async def new(context: Ctx, wish: NewToken) -> Response:
         services, caller = context.services, context.caller
         owner = _checked(user_name, wish.user) if wish.user else caller.name
+        if caller.person is not None and owner == caller.name:
+            raise ApiError(409, f"{owner} is no user of ours: his tokens are his issuer's; name a user whose token it shall be")
         if owner != caller.name:
             caller.need(Permission.ACCOUNTS_WRITE, "this for another user")
             _outrank(context, owner)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 from mailwye.access.accounts import AccountStore
 from mailwye.access.audit import AuditLog
@@ -25,6 +25,9 @@ from mailwye.queue.audit import QueueAudit
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
 from mailwye.transport.result_store import ResultStore
+
+if TYPE_CHECKING:
+    from mailwye.admin.openid.gate import OpenIdGate  # needs an extra that not everybody has
 
 T = TypeVar("T")
 
@@ -90,6 +93,7 @@ class Services:
     secret: Callable[[int], bytes]
     hash_password: Callable[[str], str]
     verify_password: Callable[[str | None, str], bool]
+    openid: OpenIdGate | None = None  # where there is [oidc]
     errors: tuple[type[Exception], ...] = ()  # what the stores raise, with words for people
     settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     tables: KeptTables = field(default_factory=KeptTables)

@@ -41,7 +41,8 @@ class AdminListeners:
         metrics: Callable[[], Awaitable[str]],
         log: Any,
     ) -> None:
-        """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
+        """:raises ConfigStoreError, AccountError, AuditError, TlsError: a file cannot be used. :raises ExtraMissing: for [oidc]."""
+        from mailwye.cli.access.openid import open_openid
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
         from mailwye.runtime.store_error import StoreError
@@ -57,6 +58,8 @@ class AdminListeners:
         )
 
         clock = SystemClock()
+        self._openid = open_openid(installation, lambda text: log.error("the keys of the OpenID provider cannot be fetched", error=text))
+        self._warming: asyncio.Future[None] | None = None
         self.feed = EventFeed(int(clock.now() * 1000))
         self._services = Services(
             installation=installation,
@@ -79,6 +82,7 @@ class AdminListeners:
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
+            openid=self._openid.gate if self._openid is not None else None,
             errors=(StoreError,),
         )
         app = application(self._services, is_ready=is_ready, metrics=metrics)
@@ -90,6 +94,12 @@ class AdminListeners:
         """Answer from now on."""
         for server in self._servers:
             await server.start()
+        if self._openid is not None:
+            self._warming = asyncio.ensure_future(self._openid.gate.warm_up())
+
+    def openid_status(self) -> dict[str, Any] | None:
+        """What is known of the issuer's keys; None where there is no [oidc]."""
+        return self._openid.gate.status() if self._openid is not None else None
 
     def reload_tls(self) -> None:
         """Take renewed certificates; where they are bad, the old ones stay."""
@@ -103,6 +113,10 @@ class AdminListeners:
         """Finish what is being answered."""
         self.feed.close()
         await asyncio.gather(*(server.close() for server in self._servers))
+        if self._openid is not None:
+            await self._openid.close()
+        if self._warming is not None:
+            await asyncio.gather(self._warming, return_exceptions=True)
         self._services.store.close()
         self._services.accounts.close()
         self._services.audit.close()
