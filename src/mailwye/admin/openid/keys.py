@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 
 from mailwye.admin.openid.strict_json import read_object
@@ -67,7 +68,8 @@ def _public_key(value: dict[str, Any]) -> PublicKey | None:
     try:
         match kind:
             case "RSA":
-                rsa = RSAKey.import_key(_only(value, kind))
+                with warnings.catch_warnings(action="ignore", category=SecurityWarning):  # of short keys: they are left out below
+                    rsa = RSAKey.import_key(_only(value, kind))
                 low, high = RSA_BITS
                 return PublicKey(name, algorithm, rsa) if low <= rsa.public_key.key_size <= high else None
             case "EC":
@@ -75,7 +77,7 @@ def _public_key(value: dict[str, Any]) -> PublicKey | None:
                 return PublicKey(name, algorithm, curve) if curve.curve_name in CURVES.values() else None
             case _:
                 return None  # a symmetric key among public ones too: whoever can read it could sign
-    except (JoseError, ValueError, TypeError, UnsupportedAlgorithm, OverflowError):
+    except (JoseError, ValueError, TypeError, LookupError, ArithmeticError, UnsupportedAlgorithm):
         return None
 
 

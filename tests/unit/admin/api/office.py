@@ -18,6 +18,8 @@ from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
+from mailwye.admin.openid.gate import OpenIdGate
+from mailwye.admin.openid.provider import Provider
 from mailwye.admin.queue_operations import merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
@@ -31,6 +33,7 @@ from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.storage.sqlite.trace_reader import TraceReader
 from mailwye.storage.sqlite.transport.results import SqliteResultStore
+from tests.openid import Issuer, claims_at, settings
 
 PASSWORD = "correct horse battery"
 AUTHOR = "tests"
@@ -94,6 +97,7 @@ class Office:
         self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
         self.contents: dict[str, bytes] = {}  # message id → what is stored
         self.audits: Callable[[bool, bool, Callable[[], bool]], QueueAudit] = lambda _contents, _trace, _flush: QueueAudit(())
+        self.issuer, oidc = Issuer(), settings()
         self._chance = 0
         self.services = Services(
             installation=self.installation,
@@ -116,6 +120,7 @@ class Office:
             secret=self._secret,
             hash_password=lambda text: f"hash of {text}",
             verify_password=lambda kept, text: kept == f"hash of {text}",
+            openid=OpenIdGate(oidc, Provider(oidc, self.issuer, self.clock, lambda _text: None), self.clock),
         )
         self.app = application(self.services, is_ready=lambda: True, metrics=self._metrics)
         self.client = TestClient(self.app, raise_server_exceptions=False)
@@ -176,6 +181,10 @@ class Office:
         token, secret, digest = make_token(user.name, carried, "", days=days, now=self.clock.now(), secret=self._secret)
         self.accounts.add_token(token, digest)
         return secret
+
+    def openid_token(self, role: Role | None = Role.ORGANIZATION_MANAGEMENT, **more: Any) -> str:
+        """Of a person whom the issuer gives that role."""
+        return self.issuer.sign(claims_at(self.clock.now(), role, **more))
 
     def ask(self, method: str, path: str, *, token: str = "", role: Role = Role.ORGANIZATION_MANAGEMENT, **more: Any) -> Any:
         """A request of somebody with that role."""
