@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 
 from joserfc import jws
@@ -14,6 +18,7 @@ from joserfc.jwk import ECKey, RSAKey
 from mailwye.access.roles import Role
 from mailwye.admin.openid.documents import DISCOVERY_PATH, DocumentError
 from mailwye.config.installation import OidcSettings
+from mailwye.testing.authority import KeyPair
 
 ISSUER = "https://id.contoso.com/realms/contoso"
 AUDIENCE = "mailwye"
@@ -98,3 +103,29 @@ def signed_with_the_public_key(claims: Any, key: RSAKey = RSA) -> str:
     """HS256, with the octets of the public key as its secret: what an old library would take (RFC 8725 section 2.1)."""
     body = parts_of({"alg": "HS256", "kid": "k1", "typ": "JWT"}, claims)
     return body + "." + base64url(hmac.digest(key.as_pem(private=False), body.encode(), hashlib.sha256))
+
+
+@contextlib.asynccontextmanager
+async def serving_issuer(pair: KeyPair, host: str = "id.contoso.com") -> AsyncIterator[Issuer]:
+    """An Issuer on 127.0.0.1, by HTTPS with the certificate `pair`. It answers nothing while it is `down`."""
+    issuer = Issuer()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
+            path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+            issuer.asked.append(path)
+            if not issuer.down:
+                body = issuer.document(path)
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body)
+                await writer.drain()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.private_key)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    issuer.issuer = f"https://{host}:{listening.sockets[0].getsockname()[1]}/realms/contoso"
+    try:
+        yield issuer
+    finally:
+        listening.close()
