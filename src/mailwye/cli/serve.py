@@ -142,7 +142,7 @@ class _Service:
         from mailwye import __version__
         from mailwye.admin.metrics import render
 
-        status = await supervisor.handle("status", {})
+        status = await self._handle(supervisor, "status", {})
         counts = await supervisor.handle("queue.counts", {})
         return render({**status, **counts, "certificates": await self._keeper.rows()}, release=__version__)
 

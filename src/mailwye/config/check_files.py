@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from mailwye.config.certificate_files import certificate_files
@@ -94,6 +95,7 @@ def check_machine(parsed: Parsed[Installation], *, now: float | None, read_pair:
         *_check_certificates(parsed, installation, now, read_pair),
         *_check_data_directory(parsed, installation),
         *_check_key_file(parsed, installation),
+        *_check_extra(parsed, installation),
     ]
 
 
@@ -180,6 +182,12 @@ def _check_key_file(parsed: Parsed[Installation], installation: Installation) ->
     if mode & 0o007:
         message = f"{file} can be read by everybody on this machine"
         yield _found(parsed, ("secrets", "key_file"), message, "Set its mode to 600", Severity.WARNING)
+
+
+def _check_extra(parsed: Parsed[Installation], installation: Installation) -> Iterator[Problem]:
+    """A warning only, as the files may be checked on another machine; `serve` refuses to start."""
+    if installation.oidc is not None and find_spec("joserfc") is None:
+        yield _found(parsed, ("oidc",), "needs joserfc, which is not installed", "`pip install 'mailwye[oidc]'`", Severity.WARNING)
 
 
 def _found(

@@ -103,19 +103,23 @@ def _audience(claims: Mapping[str, Any], settings: OidcSettings) -> tuple[bool, 
 
 def _kind(token: UnprovedToken) -> tuple[bool, str]:
     """Access tokens only (RFC 9068 section 5): what says who logged in at a client is no key to anything else."""
+    if "cnf" in token.claims:  # RFC 7800: without the proof it would be worth more to a thief than its issuer meant
+        return False, "it is bound to a key of its client (cnf), of which there is no proof; let the client ask for a bearer token"
     if token.kind == ACCESS_TOKEN:
         return True, "an access token (typ at+jwt)"
     if token.kind not in ("", "jwt"):
         return False, f"the typ {shown(token.kind)} is not that of an access token"
-    claimed = token.claims.get("typ")  # Keycloak's
-    if claimed not in (None, "Bearer"):
+    claimed = token.claims.get("typ")  # Keycloak's; its older access tokens have a nonce too
+    if claimed == "Bearer":
+        return True, "an access token (claim typ Bearer)"
+    if claimed is not None:
         return False, f"{_told(claimed)} (claim typ) is no access token"
     for name in ID_TOKEN_CLAIMS:
         if name in token.claims:
             return False, f"an ID token has a claim {name}, an access token has none; let the client send its access token"
     signs = [name for name in ACCESS_TOKEN_CLAIMS if name in token.claims]
-    if claimed == "Bearer" or signs:
-        return True, f"an access token ({'claim typ' if claimed else f'claim {signs[0]}'})"
+    if signs:
+        return True, f"an access token (claim {signs[0]})"
     return False, f"nothing says that this is an access token: no typ {ACCESS_TOKEN}, no claim {', '.join(ACCESS_TOKEN_CLAIMS)}"
 
 

@@ -46,7 +46,7 @@ def check(config: Path, token: BinaryIO | None, *, as_json: bool) -> None:
     else:
         click.echo(status_words(status))
         if verdict is not None:
-            _tell(verdict)
+            click.echo("\n".join(lines_of(verdict)))
     if status["error"]:
         sys.exit(exit_codes.UNAVAILABLE)
     if verdict is not None and not verdict.roles:
@@ -77,13 +77,14 @@ async def _ask(installation: Installation, text: str | None) -> tuple[dict[str, 
         await opened.close()
 
 
-def _tell(verdict: Verdict) -> None:
-    for step in verdict.steps:
-        click.echo(escaped(f"{step.result.value:8} {step.name}: {step.words}"))
+def lines_of(verdict: Verdict) -> list[str]:
+    """The verdict for people: a line for each step, and what follows."""
+    lines = [f"{step.result.value:8} {step.name}: {step.words}" for step in verdict.steps]
     if verdict.roles and verdict.person is not None:
-        click.echo(escaped(f"{verdict.person.who} is let in as {', '.join(role.value for role in verdict.roles)}"))
+        lines.append(f"{verdict.person.who} is let in as {', '.join(role.value for role in verdict.roles)}")
     else:
-        click.echo("nobody is let in with this token")
+        lines.append("nobody is let in with this token")
+    return [escaped(line) for line in lines]
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

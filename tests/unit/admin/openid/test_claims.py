@@ -90,12 +90,14 @@ def test_claims_that_count(claims: dict[str, Any]) -> None:
         ("jwt", {"scope": None, "azpacr": "1", "roles": ["x"]}, ""),  # Entra ID, of a program
         ("jwt", {"scope": None, "client_id": "console"}, ""),
         ("jwt", {"scope": None, "typ": "Bearer"}, ""),  # Keycloak
+        ("jwt", {"typ": "Bearer", "nonce": "x"}, ""),  # Keycloak before 24
         ("jwt", {"typ": "ID"}, '"ID" (claim typ) is no access token'),
         ("jwt", {"typ": "Refresh"}, "Refresh"),
         ("jwt", {"typ": ["Bearer"]}, "Bearer"),
         ("jwt", {"nonce": "x"}, "an ID token has a claim nonce"),
         ("jwt", {"at_hash": "x"}, "at_hash"),
         ("jwt", {"events": {}}, "events"),
+        ("at+jwt", {"cnf": {"jkt": "x"}}, "bound to a key of its client (cnf)"),
         ("jwt", {"scope": None}, "nothing says that this is an access token"),
         ("logout+jwt", {}, '"logout+jwt" is not that of an access token'),
         ("dpop+jwt", {}, "dpop+jwt"),
