@@ -50,7 +50,8 @@ class Documents(Protocol):
 
 class HttpsDocuments:
     """The Documents of live processes. An administrator has named the issuer, so private addresses are dialled too; redirects are not
-    followed. `timeout`: seconds for one document. `context` is made for each: it is rare, and files may have changed.
+    followed. `timeout`: seconds for one document, shared out among the addresses of its host. `context` is made for each: it is rare, and
+    files may have changed.
     """
 
     def __init__(self, *, network: Network, resolver: Resolver, context: Callable[[], ClientTlsContext], timeout: float) -> None:
@@ -63,14 +64,15 @@ class HttpsDocuments:
         """See Documents."""
         place = https_place(url)
         fault = f"{url}: {place.host} has no address"
-        for address in await self._addresses(place.host):
+        addresses = await self._addresses(place.host)
+        for address in addresses:
             try:
-                return _body(await self._ask(place, address), url)
+                return _body(await self._ask(place, address, self._timeout / len(addresses)), url)
             except HttpsError as error:
                 fault = f"{url}: {error}"
         raise DocumentError(fault)
 
-    async def _ask(self, place: HttpsPlace, address: str) -> HttpsResponse:
+    async def _ask(self, place: HttpsPlace, address: str, timeout: float) -> HttpsResponse:
         try:
             context = self._context()
         except TlsError as error:
@@ -84,7 +86,7 @@ class HttpsDocuments:
             ),
             context=context,
             judge=lambda certificate: web_certificate_fault(certificate, place.host),
-            timeout=self._timeout,
+            timeout=timeout,
             body_limit=DOCUMENT_OCTETS,
         )
 

@@ -70,6 +70,17 @@ async def test_answers_that_do_not_count(authority: Authority, pair: KeyPair, an
     assert server.connections == 1
 
 
+async def test_another_address_is_tried_in_the_same_time(authority: Authority, pair: KeyPair) -> None:
+    async with https_server(pair, text(b"{}", kind=JSON)) as server:
+        reading = HttpsDocuments(
+            network=SystemNetwork(),
+            resolver=StaticResolver({HOST: {"A": ["127.0.0.7", "127.0.0.1"]}}),  # nobody listens at the first
+            context=lambda: ClientTlsContext(trusted_authorities=(str(authority.certificate),)),
+            timeout=5.0,
+        )
+        assert await reading.read(url_at(server)) == b"{}"
+
+
 async def test_a_slow_issuer_has_its_time(authority: Authority, pair: KeyPair) -> None:
     async with https_server(pair, b"", silent=True) as server:
         with pytest.raises(DocumentError, match=r"within 0\.2 s"):
