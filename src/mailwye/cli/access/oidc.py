@@ -37,7 +37,7 @@ def check(config: Path, token: BinaryIO | None, *, as_json: bool) -> None:
     """
     installation = read(config)
     if installation.oidc is None:
-        fail(f"there is no [oidc] in {config}; docs/api.md shows one", exit_codes.CONFIGURATION)
+        fail(f"there is no [oidc] in {config}; docs/openid.md shows one", exit_codes.CONFIGURATION)
     text = token.read(READ_LIMIT).decode("ascii", "replace").strip() if token is not None else ""
     work_as_owner(installation)
     status, verdict = asyncio.run(_ask(installation, text if token is not None else None))

@@ -1,4 +1,4 @@
-"""What docs/api.md shows of [oidc] is so: its tables, with tokens as Keycloak and Entra ID send them, and what the check prints."""
+"""What docs/openid.md shows is so: its tables, with tokens as Keycloak and Entra ID send them, and what the check prints."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mailwye.config.installation.file import read_installation
 from tests.openid import RSA, Issuer
 from tests.unit.admin.api.office import Ticking
 
-PAGE = (Path(__file__).resolve().parents[4] / "docs" / "api.md").read_text()
-SECTION = PAGE.partition("## Persons of an OpenID provider\n")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "openid.md").read_text()
+LISTENER = '[[listener]]\nname = "admin"\nkind = "admin"\naddress = "127.0.0.1"\nport = 8443\n'
 CLOCK = Ticking()
 NOW = int(CLOCK.now())
 
@@ -66,11 +66,9 @@ ENTRA: dict[str, Any] = {
 def tables(directory: Path) -> list[OidcSettings]:
     """Of the page: each block of TOML with [oidc] is a whole one."""
     found = []
-    for block in re.findall(r"^```toml\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
         path = directory / "mailwye.toml"
-        path.write_text(
-            f'hostname = "mx.contoso.com"\ndata_directory = "data"\n{PAGE.partition("```toml")[2].partition("```")[0]}\n{block}'
-        )
+        path.write_text(f'hostname = "mx.contoso.com"\ndata_directory = "data"\n{LISTENER}{block}')
         parsed = read_installation(path)
         assert parsed.problems == ()
         assert parsed.value is not None
@@ -112,7 +110,7 @@ async def test_other_tokens_of_theirs(tmp_path: Path, number: int, claims: dict[
 
 
 async def test_the_check_prints_what_the_page_shows(tmp_path: Path) -> None:
-    shown = SECTION.partition("$ mailwye oidc check token.txt\n")[2].partition("\n```")[0].splitlines()[1:]
+    shown = PAGE.partition("$ mailwye oidc check token.txt\n")[2].partition("\n```")[0].splitlines()[1:]
     verdict = await judge(tables(tmp_path)[0], {**KEYCLOAK, "aud": "account", "resource_access": {}})
     printed = lines_of(verdict)
     assert [re.sub(r"\d+ characters", "", line) for line in printed] == [re.sub(r"\d+ characters", "", line) for line in shown]
