@@ -40,7 +40,8 @@ class OpenIdGate:
         role, roles = judge_roles(token.claims, self._settings)
         steps = (form, *said, *proof, role)
         is_proved = is_good and all(step.result is Result.GOOD for step in proof)
-        return Verdict(steps, person_of(token.claims, self._settings), roles if is_proved else ())
+        person = person_of(token.claims, self._settings)
+        return Verdict(steps, person, roles, float(token.claims["exp"])) if is_proved else Verdict(steps, person)
 
     @property
     def roles_claim(self) -> str:

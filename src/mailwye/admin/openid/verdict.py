@@ -55,11 +55,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`person`: whom the token names, believed only where `is_proved`. `roles`: what he is here; none where the token is not good."""
+    """`person`: whom the token names, believed only where `is_proved`. `roles`: what he is here; none where the token is not good. `ends`:
+    until when it is good, Unix seconds; 0 where it is not.
+    """
 
     steps: tuple[Step, ...]
     person: Person | None = None
     roles: tuple[Role, ...] = ()
+    ends: float = 0.0
 
     @property
     def fault(self) -> Step | None:

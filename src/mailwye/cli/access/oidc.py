@@ -93,5 +93,6 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "steps": [{"step": step.name, "result": step.result.value, "words": step.words} for step in verdict.steps],
         "person": {"name": person.name, "subject": person.subject, "display": person.display} if person is not None else None,
         "proved": verdict.is_proved,
+        "expires": verdict.ends,
         "roles": [role.value for role in verdict.roles],
     }

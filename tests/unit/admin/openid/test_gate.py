@@ -36,7 +36,7 @@ async def test_an_access_token_is_let_in(key: str, kind: str | None) -> None:
     verdict = await judged(Issuer().sign(GOOD, key=key, typ=kind))
     assert verdict.fault is None, verdict
     assert verdict.is_proved
-    assert verdict.roles == (Role.ORGANIZATION_MANAGEMENT,)
+    assert (verdict.roles, verdict.ends) == ((Role.ORGANIZATION_MANAGEMENT,), NOW + 300)
     assert verdict.person is not None
     assert verdict.person.who == "oidc:f3b1 (ann@contoso.com, https://id.contoso.com/realms/contoso)"
 
@@ -108,7 +108,7 @@ async def test_a_lie_is_found(name: str) -> None:
     assert verdict.fault is not None
     assert (verdict.fault.name, verdict.fault.result) == (step, Result.BAD), verdict
     assert not verdict.is_proved
-    assert verdict.roles == ()
+    assert (verdict.roles, verdict.ends) == ((), 0.0)
 
 
 async def test_what_a_token_says_of_keys_is_fetched_from_nowhere() -> None:
