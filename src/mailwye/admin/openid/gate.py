@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mailwye.admin.openid.claims import judge_claims, judge_roles, person_of
 from mailwye.admin.openid.keys import is_signed_by
 from mailwye.admin.openid.provider import KeysUnknown, Provider
+from mailwye.admin.openid.provider_status import ProviderStatus
 from mailwye.admin.openid.token import TokenError, UnprovedToken, read_token
 from mailwye.admin.openid.verdict import Result, Step, Verdict
 from mailwye.config.installation import OidcSettings
@@ -52,7 +51,7 @@ class OpenIdGate:
         """Fetch the keys before somebody needs them."""
         await self._provider.ask()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ProviderStatus:
         """See Provider.status."""
         return self._provider.status()
 

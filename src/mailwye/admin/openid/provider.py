@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mailwye.admin.openid.documents import DocumentError, Documents, discovery_url, keys_url
 from mailwye.admin.openid.keys import Keys, PublicKey, key_for, read_keys
+from mailwye.admin.openid.provider_status import ProviderStatus
 from mailwye.admin.openid.token import UnprovedToken
 from mailwye.config.installation import OidcSettings
 from mailwye.runtime.clock import Clock
@@ -73,8 +73,8 @@ class Provider:
             self._asking.add_done_callback(self._done)
         await asyncio.shield(self._asking)  # others wait for the same answer
 
-    def status(self) -> dict[str, Any]:
-        """For `mailwye status` and GET /status. `keys_fetched`: Unix seconds, 0: not yet. `error`: of the last attempt, "" for none."""
+    def status(self) -> ProviderStatus:
+        """For `mailwye status` and GET /status."""
         known = self._known
         return {
             "issuer": self._settings.issuer,

@@ -22,6 +22,7 @@ from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
     from mailwye.admin.api.settings.wishes import Wish
+    from mailwye.admin.openid.provider_status import ProviderStatus
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
@@ -97,7 +98,7 @@ class AdminListeners:
         if self._openid is not None:
             self._warming = asyncio.ensure_future(self._openid.gate.warm_up())
 
-    def openid_status(self) -> dict[str, Any] | None:
+    def openid_status(self) -> ProviderStatus | None:
         """What is known of the issuer's keys; None where there is no [oidc]."""
         return self._openid.gate.status() if self._openid is not None else None
 

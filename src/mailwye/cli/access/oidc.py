@@ -15,6 +15,7 @@ from mailwye.cli.output import fail, local_time, print_json
 from mailwye.runtime.printable import escaped
 
 if TYPE_CHECKING:
+    from mailwye.admin.openid.provider_status import ProviderStatus
     from mailwye.admin.openid.verdict import Verdict
     from mailwye.config.installation import Installation
 
@@ -53,14 +54,14 @@ def check(config: Path, token: BinaryIO | None, *, as_json: bool) -> None:
         sys.exit(exit_codes.DATA_ERROR)
 
 
-def status_words(status: dict[str, Any]) -> str:
+def status_words(status: ProviderStatus) -> str:
     """What is known of the issuer's keys, in a line or two."""
     fetched = f"keys {', '.join(status['keys'])}, fetched {local_time(status['keys_fetched'])}" if status["keys"] else "no keys yet"
     error = f"\nopenid error: {status['error']}" if status["error"] else ""
     return "\n".join(map(escaped, f"openid issuer {status['issuer']}: {fetched}{error}".splitlines()))
 
 
-async def _ask(installation: Installation, text: str | None) -> tuple[dict[str, Any], Verdict | None]:
+async def _ask(installation: Installation, text: str | None) -> tuple[ProviderStatus, Verdict | None]:
     from mailwye.cli.access.openid import ExtraMissing, open_openid
     from mailwye.runtime.tls_certificates import TlsError
 
