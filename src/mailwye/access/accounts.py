@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.access.second_factor import SecondFactor
@@ -26,6 +26,15 @@ class NoSuchAccount(AccountError):
     """There is no such user or token."""
 
 
+class UserRow(TypedDict):
+    """`roles`: as Exchange calls its role groups. `created`: Unix seconds. `totp`: he has a second factor."""
+
+    name: str
+    roles: list[str]
+    created: float
+    totp: bool
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """`name` in lower case. `created`: Unix seconds. `totp`: whether he has a second factor."""
@@ -40,7 +49,7 @@ class User:
         """What the roles permit."""
         return permissions_of(self.roles)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> UserRow:
         """For JSON."""
         return {"name": self.name, "roles": [role.value for role in self.roles], "created": self.created, "totp": self.totp}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailwye.access.audit import AuditError, Event
+from mailwye.admin.api.answers import Page, declared_by
 from mailwye.admin.api.caller import Caller
 from mailwye.admin.api.permissions import ROUTES
 from mailwye.admin.api.problems import RESPONSES, ApiError
@@ -20,15 +21,26 @@ from mailwye.admin.api.services import Services
 
 PREFIX = "/api/v1"
 
+T = TypeVar("T")
+
 
 class GuardedRoute(APIRoute):
-    """Asks the Gatekeeper and the table of permissions.py."""
+    """Asks the Gatekeeper and the table of permissions.py. `declared`: what it answers with."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        self.declared = declared_by(endpoint)
+        super().__init__(path, endpoint, **{**more, "response_model": None})  # what is answered is not validated, nor made anew
+
+    @property
+    def key(self) -> str:
+        """Method and path below /api/v1."""
+        (method,) = self.methods or {"?"}
+        return f"{method} {self.path_format.removeprefix(PREFIX)}"
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of FastAPI behind the guard."""
         handler = super().get_route_handler()
-        (method,) = self.methods or {"?"}
-        wanted = ROUTES.get(f"{method} {self.path_format.removeprefix(PREFIX)}", frozenset())
+        wanted = ROUTES.get(self.key, frozenset())
 
         async def guarded(request: Request) -> Response:
             caller: Caller = await request.app.state.gatekeeper.caller(request)
@@ -53,7 +65,7 @@ class Context:
         """Where the page before ended, as `page` was given it; None for the first page. :raises ApiError: 400."""
         return self.services.cursors.open(self._question, cursor) if cursor else None
 
-    def page(self, items: Sequence[Any], limit: int, position: Callable[[], Any]) -> dict[str, Any]:
+    def page(self, items: Sequence[T], limit: int, position: Callable[[], Any]) -> Page[T]:
         """The answer for a list. `items`: one more than `limit` where there are more; `position`: that of the last one shown."""
         following = self.services.cursors.seal(self._question, position()) if len(items) > limit else None
         return {"items": list(items[:limit]), "next": following}

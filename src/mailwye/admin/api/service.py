@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from mailwye.admin.api.answers import Answer, Page
 from mailwye.admin.api.event_feed import EventFeed, FeedEvent
 from mailwye.admin.api.guarded import Ctx, router
-from mailwye.admin.api.problems import ApiError, findings
+from mailwye.admin.api.problems import ApiError, FindingRow, findings
 from mailwye.admin.api.reading import NUMBER_LIMIT
 from mailwye.admin.api.settings.saving import problems_for
+from mailwye.admin.expiry import CertificateRow
+from mailwye.admin.supervisor import ServiceStatus, VersionInForce
 from mailwye.config.checks import check_organization
 from mailwye.config.problem import Problem
 from mailwye.config.secrets import check_secrets
@@ -22,16 +25,33 @@ from mailwye.config.secrets import check_secrets
 STILL_HERE = 15.0  # seconds between lines that only keep a connection open
 
 
+class Findings(TypedDict):
+    """Errors and warnings; none: nothing was found."""
+
+    problems: list[FindingRow]
+
+
+_TEXT = {"type": "string"}
+_EVENT = {
+    "type": "object",
+    "description": "One event; `data` is JSON.",
+    "properties": {"id": _TEXT, "event": {"enum": ["version", "alert", "missed"]}, "data": _TEXT},
+    "required": ["id", "event", "data"],
+    "additionalProperties": False,
+}
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
+
+
 def service() -> APIRouter:
     """The routes."""
     api = router("service")
 
     @api.get("/status", summary="How the service is")
-    async def status(context: Ctx) -> Response:
-        return JSONResponse(await context.services.control("status", {}))
+    async def status(context: Ctx) -> Answer[ServiceStatus]:
+        return Answer(await context.services.control("status", {}))
 
     @api.get("/check", summary="Every finding about the settings in force")
-    async def check(context: Ctx) -> Response:
+    async def check(context: Ctx) -> Answer[Findings]:
         services = context.services
 
         def found() -> tuple[Problem, ...]:
@@ -41,23 +61,24 @@ def service() -> APIRouter:
                 *check_secrets(organization, services.vault),
             )
 
-        return JSONResponse({"problems": findings(problems_for(context, await services.with_settings(found)))})
+        return Answer({"problems": findings(problems_for(context, await services.with_settings(found)))})
 
     @api.get("/certificates", summary="Certificates, and when they expire")
-    async def certificates(context: Ctx) -> Response:
+    async def certificates(context: Ctx) -> Answer[Page[CertificateRow]]:
         rows = (await context.services.control("certificates", {}))["rows"]
-        return JSONResponse({"items": rows, "next": None})
+        return Answer({"items": rows, "next": None})
 
     @api.post("/reload", summary="Read certificates and settings again")
-    async def reload(context: Ctx) -> Response:
+    async def reload(context: Ctx) -> Answer[VersionInForce]:
         answer = await context.services.control("reload", {})
         context.audit("service.reload", "certificates and settings", f"version {answer['version']}")
-        return JSONResponse(answer)
+        return Answer(answer)
 
     @api.get(
         "/events",
         summary="Versions put in force and alerts, as server-sent events",
         response_class=StreamingResponse,
+        responses=_EVENTS,
         openapi_extra={"x-endless": True},
     )
     async def events(

@@ -25,6 +25,7 @@ from mailwye.queue.audit import QueueAudit
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
 from mailwye.transport.result_store import ResultStore
+from mailwye.whatif.rows import ReplayedTraffic
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class NotAllowedYet(Exception):
 class WhatIf(Protocol):
     """Other settings against recorded traffic and queued mail. Both block: for a thread."""
 
-    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> dict[str, Any]:
+    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> ReplayedTraffic:
         """What `mailwye replay --json` prints."""
         ...
 

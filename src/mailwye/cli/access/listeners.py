@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
     from mailwye.queue.audit import QueueAudit
+    from mailwye.whatif.rows import ReplayedTraffic
 
 
 class AdminListeners:
@@ -126,7 +127,7 @@ class CommandLineWhatIf:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
 
-    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> dict[str, Any]:
+    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> ReplayedTraffic:
         """See WhatIf."""
         from mailwye.cli.candidate import Candidate, queue_preview, replay_report
         from mailwye.cli.replay import as_plain

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from mailwye.admin.api.answers import Done, Page, Tagged
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.permissions import path_of
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Cursor, Limit, Precondition, Text, json_object, precondition
 from mailwye.admin.api.settings.chosen import OfVersion, chosen, expect_one
-from mailwye.admin.api.settings.saving import save, save_into_draft
+from mailwye.admin.api.settings.saving import Saved, SavedInDraft, save, save_into_draft
 from mailwye.admin.api.settings.wishes import Draft, Wish, WishedMaybeInDraft
 from mailwye.config.parse import validate_object
 from mailwye.config.plan import Plan, plan_edit
@@ -24,6 +25,11 @@ from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.conflict import Conflict
 
 Identity = Annotated[str, Path(max_length=320, min_length=1)]
+
+
+One = Tagged[dict[str, Any]] | Response
+Change = Done[Saved | SavedInDraft]
+NEW: dict[int | str, dict[str, Any]] = {201: {"description": "It is new"}}
 
 
 def plain(thing: ConfigObject) -> dict[str, Any]:
@@ -76,7 +82,7 @@ class Changer:
         self._condition = condition
         self._wish = wish
 
-    async def run(self, make: Callable[[ConfigObject | None], ChangeSet]) -> Response:
+    async def run(self, make: Callable[[ConfigObject | None], ChangeSet]) -> Done[Any]:
         """`make`: from the object as it is (None: there is none) to what is to be changed."""
         services, base = self._context.services, self._condition.base
 
@@ -102,30 +108,30 @@ def _reading(api: APIRouter, kind: str, path: str) -> None:
     @api.get(path, summary=f"List {kind} objects", operation_id=f"list_{kind}")
     async def list_objects(
         context: Ctx, limit: Limit = 100, cursor: Cursor = "", search: Text = "", draft: Draft = "", version: OfVersion = None
-    ) -> Response:
+    ) -> Tagged[Page[dict[str, Any]]]:
         organization, tag = await organization_of(context, draft, version)
         after, wanted = context.position(cursor) or "", search.lower()
         rows = sorted(organization.objects(kind), key=lambda thing: thing.identity)
         found = [thing for thing in rows if thing.identity > after and wanted in f"{thing.identity} {getattr(thing, 'name', '')}".lower()]
         page = context.page(found[: limit + 1], limit, lambda: found[limit - 1].identity)
-        return JSONResponse({**page, "items": [plain(thing) for thing in page["items"]]}, headers={"ETag": tag})
+        return Tagged({"items": [plain(thing) for thing in page["items"]], "next": page["next"]}, tag)
 
     @api.get(path + "/{identity}", summary=f"Get one {kind}", operation_id=f"get_{kind}")
-    async def get(context: Ctx, identity: Identity, draft: Draft = "", version: OfVersion = None) -> Response:
+    async def get(context: Ctx, identity: Identity, draft: Draft = "", version: OfVersion = None) -> One:
         return await _one(context, kind, identity, draft, version)
 
 
-async def _one(context: Context, kind: str, identity: str, draft: str, version: int | None) -> Response:
+async def _one(context: Context, kind: str, identity: str, draft: str, version: int | None) -> One:
     organization, tag = await organization_of(context, draft, version)
     thing = find(organization, kind, identity)
     if thing is None:
         raise not_found(f'{kind} "{identity}"')
     if context.request.headers.get("if-none-match", "").strip() == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    return JSONResponse(plain(thing), headers={"ETag": tag})
+    return Tagged(plain(thing), tag)
 
 
-async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Response:
+async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Done[Any]:
     condition = precondition(context.request, draft=bool(wish.draft), may_create=bool(identity))
     data = await json_object(context.request)
     status = 201 if condition.exists is False and not wish.dry_run else 200
@@ -133,7 +139,7 @@ async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Respon
     return await Changer(context, kind, identity, condition, wish).run(lambda old: _changed(kind, identity, old, data))
 
 
-async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Response:
+async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Done[Any]:
     condition = precondition(context.request, draft=bool(wish.draft))
     data = await json_object(context.request)
 
@@ -146,16 +152,16 @@ async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Resp
 
 
 def _writing(api: APIRouter, kind: str, path: str) -> None:
-    @api.put(path + "/{identity}", summary=f"Create or replace a {kind}", operation_id=f"put_{kind}")
-    async def put(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+    @api.put(path + "/{identity}", summary=f"Create or replace a {kind}", operation_id=f"put_{kind}", responses=NEW)
+    async def put(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Change:
         return await _put(context, kind, identity, wish)
 
     @api.patch(path + "/{identity}", summary=f"Change fields of a {kind}", operation_id=f"patch_{kind}")
-    async def patch(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+    async def patch(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Change:
         return await _patch(context, kind, identity, wish)
 
     @api.delete(path + "/{identity}", summary=f"Remove a {kind}", operation_id=f"delete_{kind}")
-    async def delete(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Response:
+    async def delete(context: Ctx, identity: Identity, wish: WishedMaybeInDraft) -> Change:
         condition = precondition(context.request, draft=bool(wish.draft))
 
         def make(old: ConfigObject | None) -> ChangeSet:
@@ -170,15 +176,15 @@ def _organization(api: APIRouter) -> None:
     kind, path = OrganizationSettings.kind, "/objects/organization"
 
     @api.get(path, summary="Get the organization's own settings", operation_id="get_Organization")
-    async def get(context: Ctx, draft: Draft = "", version: OfVersion = None) -> Response:
+    async def get(context: Ctx, draft: Draft = "", version: OfVersion = None) -> One:
         return await _one(context, kind, "", draft, version)
 
     @api.put(path, summary="Replace the organization's own settings", operation_id="put_Organization")
-    async def put(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+    async def put(context: Ctx, wish: WishedMaybeInDraft) -> Change:
         return await _put(context, kind, "", wish)
 
     @api.patch(path, summary="Change fields of the organization's own settings", operation_id="patch_Organization")
-    async def patch(context: Ctx, wish: WishedMaybeInDraft) -> Response:
+    async def patch(context: Ctx, wish: WishedMaybeInDraft) -> Change:
         return await _patch(context, kind, "", wish)
 
 
