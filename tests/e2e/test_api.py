@@ -22,6 +22,7 @@ from mailwye.runtime.privileges import current_user
 from mailwye.testing.authority import Authority
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.test_control import answer_to
+from tests.unit.admin.api.declared import Declared
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 LISTENERS = ("mx", "admin")
@@ -37,16 +38,27 @@ class Answer:
         return json.loads(self.text)
 
 
-async def request(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None = None) -> Answer:
-    def talk() -> Answer:
-        asked = urllib.request.Request(url, None if body is None else body.encode(), headers, method=method)
-        try:
-            with urllib.request.urlopen(asked, timeout=20, context=context) as answer:
-                return Answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as error:
-            return Answer(error.code, error.headers, error.read())
+DOCUMENT: list[Declared] = []  # what every answer is held to
 
-    return await asyncio.to_thread(talk)
+
+async def request(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None = None) -> Answer:
+    answer = await asyncio.to_thread(_talk, url, method, headers, body, context)
+    bearer = headers.get("Authorization", "").startswith("Bearer")
+    if bearer and not DOCUMENT:
+        whole = await asyncio.to_thread(_talk, f"{url.partition('/api/v1')[0]}/api/v1/openapi.json", "GET", headers, None, context)
+        DOCUMENT.append(Declared(whole.json))
+    if bearer:
+        DOCUMENT[0].check(method, url, answer.status, answer.headers, answer.text.encode())
+    return answer
+
+
+def _talk(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None) -> Answer:
+    asked = urllib.request.Request(url, None if body is None else body.encode(), headers, method=method)
+    try:
+        with urllib.request.urlopen(asked, timeout=20, context=context) as answer:
+            return Answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.headers, error.read())
 
 
 def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
