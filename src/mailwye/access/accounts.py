@@ -79,6 +79,14 @@ def user_name(text: str) -> str:
     return name
 
 
+def new_user_name(text: str) -> str:
+    """The canonical name of a user who is to be made. :raises AccountError: no name, or none that every client can put in a path."""
+    name = user_name(text)
+    if name in (".", ".."):
+        raise AccountError(f"{name} means a folder wherever there are paths, and the user could not be named there: call him otherwise")
+    return name
+
+
 def check_password(password: str) -> str:
     """The password itself. :raises AccountError: too short, too long, or not printable."""
     if len(password) < PASSWORD_MINIMUM:

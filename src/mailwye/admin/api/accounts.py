@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
-from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, UserRow, check_password, user_name
+from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, UserRow, check_password, new_user_name, user_name
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.access.second_factor import SECRET_CHARACTERS, SecondFactor, app_address, new_secret, owner_of, step_of
@@ -116,7 +116,7 @@ def _users(api: APIRouter) -> None:
     async def add(context: Ctx, new: NewUser) -> Answer[UserRow]:
         services = context.services
         _grant(context, new.roles)
-        name = _checked(user_name, new.name)
+        name = _checked(new_user_name, new.name)
         hashed = await asyncio.to_thread(services.hash_password, _checked(check_password, new.password))
         user = User(name, tuple(dict.fromkeys(new.roles)), services.clock.now())
         try:

@@ -27,6 +27,7 @@ from mailwye.admin.api.mail.spool import spool
 from mailwye.admin.api.mail.traces import traces
 from mailwye.admin.api.mail.transport import transport
 from mailwye.admin.api.problems import ApiError, answer
+from mailwye.admin.api.segments import Segments, readable
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.api.settings.drafts import drafts
@@ -75,6 +76,7 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
         app.include_router(router_)
     _errors(app, services)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Segments)
     return app
 
 
@@ -140,7 +142,7 @@ def _errors(app: FastAPI, services: Services) -> None:
 
     @app.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> Response:
-        services.log.error("internal error", path=request.url.path, error=repr(error))
+        services.log.error("internal error", path=readable(request.scope["path"]), error=repr(error))
         return answer(ApiError(500, "internal error: the log says more. Please report it"))
 
 

@@ -17,6 +17,7 @@ from mailwye.admin.api.answers import Page, declared_by
 from mailwye.admin.api.caller import Caller
 from mailwye.admin.api.permissions import ROUTES
 from mailwye.admin.api.problems import RESPONSES, ApiError
+from mailwye.admin.api.segments import names_in, readable
 from mailwye.admin.api.services import Services
 
 PREFIX = "/api/v1"
@@ -48,6 +49,7 @@ class GuardedRoute(APIRoute):
                 names = " or ".join(sorted(permission.value for permission in wanted)) or "that nobody has"
                 raise ApiError(403, f"{caller.name} may not do this: it needs the permission {names}")
             request.state.caller = caller
+            request.scope["path_params"] = names_in(request.path_params)
             return await handler(request)
 
         return guarded
@@ -74,7 +76,12 @@ class Context:
     def _question(self) -> str:
         """What is asked for, without how much of it and from where."""
         asked = sorted((name, value) for name, value in self.request.query_params.multi_items() if name not in ("cursor", "limit"))
-        return json.dumps([self.request.url.path, asked])
+        return json.dumps([self.path, asked])
+
+    @property
+    def path(self) -> str:
+        """What is asked, as people may read it."""
+        return readable(self.request.scope["path"])
 
     def audit(self, action: str, target: str, result: str, *, must: bool = False) -> None:
         """Write it down. `must`: what cannot be written down does not happen (503); otherwise it has happened, and the log tells."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -15,21 +14,22 @@ from mailwye.admin.api.answers import NO_CONTENT, Answer, Done, Made, Page, Tagg
 from mailwye.admin.api.guarded import PREFIX, Ctx, router
 from mailwye.admin.api.problems import ApiError, FindingRow, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
+from mailwye.admin.api.segments import segment
 from mailwye.admin.api.settings.saving import Saved, conflict_for, permitted, save
 from mailwye.admin.api.settings.wishes import Wished
 from mailwye.config.diff import ChangeRow, as_dicts, changes_of
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
-from mailwye.config.versions.drafts import DraftInfo, DraftSave
+from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftSave, draft_name
 
-Name = Annotated[str, Path(min_length=1, max_length=64)]
+Name = Annotated[str, Path(min_length=1, max_length=DRAFT_NAME_LIMIT)]
 
 
 class NewDraft(Body):
     """`base`: the version to begin from; the current one otherwise."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
+    name: Annotated[str, Field(min_length=1, max_length=DRAFT_NAME_LIMIT)]
     base: Annotated[int | None, Field(ge=0, le=NUMBER_LIMIT)] = None
     comment: Annotated[str, Field(max_length=1024)] = ""
 
@@ -56,15 +56,19 @@ def drafts() -> APIRouter:
     @api.post("/drafts", summary="Begin a draft", status_code=201)
     async def new(context: Ctx, draft: NewDraft) -> Made[DraftInfo]:
         services = context.services
+        try:
+            name = draft_name(draft.name)
+        except ValueError as error:
+            raise ApiError(422, str(error)) from error
 
         def work() -> DraftInfo:
             base = services.store.version() if draft.base is None else draft.base
             author, at = context.caller.who, services.clock.now()
-            return services.store.new_draft(draft.name, base=base, author=author, at=at, comment=draft.comment)
+            return services.store.new_draft(name, base=base, author=author, at=at, comment=draft.comment)
 
         info = await services.with_settings(work)
-        context.audit("draft.new", draft.name, f"from version {info.base}")
-        return Made(info, etag(info.revision, draft=True), f"{PREFIX}/drafts/{quote(info.name, safe='')}")
+        context.audit("draft.new", name, f"from version {info.base}")
+        return Made(info, etag(info.revision, draft=True), f"{PREFIX}/drafts/{segment(info.name)}")
 
     @api.get("/drafts/{name}", summary="What a draft changes, who saved into it, and what speaks against activating it")
     async def show(context: Ctx, name: Name) -> Tagged[DraftShown]:

@@ -20,7 +20,7 @@ from mailwye.admin.api.settings.saving import Saved, answer
 from mailwye.admin.api.settings.wishes import Wish, Wished
 from mailwye.config.parse import validate_object
 from mailwye.config.plan import Plan
-from mailwye.config.schema import ConfigObject
+from mailwye.config.schema import ConfigObject, Mailbox
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.smtp.address import AddressError, parse_address
 
@@ -127,7 +127,8 @@ async def _add(context: Context, new: NewMailbox, wish: Wish) -> Done[Any]:
     current = await context.services.with_settings(context.services.store.current)
     unchanged = Plan(current.version, current.organization, (), ())
     told = answer(context, unchanged, None, in_force=False)
-    if find(current.organization, KIND, address) is None:
+    known = find(current.organization, KIND, address)
+    if known is None:
         made, problems = validate_object(KIND, {"PrimarySmtpAddress": address})
         if made is None:
             raise ApiError(422, "nothing was saved: see the problems", problems)
@@ -135,7 +136,7 @@ async def _add(context: Context, new: NewMailbox, wish: Wish) -> Done[Any]:
         told = await Changer(context, KIND, made.identity, Precondition(None, exists=False), wish).run(lambda _old: change)
         told.status_code = 200 if wish.dry_run else 201
     if not wish.dry_run:
-        await _set_password(context, address, new.password)
+        await _set_password(context, address if known is None else address_of(known), new.password)
     return told
 
 
@@ -155,8 +156,16 @@ async def _set_password(context: Context, mailbox: str, password: str) -> None:
 
 
 async def _existing(context: Context, address: str) -> str:
+    """The mailbox as its password is kept."""
     mailbox = canonical(address)
     current = await context.services.with_settings(context.services.store.current)
-    if find(current.organization, KIND, mailbox) is None:
+    found = find(current.organization, KIND, mailbox)
+    if found is None:
         raise not_found(f"mailbox {mailbox}")
-    return mailbox
+    return address_of(found)
+
+
+def address_of(mailbox: ConfigObject) -> str:
+    """Its primary address."""
+    assert isinstance(mailbox, Mailbox)
+    return str(mailbox.primary_smtp_address)

@@ -23,6 +23,7 @@ from mailwye.config.problem import Problem
 from mailwye.config.schema import KINDS, ConfigObject, Organization, OrganizationSettings, field_names
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.conflict import Conflict
+from mailwye.smtp.address import AddressError, parse_address, parse_domain
 
 Identity = Annotated[str, Path(max_length=320, min_length=1)]
 
@@ -37,11 +38,24 @@ def plain(thing: ConfigObject) -> dict[str, Any]:
     return thing.model_dump(mode="json", by_alias=True, context={"sealed": False})
 
 
+def identity_of(kind: str, text: str) -> str:
+    """As objects of the kind are compared: addresses and domains in every form that means the same, names in any case."""
+    fields = field_names(KINDS[kind].model)
+    try:
+        if "PrimarySmtpAddress" in fields:
+            return parse_address(text).key
+        if "DomainName" in fields:
+            return parse_domain(text)
+    except AddressError:
+        pass
+    return text.lower()
+
+
 def find(organization: Organization, kind: str, identity: str) -> ConfigObject | None:
-    """The object; the identity in any case."""
+    """The object; the identity as people write it."""
     if kind == OrganizationSettings.kind:
         return organization.organization
-    wanted = identity.lower()
+    wanted = identity_of(kind, identity)
     return next((thing for thing in organization.objects(kind) if thing.identity == wanted), None)
 
 
@@ -56,7 +70,7 @@ def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str,
     new, problems = validate_object(kind, data)
     if new is None:
         raise ApiError(422, "nothing was saved: see the problems", problems)
-    if old is None and new.identity != identity.lower():
+    if old is None and new.identity != identity_of(kind, identity):
         raise ApiError(422, "the path names another object than the body", [Problem("is not the name in the path", object=new.label)])
     if old is None or new.identity == old.identity:
         return ChangeSet.of([ObjectChange(kind, new.identity, old, new)])

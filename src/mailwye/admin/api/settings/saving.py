@@ -83,7 +83,7 @@ async def save(
     draft that is put in force, for the audit log. → `Saved`, and `more`.
     """
     services = context.services
-    target = f"{context.request.method} {context.request.url.path}"
+    target = f"{context.request.method} {context.path}"
     audited = ("draft.activate", activates) if activates else ("settings.save", target)
     with _refusals(context, *audited, wish):
         if wish.pin_queued:

@@ -12,6 +12,7 @@ from mailwye.admin.api.answers import Answer, Done, Page, Tagged
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, Text, etag, precondition
+from mailwye.admin.api.settings.objects import identity_of
 from mailwye.admin.api.settings.saving import Saved, save
 from mailwye.admin.api.settings.wishes import Wish, Wished
 from mailwye.config.diff import ChangeRow, as_dicts, changes_of
@@ -129,4 +130,4 @@ def _place(kind: str, identity: str) -> tuple[str, str] | None:
     found = kinds.get(kind.lower())
     if found is None:
         raise ApiError(422, f"{cut(kind)} is no kind of object. {did_you_mean(kind, kinds.values(), otherwise=', '.join(kinds.values()))}")
-    return found, "" if found == OrganizationSettings.kind else identity.lower()
+    return found, "" if found == OrganizationSettings.kind else identity_of(found, identity)
