@@ -11,7 +11,6 @@ import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pyotp
 import pytest
@@ -20,45 +19,11 @@ from mailwye.cli.exit_codes import DATA_ERROR, NO_INPUT
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.privileges import current_user
 from mailwye.testing.authority import Authority
+from tests.e2e.api_client import LISTENERS, PASSWORD, new_token, request
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.test_control import answer_to
-from tests.unit.admin.api.declared import Declared
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-LISTENERS = ("mx", "admin")
-PASSWORD = "correct horse battery"
-
-
-class Answer:
-    def __init__(self, status: int, headers: Any, body: bytes) -> None:
-        self.status, self.headers, self.text = status, headers, body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-DOCUMENT: list[Declared] = []  # what every answer is held to
-
-
-async def request(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None = None) -> Answer:
-    answer = await asyncio.to_thread(_talk, url, method, headers, body, context)
-    bearer = headers.get("Authorization", "").startswith("Bearer")
-    if bearer and not DOCUMENT:
-        whole = await asyncio.to_thread(_talk, f"{url.partition('/api/v1')[0]}/api/v1/openapi.json", "GET", headers, None, context)
-        DOCUMENT.append(Declared(whole.json))
-    if bearer:
-        DOCUMENT[0].check(method, url, answer.status, answer.headers, answer.text.encode())
-    return answer
-
-
-def _talk(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None) -> Answer:
-    asked = urllib.request.Request(url, None if body is None else body.encode(), headers, method=method)
-    try:
-        with urllib.request.urlopen(asked, timeout=20, context=context) as answer:
-            return Answer(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as error:
-        return Answer(error.code, error.headers, error.read())
 
 
 def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
@@ -80,11 +45,6 @@ def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
                     url = word
         found.append((method, url, headers, body))
     return found
-
-
-async def new_token(installed: Installed, role: str = "Organization Management") -> str:
-    await installed.run("user", "add", "ann", "--role", role, "--password-stdin", stdin=PASSWORD + "\n")
-    return str((await installed.json("token", "new", "ann"))["secret"])
 
 
 async def test_the_walk_of_the_page(tmp_path: Path) -> None:

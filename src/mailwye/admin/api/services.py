@@ -25,7 +25,7 @@ from mailwye.queue.audit import QueueAudit
 from mailwye.runtime.clock import Clock
 from mailwye.trace.recorder import TraceSearch
 from mailwye.transport.result_store import ResultStore
-from mailwye.whatif.rows import ReplayedTraffic
+from mailwye.whatif.rows import QueuePreviewRow, ReplayedTraffic
 
 T = TypeVar("T")
 
@@ -50,8 +50,19 @@ class NotAllowedYet(Exception):
     """[replay] keeps settings from being put in force; the text says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a change would do. `kept_back`: why it would not be put in force, and what to do; "": it would be. `warnings`: what could not be
+    looked at.
+    """
+
+    queue: QueuePreviewRow
+    kept_back: str
+    warnings: tuple[str, ...]
+
+
 class WhatIf(Protocol):
-    """Other settings against recorded traffic and queued mail. Both block: for a thread."""
+    """Other settings against recorded traffic and queued mail. All block: for a thread."""
 
     def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> ReplayedTraffic:
         """What `mailwye replay --json` prints."""
@@ -61,6 +72,10 @@ class WhatIf(Protocol):
         """What [replay] require and the wish ask for. → what pins the queued mail that the wish wants to stay on its way, just before the
         save, and says how many deliveries those are. Both :raises NotAllowedYet:
         """
+        ...
+
+    def look(self, base: StoredVersion, organization: Organization, wish: Wish) -> Looked:
+        """What `mailwye apply --dry-run` says beside the difference: queued mail, and the same gate."""
         ...
 
 

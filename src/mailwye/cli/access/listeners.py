@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
-from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.services import Looked, NotAllowedYet, Services
 from mailwye.admin.http_server import AdminServer
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.entropy import secret_octets
@@ -22,6 +22,7 @@ from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
     from mailwye.admin.api.settings.wishes import Wish
+    from mailwye.cli.candidate import Gate
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
@@ -139,16 +140,9 @@ class CommandLineWhatIf:
 
     def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
         """See WhatIf."""
-        from mailwye.cli.candidate import Candidate, Gate
+        from mailwye.cli.candidate import Candidate
 
-        gate = Gate.of(
-            self._installation,
-            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
-            acknowledge=wish.acknowledge,
-            since=f"{wish.seconds}s",
-            pin_queued=wish.pin_queued,
-            goes_back=wish.goes_back,
-        )
+        gate = self._gate(wish)
         said: list[str] = []
         with _as_error(said):
             found = gate.check(Candidate(base, organization), dry_run=False, say=said.append, warn=said.append)
@@ -158,6 +152,36 @@ class CommandLineWhatIf:
                 return gate.pin(found)
 
         return pin
+
+    def look(self, base: StoredVersion, organization: Organization, wish: Wish) -> Looked:
+        """See WhatIf."""
+        from mailwye.cli.candidate import Candidate
+        from mailwye.whatif.queued import QueuePreview
+        from mailwye.whatif.rows import queue_row
+
+        gate, candidate = self._gate(wish), Candidate(base, organization)
+        found, kept_back = QueuePreview([], 0), ""
+        said: list[str] = []
+        warned: list[str] = []
+        try:
+            with _as_error(said):
+                found = gate.queued(candidate, dry_run=True, warn=warned.append)
+                gate.replayed(candidate, said.append, warned.append)
+        except NotAllowedYet as error:
+            kept_back = str(error)
+        return Looked(queue_row(found), kept_back, tuple(warned))
+
+    def _gate(self, wish: Wish) -> Gate:
+        from mailwye.cli.candidate import Gate
+
+        return Gate.of(
+            self._installation,
+            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
+            acknowledge=wish.acknowledge,
+            since=f"{wish.seconds}s",
+            pin_queued=wish.pin_queued,
+            goes_back=wish.goes_back,
+        )
 
 
 @contextlib.contextmanager

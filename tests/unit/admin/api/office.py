@@ -16,7 +16,7 @@ from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.description import describe
 from mailwye.admin.api.event_feed import EventFeed
-from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.services import Looked, NotAllowedYet, Services
 from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
 from mailwye.admin.queue_operations import DeliveryRow, merged, run
@@ -96,6 +96,7 @@ class NoWhatIf:
     def __init__(self) -> None:
         self.refusal = ""
         self.asked: list[Wish] = []
+        self.looked = Looked({"changed": 0, "unchanged": 0, "groups": []}, "", ())
         self.replayed: list[tuple[int, float, int]] = []
 
     def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> ReplayedTraffic:
@@ -121,6 +122,10 @@ class NoWhatIf:
         if self.refusal and wish.acknowledge != self.refusal:
             raise NotAllowedYet(f"repeat it with {self.refusal}")
         return lambda: 3
+
+    def look(self, base: Any, organization: Any, wish: Wish) -> Looked:
+        self.asked.append(wish)
+        return self.looked
 
 
 class Office:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_draft_of_any_name(office: Office, name: str) -> None:
     assert path == f"/api/v1/drafts/{quote(name, safe='@')}"
     assert office.ask("GET", path).json()["name"] == name
     query = f"?draft={quote(name, safe='')}"
-    change = {"json": {"Comment": "y"}, "headers": CHANGE}
+    change: dict[str, Any] = {"json": {"Comment": "y"}, "headers": CHANGE}
     assert office.ask("PATCH", f"/objects/outbound-connectors/to%20our%20servers{query}", **change).json()["revision"] == 1
     assert office.ask("POST", f"{path}/activate", headers={"If-Match": '"draft-1"'}).json()["version"] == 2
     assert office.ask("GET", path).status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,26 +11,28 @@ from typing import Any, NotRequired, TypedDict
 from mailwye.access.roles import Permission, to_write
 from mailwye.admin.api.answers import Done
 from mailwye.admin.api.guarded import Context
-from mailwye.admin.api.problems import ApiError, FindingRow, findings
+from mailwye.admin.api.problems import ApiError, FindingRow, findings, printable
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
 from mailwye.admin.api.settings.wishes import Wish
 from mailwye.config.diff import ChangeRow, as_dicts, summary
 from mailwye.config.plan import Plan, draft_version, plan_changes
-from mailwye.config.problem import Problem
+from mailwye.config.problem import Problem, Severity
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import all_sealed
 from mailwye.config.store import DraftConflict, VersionConflict
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
 from mailwye.runtime.channel import ChannelError
+from mailwye.whatif.rows import QueuePreviewRow
 
 TRIES = 5  # where others save between our plan and our save
 
 
 class Saved(TypedDict):
     """What a change of the settings did, or would do. `version`: that it became, or that says it already; null: nothing was saved. `base`:
-    the version that it was made from. `in_force`: all workers use it. `pinned`: queued deliveries that stay on their ways.
+    the version that it was made from. `in_force`: all workers use it. `pinned`: queued deliveries that stay on their ways. With dry_run,
+    where something changes: `queue`, what waits and would go another way; `kept_back`, why it would not be put in force, "": it would.
     """
 
     version: int | None
@@ -38,6 +41,8 @@ class Saved(TypedDict):
     changes: list[ChangeRow]
     problems: list[FindingRow]
     pinned: NotRequired[int]
+    queue: NotRequired[QueuePreviewRow]
+    kept_back: NotRequired[str]
 
 
 class SavedInDraft(TypedDict):
@@ -92,11 +97,26 @@ async def save(
     if pinned is not None:
         more["pinned"] = pinned
         context.audit("queue.pin", target, f"{pinned} deliveries")
+    if wish.dry_run and found.changes:
+        found, told = await _looked_at(context, found, wish)
+        more |= told
     active = False
     if version is not None and found.changes:
         context.audit(*audited, f"version {version}: {summary(found.changes)}")
         active = await in_force(context, version)
     return answer(context, found, version, in_force=active, status=wish.status, **more)
+
+
+async def _looked_at(context: Context, found: Plan, wish: Wish) -> tuple[Plan, dict[str, Any]]:
+    """What it would do to queued mail, as `mailwye apply --dry-run` says. Examples are for who may read the queue."""
+    services = context.services
+    base = await services.with_settings(services.store.load, found.base)
+    looked = await asyncio.to_thread(services.what_if.look, base, found.organization, wish)
+    queue = looked.queue
+    if not context.caller.may(Permission.QUEUE_READ):
+        queue = {**queue, "groups": [{**group, "examples": []} for group in queue["groups"]]}
+    warnings = (Problem(text, severity=Severity.WARNING) for text in looked.warnings)
+    return replace(found, problems=(*found.problems, *warnings)), {"queue": queue, "kept_back": printable(looked.kept_back)}
 
 
 async def in_force(context: Context, version: int) -> bool:
