@@ -62,7 +62,7 @@ async def test_the_walk_of_the_page(tmp_path: Path) -> None:
             answer = await request(url.replace("$API", base), method, sent, body)
             assert answer.status < 300, (method, url, answer.status, answer.text)
             answers.append(answer)
-        assert len(answers) == 33
+        assert len(answers) == 34
         assert answers[0].json["name"] == "ann"
         assert (answers[1].status, answers[1].headers["ETag"], answers[1].json["in_force"]) == (201, '"1"', True)
         assert answers[5].json["reply"].startswith("250")
@@ -78,8 +78,9 @@ async def test_the_walk_of_the_page(tmp_path: Path) -> None:
         assert answers[24].json["next"]
         assert answers[26].json["transactions"][0]["now"]["reply"].startswith("550")
         assert (answers[27].json["clean"], len(answers[27].json["spools"])) == (True, 2)
+        assert [(one["severity"], one["line"]) for one in answers[32].json["problems"]] == [("error", 1)]
         assert {answer_to(installed, "bob@contoso.com") for _ in range(6)} == {250}
-        assert [entry["action"] for entry in answers[32].json["items"]] == ["settings.save"] * 10
+        assert [entry["action"] for entry in answers[33].json["items"]] == ["settings.save"] * 10
         verified = (await installed.run("audit", "verify")).out
         assert verified.startswith(f"{(await installed.json('audit', 'log'))[0]['number']} entries, intact")
 

@@ -14,15 +14,22 @@ from mailwye.admin.api.answers import Answer, Page
 from mailwye.admin.api.event_feed import EventFeed, FeedEvent
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import ApiError, FindingRow, findings
-from mailwye.admin.api.reading import NUMBER_LIMIT
+from mailwye.admin.api.reading import NUMBER_LIMIT, Body
+from mailwye.admin.api.settings.files import FileText
 from mailwye.admin.api.settings.saving import problems_for
 from mailwye.admin.expiry import CertificateRow
 from mailwye.admin.supervisor import ServiceStatus, VersionInForce
-from mailwye.config.checks import check_organization
+from mailwye.config.check_files import check_candidate, check_saved
+from mailwye.config.parse import read_organization
 from mailwye.config.problem import Problem
-from mailwye.config.secrets import check_secrets
 
 STILL_HERE = 15.0  # seconds between lines that only keep a connection open
+
+
+class Candidate(Body):
+    """A whole file of ours, as `mailwye check -f` takes it."""
+
+    text: FileText
 
 
 class Findings(TypedDict):
@@ -50,18 +57,25 @@ def service() -> APIRouter:
     async def status(context: Ctx) -> Answer[ServiceStatus]:
         return Answer(await context.services.control("status", {}))
 
-    @api.get("/check", summary="Every finding about the settings in force")
+    @api.get("/check", summary="Every finding about the settings in force, mailwye.toml and the files that it names")
     async def check(context: Ctx) -> Answer[Findings]:
         services = context.services
 
-        def found() -> tuple[Problem, ...]:
+        def saved() -> tuple[Problem, ...]:
             organization = services.store.current().organization
-            return (
-                *check_organization(organization, installation=services.installation, known=services.tables),
-                *check_secrets(organization, services.vault),
-            )
+            return tuple(check_saved(organization, services.installation, services.vault_of_file(), services.tables))
 
-        return Answer({"problems": findings(problems_for(context, await services.with_settings(found)))})
+        found = (*await asyncio.to_thread(services.check_files), *await services.with_settings(saved))
+        return Answer({"problems": findings(problems_for(context, found))})
+
+    @api.post("/check", summary="Every finding about a file of settings; nothing is saved")
+    async def check_text(context: Ctx, candidate: Candidate) -> Answer[Findings]:
+        installation = context.services.installation
+
+        def found() -> tuple[Problem, ...]:
+            return tuple(check_candidate(read_organization(candidate.text, "request"), installation))
+
+        return Answer({"problems": findings(await asyncio.to_thread(found))})
 
     @api.get("/certificates", summary="Certificates, and when they expire")
     async def certificates(context: Ctx) -> Answer[Page[CertificateRow]]:

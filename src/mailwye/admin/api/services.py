@@ -16,7 +16,9 @@ from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
 from mailwye.config.compile import KeptTables
 from mailwye.config.installation import Installation
+from mailwye.config.problem import Problem
 from mailwye.config.schema import Organization
+from mailwye.config.secrets import Vault
 from mailwye.config.secrets.changes import KeyedVault
 from mailwye.config.store import ConfigStore, StoredVersion
 from mailwye.connectors.mailflow import Unwrap
@@ -82,8 +84,10 @@ class WhatIf(Protocol):
 @dataclass
 class Services:
     """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings and with `tables`, what
-    was built of them last. Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `fsck` (contents,
-    with the trace, flush: see storage/sqlite/audit/queues.py), `export_content` (message id, file → octets written).
+    was built of them last. Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `check_files`
+    (mailwye.toml and what of the machine it names), `fsck` (contents, with the trace, flush: see storage/sqlite/audit/queues.py),
+    `export_content` (message id, file → octets written). `vault_of_file`: with the keys that its file holds now; `vault` opens too what it
+    could open once.
     """
 
     installation: Installation
@@ -100,6 +104,8 @@ class Services:
     cursors: Cursors
     resolve: Callable[[Route], Resolved]
     tls_results: Callable[[], OpenedResults]
+    check_files: Callable[[], list[Problem]]
+    vault_of_file: Callable[[], Vault]
     fsck: Callable[[bool, bool, Callable[[], bool]], QueueAudit]
     export_content: Callable[[str, Any], int]
     log: Any

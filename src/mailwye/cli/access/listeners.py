@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 
 class AdminListeners:
-    """All of them, with one application. `control`: the operations of the control socket."""
+    """All of them, with one application. `config`: mailwye.toml. `control`: the operations of the control socket."""
 
     def __init__(
         self,
+        config: Path,
         installation: Installation,
         sockets: Mapping[str, socket.socket],
         control: Callable[[str, dict[str, Any]], Awaitable[Any]],
@@ -46,6 +47,7 @@ class AdminListeners:
         """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
+        from mailwye.config.check_files import check_files
         from mailwye.runtime.store_error import StoreError
         from mailwye.stores import (
             export_content,
@@ -76,6 +78,8 @@ class AdminListeners:
             log=log,
             resolve=partial(resolve_route, installation),
             tls_results=partial(open_result_store, installation),
+            check_files=lambda: check_files(config, now=clock.now()),
+            vault_of_file=partial(open_vault, installation),
             fsck=partial(_fsck, installation),
             export_content=partial(export_content, installation),
             secret=secret_octets,

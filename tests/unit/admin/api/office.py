@@ -23,6 +23,7 @@ from mailwye.admin.queue_operations import DeliveryRow, merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import plan_file
+from mailwye.config.problem import Problem
 from mailwye.connectors.selection import Route
 from mailwye.queue.audit import QueueAudit
 from mailwye.queue.memory import MemoryQueueEngine
@@ -135,11 +136,13 @@ class Office:
         self.clock, self.log, self.what_if = Ticking(), Log(), NoWhatIf()
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.store = SqliteConfigStore(directory / "config.sqlite")
-        self.vault = FileVault(directory / "credentials.key", entropy=lambda count: b"k" * count, makes_key=True)
+        self._key_file = directory / "credentials.key"
+        self.vault = self.make_vault()
         self.accounts = SqliteAccounts(directory / "accounts.sqlite")
         self.audit = SqliteAuditLog(directory / "audit.sqlite")
         self.feed = EventFeed(1000)
         self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
+        self.file_problems: list[Problem] = []  # of mailwye.toml
         self.contents: dict[str, bytes] = {}  # message id → what is stored
         self.audits: Callable[[bool, bool, Callable[[], bool]], QueueAudit] = lambda _contents, _trace, _flush: QueueAudit(())
         self._chance = 0
@@ -159,6 +162,8 @@ class Office:
             log=self.log,
             resolve=self.resolve,
             tls_results=lambda: SqliteResultStore(directory / "transport.sqlite", failures_per_domain=100),
+            check_files=lambda: self.file_problems,
+            vault_of_file=self.make_vault,
             fsck=self.fsck,
             export_content=self.export_content,
             secret=self._secret,
@@ -171,6 +176,9 @@ class Office:
             plan_file(self.store.current(), read_organization(beginning), vault=self.vault).save(self.store, author=AUTHOR, at=1.0)
         for role in Role:
             self.accounts.add_user(User(name_of(role), (role,), 0.0), f"hash of {PASSWORD}")
+
+    def make_vault(self) -> FileVault:
+        return FileVault(self._key_file, entropy=lambda count: b"k" * count, makes_key=True)
 
     def resolve(self, route: Route) -> Resolved:
         return Resolved(("mail.example.com[192.0.2.7]:25",), reasons=(f"asked about {route.next_hop}",))

@@ -67,7 +67,7 @@ def secrets() -> APIRouter:
     @api.get("/secrets", summary="Which connectors log in, as whom, and whether the saved password can be opened")
     async def list_secrets(context: Ctx) -> Answer[Page[Login]]:
         services = context.services
-        rows = await services.with_settings(lambda: logins(services.store.current().organization, services.vault))
+        rows = await services.with_settings(lambda: logins(services.store.current().organization, services.vault_of_file()))
         return Answer({"items": rows, "next": None})
 
     @api.put("/secrets/{connector}", summary="Let a connector log in with this password")
@@ -125,7 +125,7 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
     services = context.services
     store, vault = services.store, services.vault
     with vault.alone():
-        if closed := check_secrets(store.current().organization, vault):
+        if closed := check_secrets(store.current().organization, services.vault_of_file()):
             raise ApiError(409, "a saved password cannot be opened, so the key was not changed: see the problems", closed)
         drafts = drafts_with_passwords(store) if drop_old_keys else []
         if drafts:
