@@ -52,7 +52,9 @@ class NewFactor(Body):
 
 
 class NewToken(Body):
-    """`scopes`: none given means all that the caller may. `user`: oneself where left out."""
+    """`scopes`: none given means all that the caller may. `user`: oneself where left out. A token that is made with a token ends with that
+    one at the latest.
+    """
 
     comment: Annotated[str, Field(max_length=256)] = ""
     scopes: Annotated[tuple[Permission, ...], Field(max_length=len(Permission))] = ()
@@ -192,7 +194,9 @@ def _tokens(api: APIRouter) -> None:
         scopes = frozenset(wish.scopes) or caller.permissions
         if scopes - caller.permissions:
             raise ApiError(403, "a token cannot carry more than its maker may")
-        token, secret, digest = make_token(owner, scopes, wish.comment, days=wish.days, now=services.clock.now(), secret=services.secret)
+        token, secret, digest = make_token(
+            owner, scopes, wish.comment, days=wish.days, now=services.clock.now(), secret=services.secret, ends=caller.ends
+        )
         services.accounts.add_token(token, digest)
         context.audit("token.new", f"{token.id} of {owner}", ", ".join(sorted(scope.value for scope in scopes)))
         return Answer({**_token(token), "secret": secret}, 201, {"Cache-Control": "no-store"})
@@ -200,8 +204,11 @@ def _tokens(api: APIRouter) -> None:
     @api.delete("/tokens/{token_id}", summary="Revoke a token", status_code=NO_CONTENT)
     async def revoke(context: Ctx, token_id: Annotated[str, Path(max_length=64)]) -> Response:
         whose = "" if context.caller.may(Permission.ACCOUNTS_WRITE) else context.caller.name
-        if all(token.id != token_id for token in context.services.accounts.tokens(whose)):
+        found = next((token for token in context.services.accounts.tokens(whose) if token.id == token_id), None)
+        if found is None:
             raise NoSuchAccount(f"there is no token {token_id}")  # of others: as if it did not exist
+        if found.user != context.caller.name:
+            _outrank(context, found.user)
         context.services.accounts.remove_token(token_id)
         context.audit("token.revoke", token_id, "gone")
         return no_content()

@@ -15,7 +15,7 @@ from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body
 from mailwye.admin.api.settings.chosen import DraftName, VersionNumber, chosen, expect_one
-from mailwye.admin.api.settings.saving import conflict_for
+from mailwye.admin.api.settings.saving import conflict_for, queue_for
 from mailwye.admin.explain import explain, listener_of
 from mailwye.admin.explain_rows import ExplanationRow
 from mailwye.admin.question import Question
@@ -27,7 +27,7 @@ from mailwye.config.schema import Organization
 from mailwye.config.snapshot import Snapshot
 from mailwye.config.store import StoredVersion
 from mailwye.smtp.address import AddressError
-from mailwye.whatif.rows import ReplayedTraffic
+from mailwye.whatif.rows import ReplayedTraffic, TrafficGroupRow
 
 LOOKUPS = 2  # questions that wait for the DNS at once: each keeps a thread of all
 
@@ -100,9 +100,17 @@ def explaining() -> APIRouter:
         base, organization = await services.with_settings(_candidate, context, settings)
         since = services.clock.now() - settings.seconds
         answer = await asyncio.to_thread(services.what_if.replay, base, organization, since=since, examples=settings.examples)
+        if not context.caller.may(Permission.TRACE_READ):
+            answer = {**answer, "groups": _without_examples(answer["groups"])}
+            answer["undecidable_groups"] = _without_examples(answer["undecidable_groups"])
+        answer["queue"] = queue_for(context, answer["queue"])
         return Answer(answer)
 
     return api
+
+
+def _without_examples(groups: list[TrafficGroupRow]) -> list[TrafficGroupRow]:
+    return [{**group, "examples": []} for group in groups]
 
 
 def _snapshot(context: Context, message: Message | Recorded) -> Snapshot:

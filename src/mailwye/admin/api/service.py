@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
+from mailwye.access.roles import Permission
 from mailwye.admin.api.answers import Answer, Page
-from mailwye.admin.api.event_feed import EventFeed, FeedEvent
+from mailwye.admin.api.event_feed import FeedEvent
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.problems import ApiError, FindingRow, findings
 from mailwye.admin.api.reading import NUMBER_LIMIT, Body
@@ -100,25 +102,28 @@ def service() -> APIRouter:
         after: Annotated[int | None, Query(ge=0, le=NUMBER_LIMIT, description="Begin after this event; also Last-Event-ID.")] = None,
     ) -> Response:
         feed = context.services.feed
-        if feed.is_full:
+        caller, gatekeeper = context.caller, context.request.app.state.gatekeeper
+        if feed.is_full_for(caller.name):
             raise ApiError(503, "too many listen already", headers={"Retry-After": "30"})
         last = context.request.headers.get("last-event-id", "")
         begin = int(last) if last.isascii() and last.isdigit() and len(last) < 17 else after
-        lines = _lines(feed, feed.latest if begin is None else begin)
+        may_still = partial(gatekeeper.may_still, caller, Permission.STATUS_READ)
+        lines = _lines(feed.after(feed.latest if begin is None else begin, caller.name), may_still)
         return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     return api
 
 
-async def _lines(feed: EventFeed, number: int) -> AsyncIterator[bytes]:
-    """The form of server-sent events (HTML, section 9.2)."""
+async def _lines(events: AsyncIterator[FeedEvent], may_still: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The form of server-sent events (HTML, section 9.2). Ends where the listener may not listen any more."""
     yield b": mailwye\n\n"
-    events = feed.after(number)
     waiting: asyncio.Future[FeedEvent] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))
             done, _ = await asyncio.wait((waiting,), timeout=STILL_HERE)
+            if not may_still():
+                return
             if not done:
                 yield b": still here\n\n"
                 continue

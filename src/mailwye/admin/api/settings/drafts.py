@@ -15,9 +15,9 @@ from mailwye.admin.api.guarded import PREFIX, Ctx, router
 from mailwye.admin.api.problems import ApiError, FindingRow, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
 from mailwye.admin.api.segments import segment
-from mailwye.admin.api.settings.saving import Saved, conflict_for, permitted, save
+from mailwye.admin.api.settings.saving import Saved, changes_for, conflict_for, permitted, problems_for, save
 from mailwye.admin.api.settings.wishes import Wished
-from mailwye.config.diff import ChangeRow, as_dicts, changes_of
+from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
@@ -78,8 +78,8 @@ def drafts() -> APIRouter:
             stored = services.store.draft(name)
             found = plan_draft(services.store, stored, **services.planning)
             conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
-            problems = findings(found.problems) if isinstance(found, Plan) else []
-            changes = as_dicts(changes_of(stored.changes))
+            problems = findings(problems_for(context, found.problems)) if isinstance(found, Plan) else []
+            changes = changes_for(context, stored.changes)
             return DraftShown(**asdict(stored.info), saves=stored.saves, changes=changes, problems=problems, conflict=conflict)
 
         shown = await services.with_settings(work)

@@ -66,7 +66,8 @@ async def organization_of(context: Context, draft: str, version: int | None) -> 
     return stored.organization, tag
 
 
-def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str, Any]) -> ChangeSet:
+def _changed(organization: Organization, kind: str, identity: str, data: dict[str, Any]) -> ChangeSet:
+    old = find(organization, kind, identity)
     new, problems = validate_object(kind, data)
     if new is None:
         raise ApiError(422, "nothing was saved: see the problems", problems)
@@ -74,6 +75,8 @@ def _changed(kind: str, identity: str, old: ConfigObject | None, data: dict[str,
         raise ApiError(422, "the path names another object than the body", [Problem("is not the name in the path", object=new.label)])
     if old is None or new.identity == old.identity:
         return ChangeSet.of([ObjectChange(kind, new.identity, old, new)])
+    if find(organization, kind, new.identity) is not None:
+        raise ApiError(409, f"{new.label} is there already: remove it first, or give this one another name")
     return ChangeSet.of([ObjectChange(kind, old.identity, old, None), ObjectChange(kind, new.identity, None, new)])
 
 
@@ -81,8 +84,13 @@ def _merged(old: ConfigObject, patch: dict[str, Any]) -> dict[str, Any]:
     """RFC 7396 for the fields of one object: a field as a whole; null: the default. Unknown fields stay, to be refused."""
     names = {name.lower(): name for name in field_names(type(old))}
     merged = plain(old)
+    given: set[str] = set()
     for key, value in patch.items():
-        merged[names.get(key.lower(), key)] = value
+        name = names.get(key.lower(), key)
+        if name in given:
+            raise ApiError(422, "nothing was saved: see the problems", [Problem("is given twice", "Keep one of them", field=name)])
+        given.add(name)
+        merged[name] = value
     return {key: value for key, value in merged.items() if value is not None}
 
 
@@ -98,13 +106,17 @@ class Changer:
 
     async def run(self, make: Callable[[ConfigObject | None], ChangeSet]) -> Done[Any]:
         """`make`: from the object as it is (None: there is none) to what is to be changed."""
+        return await self.run_all(lambda organization: make(find(organization, self._kind, self._identity)))
+
+    async def run_all(self, make: Callable[[Organization], ChangeSet]) -> Done[Any]:
+        """`make`: from the settings as they are to what is to be changed."""
         services, base = self._context.services, self._condition.base
 
         def changes(organization: Organization) -> ChangeSet:
             old = find(organization, self._kind, self._identity)
             if self._condition.exists is not None and self._condition.exists is not (old is not None):
                 raise ApiError(412, "it is not there" if old is None else "it is there already")
-            return make(old)
+            return make(organization)
 
         def plan() -> tuple[Plan | Conflict, ChangeSet]:
             number = services.store.version() if base is None else base
@@ -150,19 +162,20 @@ async def _put(context: Context, kind: str, identity: str, wish: Wish) -> Done[A
     data = await json_object(context.request)
     status = 201 if condition.exists is False and not wish.dry_run else 200
     wish = replace(wish, status=status)
-    return await Changer(context, kind, identity, condition, wish).run(lambda old: _changed(kind, identity, old, data))
+    return await Changer(context, kind, identity, condition, wish).run_all(lambda now: _changed(now, kind, identity, data))
 
 
 async def _patch(context: Context, kind: str, identity: str, wish: Wish) -> Done[Any]:
     condition = precondition(context.request, draft=bool(wish.draft))
     data = await json_object(context.request)
 
-    def make(old: ConfigObject | None) -> ChangeSet:
+    def make(organization: Organization) -> ChangeSet:
+        old = find(organization, kind, identity)
         if old is None:
             raise not_found(f'{kind} "{identity}"')
-        return _changed(kind, identity, old, _merged(old, data))
+        return _changed(organization, kind, identity, _merged(old, data))
 
-    return await Changer(context, kind, identity, condition, wish).run(make)
+    return await Changer(context, kind, identity, condition, wish).run_all(make)
 
 
 def _writing(api: APIRouter, kind: str, path: str) -> None:

@@ -15,7 +15,7 @@ from mailwye.admin.api.problems import ApiError, FindingRow, findings, printable
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
 from mailwye.admin.api.settings.wishes import Wish
-from mailwye.config.diff import ChangeRow, as_dicts, summary
+from mailwye.config.diff import ChangeRow, as_dicts, changes_of, summary
 from mailwye.config.plan import Plan, draft_version, plan_changes
 from mailwye.config.problem import Problem, Severity
 from mailwye.config.schema import Organization
@@ -66,6 +66,18 @@ def conflict_for(context: Context, conflict: Conflict) -> ConflictRow:
     return replace(conflict, theirs=theirs).to_dict()
 
 
+def changes_for(context: Context, changes: ChangeSet) -> list[ChangeRow]:
+    """What the caller hears of changes that others made: of objects that he may read."""
+    return as_dicts([change for change in changes_of(changes) if context.caller.sees(change.object)])
+
+
+def queue_for(context: Context, queue: QueuePreviewRow) -> QueuePreviewRow:
+    """What the caller hears of queued mail: numbers only, where he may not read the queue."""
+    if context.caller.may(Permission.QUEUE_READ):
+        return queue
+    return {**queue, "groups": [{**group, "examples": []} for group in queue["groups"]]}
+
+
 def problems_for(context: Context, problems: Iterable[Problem]) -> list[Problem]:
     """What the caller hears of findings: no warnings about objects that he may not read; an error keeps his change back, so he reads it."""
     return [one for one in problems if one.is_error or not one.object or context.caller.sees(one.object.partition(" ")[0])]
@@ -108,15 +120,15 @@ async def save(
 
 
 async def _looked_at(context: Context, found: Plan, wish: Wish) -> tuple[Plan, dict[str, Any]]:
-    """What it would do to queued mail, as `mailwye apply --dry-run` says. Examples are for who may read the queue."""
+    """What it would do to queued mail, as `mailwye apply --dry-run` says."""
     services = context.services
     base = await services.with_settings(services.store.load, found.base)
     looked = await asyncio.to_thread(services.what_if.look, base, found.organization, wish)
-    queue = looked.queue
-    if not context.caller.may(Permission.QUEUE_READ):
-        queue = {**queue, "groups": [{**group, "examples": []} for group in queue["groups"]]}
     warnings = (Problem(text, severity=Severity.WARNING) for text in looked.warnings)
-    return replace(found, problems=(*found.problems, *warnings)), {"queue": queue, "kept_back": printable(looked.kept_back)}
+    return replace(found, problems=(*found.problems, *warnings)), {
+        "queue": queue_for(context, looked.queue),
+        "kept_back": printable(looked.kept_back),
+    }
 
 
 async def in_force(context: Context, version: int) -> bool:

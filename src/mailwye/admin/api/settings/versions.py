@@ -8,14 +8,15 @@ from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query
 
+from mailwye.access.roles import to_read
 from mailwye.admin.api.answers import Answer, Done, Page, Tagged
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, Text, etag, precondition
 from mailwye.admin.api.settings.objects import identity_of
-from mailwye.admin.api.settings.saving import Saved, save
+from mailwye.admin.api.settings.saving import Saved, changes_for, save
 from mailwye.admin.api.settings.wishes import Wish, Wished
-from mailwye.config.diff import ChangeRow, as_dicts, changes_of
+from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, before_latest, plan_version
 from mailwye.config.problem import cut, did_you_mean
 from mailwye.config.schema import KINDS, OrganizationSettings
@@ -45,7 +46,7 @@ def versions() -> APIRouter:
 
     @api.get("/versions", summary="List versions, newest first")
     async def log(context: Ctx, limit: Limit = 100, cursor: Cursor = "", kind: Kind = "", identity: Text = "") -> Answer[Page[VersionInfo]]:
-        store, before, place = context.services.store, context.position(cursor), _place(kind, identity)
+        store, before, place = context.services.store, context.position(cursor), _place(context, kind, identity)
 
         def read() -> Page[VersionInfo]:
             rows = store.history(limit + 1, before=before)
@@ -60,7 +61,7 @@ def versions() -> APIRouter:
 
         def read() -> VersionShown:
             info = store.load(version).info
-            changes = as_dicts(changes_of(store.changes(info.parent, info.version)))
+            changes = changes_for(context, store.changes(info.parent, info.version))
             return VersionShown(**asdict(info), saves=store.saves(version), changes=changes)
 
         return Tagged(await context.services.with_settings(read), etag(version))
@@ -75,7 +76,7 @@ def versions() -> APIRouter:
 
         def read() -> Difference:
             other = store.version() if to is None else to
-            return {"from": version, "to": other, "changes": as_dicts(changes_of(store.changes(version, other)))}
+            return {"from": version, "to": other, "changes": changes_for(context, store.changes(version, other))}
 
         return Answer(await context.services.with_settings(read))
 
@@ -120,7 +121,7 @@ def _before_latest(store: ConfigStore) -> StoredVersion:
     return older
 
 
-def _place(kind: str, identity: str) -> tuple[str, str] | None:
+def _place(context: Context, kind: str, identity: str) -> tuple[str, str] | None:
     """An object, by its kind in any case; None: all of them are meant."""
     if not kind:
         if identity:
@@ -130,4 +131,5 @@ def _place(kind: str, identity: str) -> tuple[str, str] | None:
     found = kinds.get(kind.lower())
     if found is None:
         raise ApiError(422, f"{cut(kind)} is no kind of object. {did_you_mean(kind, kinds.values(), otherwise=', '.join(kinds.values()))}")
+    context.caller.need(to_read(found))
     return found, "" if found == OrganizationSettings.kind else identity_of(found, identity)
