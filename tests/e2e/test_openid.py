@@ -13,8 +13,8 @@ from mailwye.cli.exit_codes import CONFIGURATION, DATA_ERROR, UNAVAILABLE
 from mailwye.runtime.clock import SystemClock
 from mailwye.testing.authority import Authority
 from mailwye.testing.dns_server import DnsServer
+from tests.e2e.api_client import request
 from tests.e2e.installed import ADDRESS, Installed, serving, until
-from tests.e2e.test_api import request
 from tests.openid import OTHER_RSA, Issuer, claims_at, serving_issuer
 
 HOST = "id.contoso.com"

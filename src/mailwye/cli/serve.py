@@ -49,15 +49,16 @@ def serve(config: Path) -> None:
         fail(str(error), error.exit_code)
     except (PrivilegeError, OSError) as error:
         fail(str(error), exit_codes.NO_PERMISSION)
-    sys.exit(loops.run(_Service(installation, sockets).run()))
+    sys.exit(loops.run(_Service(config.absolute(), installation, sockets).run()))
 
 
 class _Service:
     """The control process from start to end."""
 
-    def __init__(self, installation: Installation, sockets: Mapping[str, socket.socket]) -> None:
+    def __init__(self, config: Path, installation: Installation, sockets: Mapping[str, socket.socket]) -> None:
         from mailwye.runtime import logs
 
+        self._config = config
         self._installation = installation
         self._sockets = sockets
         self._mail_sockets = {one.name: sockets[one.name] for one in installation.listeners if one.kind != "admin"}
@@ -216,6 +217,7 @@ class _Service:
         from mailwye.cli.access.listeners import AdminListeners
 
         self._admin = AdminListeners(
+            self._config,
             self._installation,
             self._sockets,
             partial(self._handle, supervisor),

@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -35,13 +36,16 @@ CHECKS = 2  # passwords that are checked at once: each takes 64 MiB
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`name`: the user, or the Person's; `token`: the id of his token, "" where he gave his password. `permissions`: what he may do now.
-    `person`: where an OpenID provider says who he is.
+    `ends`: when the token does. `proof`: the token's digest, or the hash that the password has. `person`: where an OpenID provider says
+    who he is.
     """
 
     name: str
     token: str
     origin: str
     permissions: frozenset[Permission]
+    ends: float = math.inf
+    proof: str = field(default="", repr=False)
     person: Person | None = None
 
     @property
@@ -99,7 +103,8 @@ class Gatekeeper:
         accounts = self._services.accounts
         try:
             async with self._checks:
-                right = await asyncio.to_thread(self._services.verify_password, accounts.password_hash(name), password)
+                hashed = accounts.password_hash(name)
+                right = await asyncio.to_thread(self._services.verify_password, hashed, password)
         except PasswordCheckFailed as error:
             self._attempts.taken_back(origin, name)
             raise ApiError(503, f"the password could not be checked: {error}") from error
@@ -111,7 +116,7 @@ class Gatekeeper:
             self._check_code(name, code, origin)
         self._attempts.taken_back(origin, name)
         self._attempts.known(origin, name)
-        return Caller(user.name, "", origin, user.permissions)
+        return Caller(user.name, "", origin, user.permissions, proof=hashed or "")
 
     def _check_code(self, name: str, code: str, origin: str) -> None:
         """After the password: who has not that hears nothing of the code, and takes none away. :raises ApiError: 401, 503."""
@@ -136,14 +141,27 @@ class Gatekeeper:
             self._attempts.begin(origin, "")
             self._refused(f"token {found.id}" if found is not None else "a token", origin)
             raise ApiError(401, "no such token, or it has expired", headers=CHALLENGE)
-        return Caller(user.name, found.id, origin, user.permissions & found.scopes)
+        return Caller(user.name, found.id, origin, user.permissions & found.scopes, found.expires, token_digest(secret))
+
+    def may_still(self, caller: Caller, permission: Permission) -> bool:
+        """Whether he would be let in again, for what takes long: he is not gone, nor is his token, his password or his role another one."""
+        if caller.person is not None:  # who he is, and what he may, is said by his token alone
+            return permission in caller.permissions and self._services.clock.now() < caller.ends
+        accounts = self._services.accounts
+        user = accounts.user(caller.name)
+        if user is None or permission not in user.permissions:
+            return False
+        if not caller.token:
+            return accounts.password_hash(caller.name) == caller.proof
+        token = accounts.token(caller.proof)
+        return token is not None and token.expires > self._services.clock.now()
 
     async def _by_openid(self, gate: OpenIdGate, text: str, origin: str) -> Caller:
         """As with tokens of ours, what strangers do from the same address locks no good token out. :raises ApiError: 401, 403, 429, 503."""
         verdict = await gate.judge(text, may_ask=not self._attempts.wait(origin, ""))
         person, fault = verdict.person, verdict.fault
         if person is not None and fault is None:
-            return Caller(person.name, "", origin, permissions_of(verdict.roles), person)
+            return Caller(person.name, "", origin, permissions_of(verdict.roles), verdict.ends, person=person)
         assert fault is not None  # without a person a step is bad
         self._check_attempts(origin, "")
         if fault.result is Result.UNKNOWN:

@@ -25,6 +25,7 @@ PUT PATCH DELETE mailboxes mail-users mail-contacts distribution-groups: OR
 PUT PATCH DELETE transport-rules: OH
 GET /objects/organization /versions /versions/{version} /versions/{version}/difference /export /drafts /drafts/{name}: OVH
 GET /check /secrets /dns-records: OVH
+POST /check: OVH
 POST /cmdlets /replay: OVH
 PUT PATCH /objects/organization: O
 POST /versions/rollback /versions/{version}/activate /apply /import/exchange /import/dsc /import/postfix: ORH

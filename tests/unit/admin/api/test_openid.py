@@ -107,6 +107,7 @@ def test_a_person_has_no_tokens_of_ours_but_may_make_them_for_users(office: Offi
     assert office.ask("POST", "/tokens", token=office.openid_token(), json={"user": "oidc:f3b1"}).status_code == 422
     made = office.ask("POST", "/tokens", token=office.openid_token(), json={"user": "robot", "scopes": ["queue.read"]})
     assert made.status_code == 201
+    assert made.json()["expires"] == office.clock.now() + 300  # no later than the token with which it was made
     assert office.audit.entries(action="token")[0].event.who == ANN
 
 
