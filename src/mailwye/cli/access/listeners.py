@@ -16,6 +16,7 @@ from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
 from mailwye.admin.api.services import Looked, NotAllowedYet, Services
 from mailwye.admin.http_server import AdminServer
+from mailwye.cli.access.openid import open_openid
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.entropy import secret_octets
 from mailwye.runtime.passwords import hash_password, verify_password
@@ -46,7 +47,6 @@ class AdminListeners:
         log: Any,
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError, TlsError: a file cannot be used. :raises ExtraMissing: for [oidc]."""
-        from mailwye.cli.access.openid import open_openid
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
         from mailwye.config.check_files import check_files
@@ -64,7 +64,6 @@ class AdminListeners:
 
         clock = SystemClock()
         self._openid = open_openid(installation, lambda text: log.error("the keys of the OpenID provider cannot be fetched", error=text))
-        self._warming: asyncio.Future[None] | None = None
         self.feed = EventFeed(int(clock.now() * 1000))
         self._services = Services(
             installation=installation,
@@ -102,7 +101,7 @@ class AdminListeners:
         for server in self._servers:
             await server.start()
         if self._openid is not None:
-            self._warming = asyncio.ensure_future(self._openid.gate.warm_up())
+            self._openid.start()
 
     def openid_status(self) -> ProviderStatus | None:
         """What is known of the issuer's keys; None where there is no [oidc]."""
@@ -122,8 +121,6 @@ class AdminListeners:
         await asyncio.gather(*(server.close() for server in self._servers))
         if self._openid is not None:
             await self._openid.close()
-        if self._warming is not None:
-            await asyncio.gather(self._warming, return_exceptions=True)
         self._services.store.close()
         self._services.accounts.close()
         self._services.audit.close()

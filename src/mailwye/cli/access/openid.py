@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,21 @@ class OpenId:
             return ClientTlsContext(trusted_authorities=authorities)
 
         context()  # bad files are told of now
+        self._starting: asyncio.Future[None] | None = None
         clock = SystemClock()
         self._resolver: DnsResolver = dns_resolver(installation, clock)
         documents = HttpsDocuments(network=SystemNetwork(), resolver=self._resolver, context=context, timeout=settings.timeout)
         self.gate: OpenIdGate = OpenIdGate(settings, Provider(settings, documents, clock, tell), clock)
 
+    def start(self) -> None:
+        """Fetch the keys before somebody needs them, beside whatever else is done."""
+        self._starting = asyncio.ensure_future(self.gate.warm_up())
+
     async def close(self) -> None:
         """Ask nobody any more."""
         await self.gate.close()
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._resolver.close()
 
 
