@@ -36,7 +36,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             route = f"{method.upper()} {path.removeprefix(PREFIX)}"
-            _answers(operation, app.state.declared[route], bodies.get(route, []))
+            _answers(operation, app.state.declared.get(route, Declared()), bodies.get(route, []))
             _operation(path, method, operation)
     return document
 

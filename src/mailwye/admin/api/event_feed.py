@@ -59,6 +59,7 @@ class EventFeed:
         first = self._events[0].number if self._events else self._next
         if number < first - 1:
             yield FeedEvent(first - 1, "missed", {"after": number})
+            number = first - 1
         self._listening[who] += 1
         try:
             while True:

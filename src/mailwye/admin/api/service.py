@@ -90,6 +90,11 @@ def service() -> APIRouter:
         context.audit("service.reload", "certificates and settings", f"version {answer['version']}")
         return Answer(answer)
 
+    _listening(api)
+    return api
+
+
+def _listening(api: APIRouter) -> None:
     @api.get(
         "/events",
         summary="Versions put in force and alerts, as server-sent events",
@@ -110,8 +115,6 @@ def service() -> APIRouter:
         may_still = partial(gatekeeper.may_still, caller, Permission.STATUS_READ)
         lines = _lines(feed.after(feed.latest if begin is None else begin, caller.name), may_still)
         return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-    return api
 
 
 async def _lines(events: AsyncIterator[FeedEvent], may_still: Callable[[], bool]) -> AsyncIterator[bytes]:

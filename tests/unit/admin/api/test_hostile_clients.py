@@ -10,7 +10,7 @@ import pytest
 
 from mailwye.access.roles import Permission, Role
 from mailwye.admin.api import service
-from mailwye.admin.api.event_feed import LISTENERS_OF_ONE
+from mailwye.admin.api.event_feed import LISTENERS_OF_ONE, EventFeed
 from tests.unit.admin.api.office import Office, basic, name_of
 
 CHANGE = {"If-Match": "*"}
@@ -186,6 +186,32 @@ class Listener:
     async def leave(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+
+
+class Counting(EventFeed):
+    """Ends a listener who turns in a circle, which would keep the whole service."""
+
+    asked = 0
+
+    @property
+    def latest(self) -> int:
+        self.asked += 1
+        assert self.asked < 100, "it looks again and again for what is not there"
+        return super().latest
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+async def test_who_was_away_waits_for_what_comes(kept: int) -> None:
+    """Nothing that he missed is kept, as after a restart of the service."""
+    feed = Counting(1_000)
+    for _ in range(kept):
+        feed.publish("version", {})
+    events = feed.after(5)
+    assert [(await anext(events)).kind for _ in range(1 + kept)] == ["missed", "version"][: 1 + kept]
+    following = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    feed.publish("alert", {})
+    assert (await following).kind == "alert"
 
 
 @pytest.fixture
