@@ -30,6 +30,7 @@ COMMANDS = {
     "mailbox": ("mailwye.cli.mailbox:mailbox", "Manage hosted mailboxes and their passwords."),
     "user": ("mailwye.cli.access.user:user", "Who may use the API."),
     "token": ("mailwye.cli.access.token:token", "Keys for programs that use the API."),
+    "oidc": ("mailwye.cli.access.oidc:oidc", "Persons whom an OpenID provider vouches for."),
     "audit": ("mailwye.cli.access.audit:audit", "Who changed what, who read whose mail."),
     "secrets": ("mailwye.cli.secrets:secrets", "Passwords with which connectors log in, and their key."),
     "certificates": ("mailwye.cli.certificates:certificates", "List certificates and when they expire."),

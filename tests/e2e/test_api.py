@@ -11,7 +11,6 @@ import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pyotp
 import pytest
@@ -20,33 +19,11 @@ from mailwye.cli.exit_codes import DATA_ERROR, NO_INPUT
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.privileges import current_user
 from mailwye.testing.authority import Authority
+from tests.e2e.api_client import LISTENERS, PASSWORD, new_token, request
 from tests.e2e.installed import ADDRESS, Installed, serving, until
 from tests.e2e.test_control import answer_to
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-LISTENERS = ("mx", "admin")
-PASSWORD = "correct horse battery"
-
-
-class Answer:
-    def __init__(self, status: int, headers: Any, body: bytes) -> None:
-        self.status, self.headers, self.text = status, headers, body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-async def request(url: str, method: str, headers: dict[str, str], body: str | None, context: ssl.SSLContext | None = None) -> Answer:
-    def talk() -> Answer:
-        asked = urllib.request.Request(url, None if body is None else body.encode(), headers, method=method)
-        try:
-            with urllib.request.urlopen(asked, timeout=20, context=context) as answer:
-                return Answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as error:
-            return Answer(error.code, error.headers, error.read())
-
-    return await asyncio.to_thread(talk)
 
 
 def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
@@ -70,11 +47,6 @@ def curl_lines() -> list[tuple[str, str, dict[str, str], str | None]]:
     return found
 
 
-async def new_token(installed: Installed, role: str = "Organization Management") -> str:
-    await installed.run("user", "add", "ann", "--role", role, "--password-stdin", stdin=PASSWORD + "\n")
-    return str((await installed.json("token", "new", "ann"))["secret"])
-
-
 async def test_the_walk_of_the_page(tmp_path: Path) -> None:
     installed = Installed(tmp_path, listeners=LISTENERS, workers=2)
     async with serving(installed):
@@ -90,7 +62,7 @@ async def test_the_walk_of_the_page(tmp_path: Path) -> None:
             answer = await request(url.replace("$API", base), method, sent, body)
             assert answer.status < 300, (method, url, answer.status, answer.text)
             answers.append(answer)
-        assert len(answers) == 33
+        assert len(answers) == 34
         assert answers[0].json["name"] == "ann"
         assert (answers[1].status, answers[1].headers["ETag"], answers[1].json["in_force"]) == (201, '"1"', True)
         assert answers[5].json["reply"].startswith("250")
@@ -106,8 +78,9 @@ async def test_the_walk_of_the_page(tmp_path: Path) -> None:
         assert answers[24].json["next"]
         assert answers[26].json["transactions"][0]["now"]["reply"].startswith("550")
         assert (answers[27].json["clean"], len(answers[27].json["spools"])) == (True, 2)
+        assert [(one["severity"], one["line"]) for one in answers[32].json["problems"]] == [("error", 1)]
         assert {answer_to(installed, "bob@contoso.com") for _ in range(6)} == {250}
-        assert [entry["action"] for entry in answers[32].json["items"]] == ["settings.save"] * 10
+        assert [entry["action"] for entry in answers[33].json["items"]] == ["settings.save"] * 10
         verified = (await installed.run("audit", "verify")).out
         assert verified.startswith(f"{(await installed.json('audit', 'log'))[0]['number']} entries, intact")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain import explain
+from mailwye.admin.question import Question
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.selection import RouteKind

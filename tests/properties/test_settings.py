@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain import explain
+from mailwye.admin.question import Question
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import KeptTables, compile_snapshot
 from mailwye.config.export import in_order, to_json

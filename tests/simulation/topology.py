@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain import explain
+from mailwye.admin.question import Question
 from mailwye.config.installation import DeliverySettings
 from mailwye.message.headers import find_header_end
 from mailwye.testing.checkers import check_quiescence, token_of

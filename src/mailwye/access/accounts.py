@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.access.second_factor import SecondFactor
@@ -26,6 +26,15 @@ class NoSuchAccount(AccountError):
     """There is no such user or token."""
 
 
+class UserRow(TypedDict):
+    """`roles`: as Exchange calls its role groups. `created`: Unix seconds. `totp`: he has a second factor."""
+
+    name: str
+    roles: list[str]
+    created: float
+    totp: bool
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """`name` in lower case. `created`: Unix seconds. `totp`: whether he has a second factor."""
@@ -40,7 +49,7 @@ class User:
         """What the roles permit."""
         return permissions_of(self.roles)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> UserRow:
         """For JSON."""
         return {"name": self.name, "roles": [role.value for role in self.roles], "created": self.created, "totp": self.totp}
 
@@ -67,6 +76,14 @@ def user_name(text: str) -> str:
     name = text.strip().lower()
     if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or any(sign in name for sign in ':/\\ "'):
         raise AccountError(f"a user's name has 1 to {NAME_LIMIT} printable characters, none of them a space or one of : / \\ \"")
+    return name
+
+
+def new_user_name(text: str) -> str:
+    """The canonical name of a user who is to be made. :raises AccountError: no name, or none that every client can put in a path."""
+    name = user_name(text)
+    if name in (".", ".."):
+        raise AccountError(f"{name} means a folder wherever there are paths, and the user could not be named there: call him otherwise")
     return name
 
 

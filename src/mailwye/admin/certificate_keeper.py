@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from mailwye.admin.certificate_register import CertificateRegister
+from mailwye.admin.expiry import CertificateRow
 from mailwye.runtime.clock import Clock
 
 LOOK_SECONDS = 60.0
@@ -39,7 +40,7 @@ class CertificateKeeper:
         for text in due:
             self._log.error("alert", text=text)
 
-    async def rows(self) -> list[dict[str, Any]]:
+    async def rows(self) -> list[CertificateRow]:
         """For `mailwye certificates` and /metrics; none where the store fails, which `work` says."""
         await self.work()
         if self._failing:

@@ -5,11 +5,10 @@ warnings are due. What was warned of is kept, so that a restart repeats nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
-from mailwye.admin.expiry import DAY, KnownCertificate, due_warnings, row
+from mailwye.admin.expiry import DAY, CertificateRow, KnownCertificate, due_warnings, row
 from mailwye.config.certificate_files import CertificateFile
 from mailwye.runtime.tls_certificates import TlsError, certificate_names, issuer_of, read_chain, subject_of
 from mailwye.trace.sightings import SightingStore
@@ -40,7 +39,7 @@ class CertificateRegister:
             self._store.keep_warned(kept)
         return [text for _, _, text in due]
 
-    def rows(self, now: float) -> list[dict[str, Any]]:
+    def rows(self, now: float) -> list[CertificateRow]:
         """For `mailwye certificates`, in the order of the files, then of the connectors."""
         warned = self._store.warned()
         return [row(now, one, warned.get(one.fingerprint)) for one in self.known(now)]

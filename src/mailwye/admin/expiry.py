@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 DAY = 86_400.0
 STEPS = (30, 14, 7, 1, 0)
@@ -83,7 +83,25 @@ def warning(now: float, same: Sequence[KnownCertificate]) -> str:
     return f"the certificate that the other side of {uses} presented last on {seen} {when}: {one.subject}, issued by {one.issuer}; {remedy}"
 
 
-def row(now: float, one: KnownCertificate, warned: int | None) -> dict[str, Any]:
+class CertificateRow(TypedDict):
+    """What is known of a certificate. Times in Unix seconds. `warned_days_before`: the last warning that was given, null: none yet.
+    `last_seen`: of one that another server presented, null: it is in `file`.
+    """
+
+    use: str
+    subject: str
+    issuer: str
+    names: list[str]
+    not_after: float
+    days_left: int
+    state: Literal["expired", "expires soon", "valid"]
+    warned_days_before: int | None
+    fingerprint: str
+    file: str
+    last_seen: float | None
+
+
+def row(now: float, one: KnownCertificate, warned: int | None) -> CertificateRow:
     """What `mailwye certificates` shows of one. `warned`: the last step that was told, None: none yet."""
     left = days_left(now, one.not_after)
     return {

@@ -5,9 +5,10 @@ too; nothing is decided here. Pure, but for the injected resolver. For people: e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
+from mailwye.admin.explain_rows import CandidateRow, ExplanationRow, RouteRow, RuleRow
+from mailwye.admin.question import Question
 from mailwye.config.installation import Installation
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.attribution import Caller, CallerKind, keeps_headers
@@ -60,27 +61,6 @@ _NOTHING = Resolved()
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A message to think through. `sender` may be "<>". `ip` "": an address that no connector lists. `certificate_name`: the peer has
-    TLS and presents a certificate for this name, trusted unless `certificate_trusted` is False. `auth`: the mailbox that logged in.
-    `listener`: "mx" | "submission" | "submissions"; "" means submission with `auth`, else mx. `header`: fields as "Name: value"; with none,
-    what the header holds is not known. `local`: where the listener listens, for ReceiveConnectors.
-    """
-
-    sender: str
-    recipient: str
-    ip: str = ""
-    certificate_name: str = ""
-    auth: str = ""
-    helo: str = ""
-    listener: str = ""
-    tls: bool = False
-    certificate_trusted: bool = True
-    header: tuple[str, ...] = ()
-    local: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer: the decisions themselves. `reply`: what the peer would hear, at MAIL FROM where that is refused, else at RCPT TO.
     `hosts`: one list per route; `resolved`: the same after the resolver, empty without one; `changes`: what changes on each route.
@@ -98,7 +78,7 @@ class Explanation:
     changes: tuple[tuple[str, ...], ...] = ()
     rules: tuple[RuleDecision, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ExplanationRow:
         """Plain values for JSON. `route` is the first of `routes`; each has `smart_hosts` as configured, and `hosts`: those that the
         resolver found where one was asked, else the configured ones; `resolved` also says why it found none.
         """
@@ -107,7 +87,7 @@ class Explanation:
         routes = [self._route(number) for number in range(len(self.routes))]
         return {
             "config_version": self.config_version,
-            "question": asdict(self.question),
+            "question": self.question,
             "reply": str(self.reply),
             "caller": {
                 "kind": caller.kind.value,
@@ -134,7 +114,7 @@ class Explanation:
             "considered": routes[0]["considered"],
         }
 
-    def _route(self, number: int) -> dict[str, Any]:
+    def _route(self, number: int) -> RouteRow:
         route = self.routes[number]
         resolved = self.resolved[number] if self.resolved else _NOTHING
         return {
@@ -291,11 +271,11 @@ def tls_asked(route: Route) -> str | None:
     return route.tls_settings.value or ("EncryptionOnly" if route.credential else None)
 
 
-def _candidates(considered: tuple[Candidate, ...]) -> list[dict[str, Any]]:
+def _candidates(considered: tuple[Candidate, ...]) -> list[CandidateRow]:
     return [{"connector": each.connector, "chosen": each.chosen, "reason": each.reason} for each in considered]
 
 
-def _findings(findings: tuple[RuleFinding, ...]) -> list[dict[str, Any]]:
+def _findings(findings: tuple[RuleFinding, ...]) -> list[RuleRow]:
     return [
         {
             "rule": each.rule,

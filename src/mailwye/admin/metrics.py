@@ -35,6 +35,9 @@ def _lines(status: Mapping[str, Any], release: str) -> Iterator[str]:
         ends[one["use"]] = min(int(one["not_after"]), ends.get(one["use"], int(one["not_after"])))
     first = [(f'{{use="{_quoted(use)}"}}', end) for use, end in ends.items()]
     yield from _metric("certificate_not_after_timestamp_seconds", "gauge", "When the first certificate of a place expires.", first)
+    if "openid" in status:
+        at = [("", int(status["openid"]["keys_fetched"]))]
+        yield from _metric("openid_keys_fetched_timestamp_seconds", "gauge", "When the OpenID provider last gave its keys; 0: not yet.", at)
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mailwye.connectors.pins import pin_in_words
 from mailwye.queue.engine import QueueEngine
@@ -42,6 +42,43 @@ _EVENTS = {
     "pin": EventKind.REROUTE,
     "follow": EventKind.REROUTE,
 }
+
+
+class DeliveryRow(TypedDict):
+    """One delivery with its message. `message`: the queue id. Times in Unix seconds; `due`: of the next attempt. `pinned`: the way that it
+    keeps whatever the settings say, in words. `connector`: by which it came in. `config_version`: of the settings when it came.
+    """
+
+    message: str
+    received_at: float
+    size: int
+    sender: str
+    recipient: str
+    state: str
+    next_hop: str
+    rule_connector: str
+    pinned: str
+    due: float
+    attempts: int
+    last_error: str
+    message_id: str
+    subject: str
+    connector: str
+    config_version: int
+
+
+class ListedRow(DeliveryRow):
+    """Of a list. `place`: the worker and its queue; `delivery`: its number there."""
+
+    place: str
+    delivery: int
+
+
+class ShownMessage(TypedDict):
+    """One message: a row for each delivery. `header`: the beginning of its header section."""
+
+    rows: list[DeliveryRow]
+    header: str
 
 
 def query_from(arguments: dict[str, Any]) -> QueueQuery:
@@ -77,7 +114,7 @@ async def run(
     if operation == "list":
         return {"rows": in_turn([await _listed(query, *one) for one in _asked(engines, arguments, place)], query.limit)}
     if operation == "show":
-        return await _show(query, engines)
+        return {**await _show(query, engines)}
     if operation == "counts":
         return {"counts": merged_counts([await engine.counts() for engine in engines])}
     if operation not in OPERATIONS:
@@ -97,17 +134,17 @@ def _asked(engines: Sequence[QueueEngine], arguments: Mapping[str, Any], place: 
     return [(name, engine, after.get(name, -1)) for name, engine in named]
 
 
-async def _listed(query: QueueQuery, place: str, engine: QueueEngine, after: int) -> list[dict[str, Any]]:
+async def _listed(query: QueueQuery, place: str, engine: QueueEngine, after: int) -> list[ListedRow]:
     found = await engine.inspect(replace(query, after=after))
     return [{**as_dict(row), "place": place, "delivery": row.delivery.id} for row in found]
 
 
-def in_turn(queues: Iterable[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
+def in_turn(queues: Iterable[Sequence[ListedRow]], limit: int) -> list[ListedRow]:
     """The first `limit` rows of several queues by arrival. What is taken of each is its beginning, also where the clock was set back, so
     that the last row of each says where to go on.
     """
 
-    def keyed(number: int, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[float, int, int], dict[str, Any]]]:
+    def keyed(number: int, rows: Sequence[ListedRow]) -> Iterator[tuple[tuple[float, int, int], ListedRow]]:
         latest = 0.0
         for index, row in enumerate(rows):
             latest = max(latest, row["received_at"])
@@ -184,7 +221,7 @@ async def _pages(
     yield (), 0, _DONE
 
 
-async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, Any]:
+async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> ShownMessage:
     for engine in engines:
         rows = await engine.inspect(query)
         if not rows:
@@ -199,6 +236,19 @@ async def _show(query: QueueQuery, engines: Sequence[QueueEngine]) -> dict[str, 
         header = start.partition(b"\r\n\r\n")[0][:HEADER_OCTETS]
         return {"rows": [as_dict(row) for row in rows], "header": header.decode("utf-8", "replace")}
     return {"rows": [], "header": ""}
+
+
+def nothing_of(operation: str) -> dict[str, Any]:
+    """The answer of a worker that has nothing; where all are just being started again it is the only one."""
+    match operation:
+        case "list":
+            return {"rows": []}
+        case "show":
+            return {"rows": [], "header": ""}
+        case "counts":
+            return {"counts": {}}
+        case _:
+            return {"count": 0, "rows": [], "unfinished": False, "after": []}
 
 
 def merged(answers: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,7 +297,7 @@ def _event(operation: str, row: QueueRow, now: float) -> TraceEvent:
     )
 
 
-def as_dict(row: QueueRow) -> dict[str, Any]:
+def as_dict(row: QueueRow) -> DeliveryRow:
     """One delivery with its message, as plain values."""
     message, delivery = row.message, row.delivery
     return {

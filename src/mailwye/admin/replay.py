@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-import msgspec
-
-from mailwye.admin.explain import Explanation, HostResolver, Question, explain_facts
+from mailwye.admin.explain import Explanation, HostResolver, explain_facts
+from mailwye.admin.explain_rows import ExplanationRow
 from mailwye.admin.explain_text import render, render_caller
+from mailwye.admin.question import Question
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.mailflow import SenderDecision, Unwrap, decide_sender
 from mailwye.message.facts import PeerCertificate, SessionFacts, TlsFacts
@@ -50,6 +50,39 @@ class Replayed:
         return str(self.now.reply if self.now is not None else self.sender.reply)
 
 
+class ThenRow(TypedDict):
+    """What was answered, and by which version of the settings."""
+
+    answer: str
+    config_version: int
+
+
+class NowRow(TypedDict):
+    """What would be answered. `explanation` null: refused at MAIL FROM then, so there is no recipient."""
+
+    reply: str
+    explanation: ExplanationRow | None
+
+
+class TransactionRow(TypedDict):
+    """One pair of sender and recipient."""
+
+    sender: str
+    recipient: str
+    then: ThenRow
+    now: NowRow
+
+
+class ReplayRow(TypedDict):
+    """A recorded session decided again. `facts`: what is known of its peer. `notes`: what the reader has to know."""
+
+    session: str
+    config_version: int
+    facts: SessionFacts
+    notes: list[str]
+    transactions: list[TransactionRow]
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """`facts`: the session at its last decision. `config_version`: today's. `notes`: what the reader has to know."""
@@ -60,12 +93,12 @@ class Replay:
     replayed: tuple[Replayed, ...]
     notes: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ReplayRow:
         """Plain values for JSON."""
         return {
             "session": self.session,
             "config_version": self.config_version,
-            "facts": _facts_dict(self.facts),
+            "facts": self.facts,
             "notes": list(self.notes),
             "transactions": [
                 {
@@ -224,8 +257,3 @@ def _certificate_lines(certificate: PeerCertificate) -> list[str]:
     data = certificate_data(certificate)
     shown = [f"  {words.get(name, name.removeprefix('certificate_').replace('_', ' '))}: {data[name]}" for name in data]
     return ["The certificate that it presented, and the verdict of that moment:", *shown]
-
-
-def _facts_dict(facts: SessionFacts) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(facts)
-    return plain

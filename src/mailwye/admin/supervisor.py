@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict
 
-from mailwye.admin.queue_operations import merged
+from mailwye.admin.openid.provider_status import ProviderStatus
+from mailwye.admin.queue_operations import merged, nothing_of
+from mailwye.admin.worker_operations import WorkerStatus
 from mailwye.config.store import ConfigStore, ConfigStoreError
 from mailwye.runtime.channel import ChannelError, ChannelGone
 
@@ -35,6 +37,26 @@ class WorkerHandle(Protocol):
     async def stop(self, timeout: float) -> None:
         """Let it finish what is in flight, then end it."""
         ...
+
+
+class ServiceStatus(TypedDict):
+    """`version`: of the settings in force. `ready`: all workers serve. `missing`: those that are being started again. `openid`: where
+    there is [oidc].
+    """
+
+    version: int
+    workers: list[WorkerStatus]
+    ready: bool
+    restarts: int
+    missing: list[int]
+    openid: NotRequired[ProviderStatus]
+
+
+class VersionInForce(TypedDict):
+    """`missing`: workers that are being started again, with that version."""
+
+    version: int
+    missing: list[int]
 
 
 StartWorker = Callable[[int], Awaitable[WorkerHandle]]
@@ -91,13 +113,12 @@ class Supervisor:
         match operation:
             case "status":
                 workers = await self._all("status")
-                status = {"version": self.version, "workers": workers, "ready": self.is_ready, "restarts": self.restarts}
-                return {**status, "missing": self.missing}
+                return self._status(workers)
             case "activate":
-                return {"version": await self.activate(), "missing": self.missing}
+                return await self._put_in_force()
             case "reload":
                 await self._all("reload_tls")
-                return {"version": await self.activate(), "missing": self.missing}
+                return await self._put_in_force()
             case "reload_tls":
                 await self._all("reload_tls")
                 return {}
@@ -105,9 +126,22 @@ class Supervisor:
                 await self._all("flush")
                 return {}
             case _ if operation.startswith("queue."):
-                return {**merged(await self._all(operation, **arguments), arguments), "missing": self.missing}
+                answers = [nothing_of(operation.removeprefix("queue.")), *await self._all(operation, **arguments)]
+                return {**merged(answers, arguments), "missing": self.missing}
             case _:
                 raise ValueError(f"no such operation: {operation}")
+
+    def _status(self, workers: list[WorkerStatus]) -> ServiceStatus:
+        return {
+            "version": self.version,
+            "workers": workers,
+            "ready": self.is_ready,
+            "restarts": self.restarts,
+            "missing": self.missing,
+        }
+
+    async def _put_in_force(self) -> VersionInForce:
+        return {"version": await self.activate(), "missing": self.missing}
 
     @property
     def missing(self) -> list[int]:

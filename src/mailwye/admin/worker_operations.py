@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from mailwye.admin import queue_operations
 from mailwye.config.snapshot import ActiveSnapshot
@@ -104,17 +104,23 @@ class ServingWorker(Protocol):
         ...
 
 
+class WorkerStatus(TypedDict):
+    """One worker. `sessions`: open inbound connections. `trace_events_dropped`, `traffic_dropped`: events of the trace, and kinds of
+    envelopes, that could not be stored.
+    """
+
+    number: int
+    sessions: int
+    version: int
+    trace_events_dropped: int
+    traffic_dropped: int
+
+
 async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any]) -> Any:
     """Do `operation`; its result in plain values. :raises ValueError: no such operation."""
     match operation:
         case "status":
-            return {
-                "number": worker.number,
-                "sessions": worker.sessions,
-                "version": worker.version,
-                "trace_events_dropped": worker.trace.dropped,
-                "traffic_dropped": worker.traffic.dropped if worker.traffic is not None else 0,
-            }
+            return _status(worker)
         case "prepare":
             return await worker.prepare(int(arguments["version"]))
         case "commit":
@@ -140,3 +146,13 @@ async def handle(worker: ServingWorker, operation: str, arguments: dict[str, Any
             )
         case _:
             raise ValueError(f"no such operation: {operation}")
+
+
+def _status(worker: ServingWorker) -> WorkerStatus:
+    return {
+        "number": worker.number,
+        "sessions": worker.sessions,
+        "version": worker.version,
+        "trace_events_dropped": worker.trace.dropped,
+        "traffic_dropped": worker.traffic.dropped if worker.traffic is not None else 0,
+    }

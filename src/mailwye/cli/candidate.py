@@ -200,25 +200,33 @@ class Gate:
 
     def check(self, candidate: Candidate, *, dry_run: bool, say: Say, warn: Say) -> QueuePreview:
         """Say what the candidate does to the queue. :raises NotPutInForce: it may not be put in force."""
+        from mailwye.whatif.queued import words_of
+
+        found = self.queued(candidate, dry_run=dry_run, warn=warn)
+        for line in words_of(found):
+            say(line)
+        self.replayed(candidate, say, warn)
+        return found
+
+    def queued(self, candidate: Candidate, *, dry_run: bool, warn: Say) -> QueuePreview:
+        """What the candidate does to the queue. :raises NotPutInForce: it cannot be pinned."""
         from mailwye.runtime.store_error import StoreError
-        from mailwye.whatif.queued import QueuePreview, words_of
+        from mailwye.whatif.queued import QueuePreview
 
         try:
-            found = queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
+            return queue_preview(self.installation, candidate, limit=0 if dry_run or self.pin_queued else QUEUE_LOOKED_AT)
         except (StoreError, OSError) as error:
             if self.pin_queued:
                 text = f"what waits in the queue cannot be pinned, so nothing was saved: {error}"
                 raise NotPutInForce(text, exit_codes.IO_ERROR) from error
             # A broken queue file must not keep anybody from changing the settings: that may be what helps.
             warn(f"what waits in the queue could not be looked at: {error}")
-            found = QueuePreview([], 0)
-        for line in words_of(found):
-            say(line)
-        if self.require != "no":
-            self._check_replay(candidate, say, warn)
-        return found
+            return QueuePreview([], 0)
 
-    def _check_replay(self, candidate: Candidate, say: Say, warn: Say) -> None:
+    def replayed(self, candidate: Candidate, say: Say, warn: Say) -> None:
+        """Replay recorded traffic, where that is asked for. :raises NotPutInForce: it says that the candidate may not be put in force."""
+        if self.require == "no":
+            return
         report = replay_report(self.installation, candidate, since=self.since, examples=1)
         if not report.outcome.total:
             warn("warning: no mail was recorded since then, so the replay says nothing")

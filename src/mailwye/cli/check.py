@@ -30,7 +30,7 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     from mailwye.config.problem import as_dicts
     from mailwye.runtime.clock import SystemClock
 
-    problems = [*check_files(config, organization, now=SystemClock().now()), *_check_saved(config)]
+    problems = [*check_files(config, organization, now=SystemClock().now()), *_check_saved(config, whole=organization is None)]
     errors = sum(problem.is_error for problem in problems)
     if as_json:
         print_json(as_dicts(problems))
@@ -40,8 +40,11 @@ def check(config: Path, organization: Path | None, *, as_json: bool) -> None:
     sys.exit(exit_codes.CONFIGURATION if errors else 0)
 
 
-def _check_saved(config: Path) -> list[Problem]:
-    """Whether the passwords in the saved settings can be opened. Nothing where no settings are saved, or this user may not read them."""
+def _check_saved(config: Path, *, whole: bool) -> list[Problem]:
+    """What is wrong with the saved settings; not `whole`: only whether their passwords can be opened, where a file is checked that is to
+    take their place. Nothing where no settings are saved, or this user may not read them.
+    """
+    from mailwye.config.check_files import check_saved
     from mailwye.config.installation.file import read_installation
     from mailwye.config.problem import Problem, Severity
     from mailwye.config.secrets import check_secrets
@@ -55,7 +58,8 @@ def _check_saved(config: Path) -> list[Problem]:
     try:
         store = open_config_store(installation)
         try:
-            return check_secrets(store.current().organization, open_vault(installation))
+            saved, vault = store.current().organization, open_vault(installation)
+            return list(check_saved(saved, installation, vault)) if whole else check_secrets(saved, vault)
         finally:
             store.close()
     except (ConfigStoreError, OSError) as error:

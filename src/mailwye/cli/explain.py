@@ -70,9 +70,10 @@ def explain(
     for option, value in (("--from", sender), ("--to", recipient)):
         if not value:
             raise click.UsageError(f"Missing option '{option}' (or ask with --session ID).")
-    from mailwye.admin.explain import Question, listener_of
     from mailwye.admin.explain import explain as answer
+    from mailwye.admin.explain import listener_of
     from mailwye.admin.explain_text import render
+    from mailwye.admin.question import Question
     from mailwye.smtp.address import AddressError
 
     installation = read(config)

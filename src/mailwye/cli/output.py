@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -22,9 +23,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 def print_json(value: Any, *, err: bool = False) -> None:
     """`value` as JSON, with everything unprintable escaped: C1 controls and direction marks too, which JSON itself would let by. `err`: on
-    standard error.
+    standard error. Dataclasses are objects.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=asdict)
     click.echo("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text), err=err)
 
 

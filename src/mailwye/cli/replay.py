@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +17,7 @@ from mailwye.runtime.printable import escaped
 if TYPE_CHECKING:
     from mailwye.whatif.queued import QueuePreview
     from mailwye.whatif.replay import Report
+    from mailwye.whatif.rows import ReplayedTraffic
 
 
 @click.command()
@@ -66,16 +66,8 @@ def replay(
         sys.exit(exit_codes.DIFFERENCE)
 
 
-def as_plain(report: Report, queued: QueuePreview) -> dict[str, Any]:
+def as_plain(report: Report, queued: QueuePreview) -> ReplayedTraffic:
     """Both for JSON."""
-    groups = [
-        {
-            "aspects": [aspect._asdict() for aspect in group.aspects],
-            "deliveries": group.count,
-            "waits": group.waits,
-            "fails": group.fails,
-            "examples": [dataclasses.asdict(one) for one in group.examples],
-        }
-        for group in queued.groups
-    ]
-    return {**report.to_dict(), "queue": {"changed": queued.changed, "unchanged": queued.unchanged, "groups": groups}}
+    from mailwye.whatif.rows import queue_row
+
+    return {**report.to_dict(), "queue": queue_row(queued)}

@@ -49,15 +49,16 @@ def serve(config: Path) -> None:
         fail(str(error), error.exit_code)
     except (PrivilegeError, OSError) as error:
         fail(str(error), exit_codes.NO_PERMISSION)
-    sys.exit(loops.run(_Service(installation, sockets).run()))
+    sys.exit(loops.run(_Service(config.absolute(), installation, sockets).run()))
 
 
 class _Service:
     """The control process from start to end."""
 
-    def __init__(self, installation: Installation, sockets: Mapping[str, socket.socket]) -> None:
+    def __init__(self, config: Path, installation: Installation, sockets: Mapping[str, socket.socket]) -> None:
         from mailwye.runtime import logs
 
+        self._config = config
         self._installation = installation
         self._sockets = sockets
         self._mail_sockets = {one.name: sockets[one.name] for one in installation.listeners if one.kind != "admin"}
@@ -131,6 +132,8 @@ class _Service:
         if operation == "certificates":
             return {"rows": await self._keeper.rows()}
         answer = await supervisor.handle(operation, arguments)
+        if operation == "status" and self._admin is not None and (openid := self._admin.openid_status()) is not None:
+            answer = {**answer, "openid": openid}
         if operation in ("reload", "reload_tls") and self._admin is not None:
             self._admin.reload_tls()
         return answer
@@ -140,7 +143,7 @@ class _Service:
         from mailwye import __version__
         from mailwye.admin.metrics import render
 
-        status = await supervisor.handle("status", {})
+        status = await self._handle(supervisor, "status", {})
         counts = await supervisor.handle("queue.counts", {})
         return render({**status, **counts, "certificates": await self._keeper.rows()}, release=__version__)
 
@@ -214,6 +217,7 @@ class _Service:
         from mailwye.cli.access.listeners import AdminListeners
 
         self._admin = AdminListeners(
+            self._config,
             self._installation,
             self._sockets,
             partial(self._handle, supervisor),
@@ -316,6 +320,10 @@ def status(config: Path, *, as_json: bool) -> None:
         click.echo(missing_words(answer))
     for worker in answer["workers"]:
         click.echo(f"worker {worker['number']}: {worker['sessions']} open sessions")
+    if "openid" in answer:
+        from mailwye.cli.access.oidc import status_words
+
+        click.echo(status_words(answer["openid"]))
     for hop, states in sorted(counts.get("counts", {}).items()):
         click.echo(f"queue {hop}: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
 

@@ -45,3 +45,5 @@ def _files(installation: Installation) -> Iterator[CertificateFile]:
     for name, files in tls.authorities.items():
         for file in files:
             yield CertificateFile(f'authority of "{name}"', ("tls", "authorities", name), file)
+    for index, authority in enumerate(installation.oidc.authorities if installation.oidc is not None else ()):
+        yield CertificateFile("authority of [oidc]", ("oidc", "authorities", index), authority)

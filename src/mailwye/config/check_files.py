@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from mailwye.config.certificate_files import certificate_files
 from mailwye.config.checks import check_organization
+from mailwye.config.compile import KeptTables
 from mailwye.config.compile_own_server import certificate_choice
 from mailwye.config.installation import Installation
 from mailwye.config.installation.file import read_installation
 from mailwye.config.own_certificates import read_own_certificates
 from mailwye.config.parse import read_organization
 from mailwye.config.parsed import Parsed
-from mailwye.config.problem import Problem, Severity
+from mailwye.config.problem import Places, Problem, Severity
 from mailwye.config.schema import Organization, ReceiveConnector, SendConnector
+from mailwye.config.secrets import Vault, check_secrets
 from mailwye.connectors.own_certificates import choose, is_strict
 from mailwye.runtime.tls_certificates import TlsError, check_pair, read_chain, read_key
 
@@ -38,13 +41,24 @@ def check_files(
     if installation.value is not None:
         problems += check_machine(installation, now=now, read_pair=read_pair or read_pair_of_files)
     if organization_path is not None:
-        organization = read_organization(organization_path)
-        problems += organization.problems
-        if organization.value is not None:
-            problems += check_organization(organization.value, installation=installation.value, source=organization)
-            if installation.value is not None:
-                problems += check_choices(organization, installation.value)
+        problems += check_candidate(read_organization(organization_path), installation.value)
     return problems
+
+
+def check_candidate(organization: Parsed[Organization], installation: Installation | None) -> Iterator[Problem]:
+    """What is wrong with an organization that was read, by itself and with the installation (None: it could not be read)."""
+    yield from organization.problems
+    if organization.value is not None:
+        yield from check_organization(organization.value, installation=installation, source=organization)
+        if installation is not None:
+            yield from check_choices(organization, installation)
+
+
+def check_saved(organization: Organization, installation: Installation, vault: Vault, known: KeptTables | None = None) -> Iterator[Problem]:
+    """What is wrong with settings that are saved: the same, and passwords that cannot be opened. `known`: see check_organization."""
+    yield from check_organization(organization, installation=installation, known=known)
+    yield from check_choices(Parsed(organization, (), Places()), installation)
+    yield from check_secrets(organization, vault)
 
 
 def check_choices(organization: Parsed[Organization], installation: Installation) -> Iterator[Problem]:
@@ -94,6 +108,7 @@ def check_machine(parsed: Parsed[Installation], *, now: float | None, read_pair:
         *_check_certificates(parsed, installation, now, read_pair),
         *_check_data_directory(parsed, installation),
         *_check_key_file(parsed, installation),
+        *_check_extra(parsed, installation),
     ]
 
 
@@ -180,6 +195,12 @@ def _check_key_file(parsed: Parsed[Installation], installation: Installation) ->
     if mode & 0o007:
         message = f"{file} can be read by everybody on this machine"
         yield _found(parsed, ("secrets", "key_file"), message, "Set its mode to 600", Severity.WARNING)
+
+
+def _check_extra(parsed: Parsed[Installation], installation: Installation) -> Iterator[Problem]:
+    """A warning only, as the files may be checked on another machine; `serve` refuses to start."""
+    if installation.oidc is not None and find_spec("joserfc") is None:
+        yield _found(parsed, ("oidc",), "needs joserfc, which is not installed", "`pip install 'mailwye[oidc]'`", Severity.WARNING)
 
 
 def _found(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, Organization
@@ -47,6 +47,22 @@ class Change:
     fields: tuple[FieldChange, ...]
 
 
+class FieldRow(TypedDict):
+    """A field's plain values; null: the default."""
+
+    old: Any
+    new: Any
+
+
+class ChangeRow(TypedDict):
+    """What happens to one object. `object`: its kind. `fields`: by name what differs; all that is set, where added or removed."""
+
+    change: Literal["added", "removed", "changed"]
+    object: str
+    identity: str
+    fields: dict[str, FieldRow]
+
+
 def diff(old: Organization, new: Organization) -> tuple[Change, ...]:
     """What makes `new` out of `old`, in the order of kinds and identities; empty where both mean the same."""
     return changes_of(ChangeSet.between(old, new))
@@ -70,17 +86,24 @@ def as_text(changes: Sequence[Change]) -> str:
     return "".join(f"{line}\n" for change in changes for line in _lines(change))
 
 
-def as_dicts(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """For JSON: kind "added" | "removed" | "changed", object, identity, and per field old and new."""
+def as_dicts(changes: Sequence[Change]) -> list[ChangeRow]:
+    """For JSON."""
     return [
         {
-            "change": change.kind.name.lower(),
+            "change": _WORDS[change.kind],
             "object": change.object,
             "identity": change.identity,
             "fields": {entry.field: {"old": entry.old, "new": entry.new} for entry in change.fields},
         }
         for change in changes
     ]
+
+
+_WORDS: dict[ChangeKind, Literal["added", "removed", "changed"]] = {
+    ChangeKind.ADDED: "added",
+    ChangeKind.REMOVED: "removed",
+    ChangeKind.CHANGED: "changed",
+}
 
 
 def _change(kind: str, identity: str, old: ConfigObject | None, new: ConfigObject | None) -> Change | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypedDict
 
 from mailwye.config.problem import Problem
 
@@ -39,6 +40,17 @@ class Entry:
         return f"{self.outcome.value}: {Problem(self.reason, self.remedy, self.file, self.line, object=self.what)}"
 
 
+class EntryRow(TypedDict):
+    """What became of one thing: "carried over", "changed in meaning" or "left out". `line`: from 1, 0: a whole file."""
+
+    outcome: str
+    what: str
+    reason: str
+    remedy: str
+    file: str
+    line: int
+
+
 def is_complete(entries: Iterable[Entry]) -> bool:
     """True where everything was carried over and means the same here."""
     return all(entry.outcome is Outcome.CARRIED_OVER for entry in entries)
@@ -61,7 +73,7 @@ def as_text(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def as_dicts(entries: Iterable[Entry]) -> list[dict[str, str | int]]:
+def as_dicts(entries: Iterable[Entry]) -> list[EntryRow]:
     """For JSON."""
     return [
         {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TypedDict
 
 
 class FindingKind(Enum):
@@ -131,31 +131,102 @@ class QueueAudit:
         return all(one.is_clean for one in self.spools)
 
 
-def as_dict(found: QueueAudit) -> dict[str, Any]:
+class AuditFindingRow(TypedDict):
+    """One thing that is wrong, or a note, which fails no audit."""
+
+    kind: str
+    note: bool
+    message: str
+    recipient: str
+    what: str
+    remedy: str
+
+
+class SpoolRow(TypedDict):
+    """One queue file. Counts of deliveries, but for `messages`. `missing`: accepted ones that are nowhere. `errors` and `notes` count all
+    findings, of which the first of each kind are told.
+    """
+
+    spool: str
+    clean: bool
+    accepted: int
+    delivered: int
+    failed: int
+    expired: int
+    quarantined: int
+    lost: int
+    deleted: int
+    corrupt: int
+    queued: int
+    held: int
+    messages: int
+    missing: int
+    errors: int
+    notes: int
+    findings: list[AuditFindingRow]
+
+
+class TraceAuditRow(TypedDict):
+    """How the trace and the queue files agree, in recipients."""
+
+    compared: int
+    open: int
+    ended: int
+    unknown: int
+    findings: list[AuditFindingRow]
+
+
+class QueueAuditRow(TypedDict):
+    """All queue files. `trace` null: not compared."""
+
+    clean: bool
+    spools: list[SpoolRow]
+    trace: TraceAuditRow | None
+
+
+def as_dict(found: QueueAudit) -> QueueAuditRow:
     """Plain values for JSON."""
-    trace = found.trace
-    counts = ("compared", "open", "ended", "unknown")
     return {
         "clean": found.is_clean,
-        "spools": [
-            {
-                "spool": one.spool,
-                "clean": one.is_clean,
-                **asdict(one.tally),
-                "missing": one.tally.missing,
-                "errors": one.errors,
-                "notes": one.notes,
-                "findings": [_finding(finding) for finding in one.findings],
-            }
-            for one in found.spools
-        ],
-        "trace": None
-        if trace is None
-        else {**{name: getattr(trace, name) for name in counts}, "findings": [_finding(finding) for finding in trace.findings]},
+        "spools": [_spool(one) for one in found.spools],
+        "trace": None if found.trace is None else _trace(found.trace),
     }
 
 
-def _finding(one: Finding) -> dict[str, Any]:
+def _spool(one: SpoolAudit) -> SpoolRow:
+    tally = one.tally
+    return {
+        "spool": one.spool,
+        "clean": one.is_clean,
+        "accepted": tally.accepted,
+        "delivered": tally.delivered,
+        "failed": tally.failed,
+        "expired": tally.expired,
+        "quarantined": tally.quarantined,
+        "lost": tally.lost,
+        "deleted": tally.deleted,
+        "corrupt": tally.corrupt,
+        "queued": tally.queued,
+        "held": tally.held,
+        "messages": tally.messages,
+        "missing": tally.missing,
+        "errors": one.errors,
+        "notes": one.notes,
+        "findings": [_finding(finding) for finding in one.findings],
+    }
+
+
+def _trace(trace: TraceAudit) -> TraceAuditRow:
+    return {
+        "compared": trace.compared,
+        "open": trace.open,
+        "ended": trace.ended,
+        "unknown": trace.unknown,
+        "findings": [_finding(finding) for finding in trace.findings],
+    }
+
+
+def _finding(one: Finding) -> AuditFindingRow:
     return {
         "kind": one.kind.value,
         "note": one.is_note,

@@ -43,13 +43,16 @@ class HttpsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpsRequest:
-    """`host` is the name for SNI and Host; `target` path and query. `headers` beside Host, Connection and Content-Length."""
+    """`host` is the name for SNI and Host; `target` path and query. `headers` beside Host, Connection and Content-Length. `authority`: what
+    Host says instead, with a port that is not 443.
+    """
 
     host: str
     target: str
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ class _Exchange(asyncio.Protocol):
             self._fail(HttpsFault.CERTIFICATE, wrong)
             return False
         request = self._request
-        headers = [("Host", request.host), ("Connection", "close"), *request.headers]
+        headers = [("Host", request.authority or request.host), ("Connection", "close"), *request.headers]
         if request.body or request.method == "POST":
             headers.append(("Content-Length", str(len(request.body))))
         octets = self._http.send(h11.Request(method=request.method, target=request.target, headers=headers)) or b""

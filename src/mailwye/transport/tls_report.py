@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from mailwye.transport.failures import FailureType
 
@@ -124,7 +124,34 @@ def report_id(day: str, domain: str, submitter: Submitter) -> str:
     return f"{day}T00:00:00Z_{domain}@{submitter.hostname}"
 
 
-def report(day: str, domain: str, results: Iterable[PolicyResults], submitter: Submitter) -> dict[str, Any]:
+FailureCount = TypedDict(
+    "FailureCount",
+    {
+        "result-type": str,
+        "sending-mta-ip": NotRequired[str],
+        "receiving-mx-hostname": NotRequired[str],
+        "receiving-ip": NotRequired[str],
+        "failure-reason-code": NotRequired[str],
+        "failed-session-count": int,
+    },
+)
+PolicyMet = TypedDict(
+    "PolicyMet",
+    {"policy-type": str, "policy-domain": str, "policy-string": NotRequired[list[str]], "mx-host": NotRequired[list[str]]},
+)
+SessionCounts = TypedDict("SessionCounts", {"total-successful-session-count": int, "total-failure-session-count": int})
+PolicySection = TypedDict(
+    "PolicySection", {"policy": PolicyMet, "summary": SessionCounts, "failure-details": NotRequired[list[FailureCount]]}
+)
+ReportedDays = TypedDict("ReportedDays", {"start-datetime": str, "end-datetime": str})
+TlsReport = TypedDict(
+    "TlsReport",
+    {"organization-name": str, "date-range": ReportedDays, "contact-info": str, "report-id": str, "policies": list[PolicySection]},
+)
+"""The form of a report (section 4.4)."""
+
+
+def report(day: str, domain: str, results: Iterable[PolicyResults], submitter: Submitter) -> TlsReport:
     """The report of one day to one domain (section 4.4) as plain values."""
     return {
         "organization-name": submitter.organization,
@@ -135,14 +162,14 @@ def report(day: str, domain: str, results: Iterable[PolicyResults], submitter: S
     }
 
 
-def _policy(results: PolicyResults) -> dict[str, Any]:
+def _policy(results: PolicyResults) -> PolicySection:
     policy = results.policy
-    described: dict[str, Any] = {"policy-type": policy.type.value, "policy-domain": policy.domain}
+    described: PolicyMet = {"policy-type": policy.type.value, "policy-domain": policy.domain}
     if policy.strings:
         described["policy-string"] = list(policy.strings)
     if policy.mx:
         described["mx-host"] = list(policy.mx)
-    found: dict[str, Any] = {
+    found: PolicySection = {
         "policy": described,
         "summary": {
             "total-successful-session-count": results.successes,
@@ -154,19 +181,21 @@ def _policy(results: PolicyResults) -> dict[str, Any]:
     return found
 
 
-def _failure(result: SessionResult, count: int) -> dict[str, Any]:
+def _failure(result: SessionResult, count: int) -> FailureCount:
     assert result.failure is not None
-    named = {
-        "sending-mta-ip": result.sending_ip,
-        "receiving-mx-hostname": result.mx,
-        "receiving-ip": result.receiving_ip,
-        "failure-reason-code": result.reason[:TEXT_LIMIT],
-    }
-    told = {key: value for key, value in named.items() if value}
-    return {"result-type": result.failure.value, **told, "failed-session-count": count}
+    told: FailureCount = {"result-type": result.failure.value, "failed-session-count": count}
+    if result.sending_ip:
+        told["sending-mta-ip"] = result.sending_ip
+    if result.mx:
+        told["receiving-mx-hostname"] = result.mx
+    if result.receiving_ip:
+        told["receiving-ip"] = result.receiving_ip
+    if result.reason:
+        told["failure-reason-code"] = result.reason[:TEXT_LIMIT]
+    return told
 
 
-def encode(document: dict[str, Any]) -> bytes:
+def encode(document: TlsReport) -> bytes:
     """The report as it is sent, before compression."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from mailwye.whatif.answers import NOWHERE, Answer, Way
 
@@ -21,6 +21,19 @@ class Aspect(NamedTuple):
         if not self.before:
             return f"{self.what}: {self.after}"
         return f"{self.what}: {self.before} → {self.after}"
+
+
+class AspectRow(TypedDict):
+    """One thing that differs."""
+
+    what: str
+    before: str
+    after: str
+
+
+def row_of(aspect: Aspect) -> AspectRow:
+    """For JSON."""
+    return {"what": aspect.what, "before": aspect.before, "after": aspect.after}
 
 
 def aspects_of(before: Answer, after: Answer) -> tuple[Aspect, ...]:

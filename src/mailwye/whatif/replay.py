@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from mailwye.whatif.answers import Answer
-from mailwye.whatif.differences import Aspect, aspects_of, limit_aspects
+from mailwye.whatif.differences import Aspect, aspects_of, limit_aspects, row_of
 from mailwye.whatif.evaluate import Evaluation
+from mailwye.whatif.rows import TrafficExampleRow, TrafficGroupRow, TrafficRow
 from mailwye.whatif.traffic import Answered, Envelope, Peer, Recorded
 
 EXAMPLES = 3
@@ -238,7 +238,7 @@ class Report:
         self._candidate = candidate
         self._since = since
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> TrafficRow:
         """Plain values for JSON. `version`: the settings in force, which the candidate is compared with. Times in Unix seconds."""
         found = self.outcome
         return {
@@ -256,16 +256,16 @@ class Report:
             "more_groups": found.others,
         }
 
-    def _group(self, group: Group) -> dict[str, Any]:
+    def _group(self, group: Group) -> TrafficGroupRow:
         return {
             "difference": group.title,
             "messages": group.messages,
             "envelopes": group.envelopes,
-            "aspects": [aspect._asdict() for aspect in group.aspects],
+            "aspects": [row_of(aspect) for aspect in group.aspects],
             "examples": [self._example(example) for example in group.examples],
         }
 
-    def _example(self, example: Example) -> dict[str, Any]:
+    def _example(self, example: Example) -> TrafficExampleRow:
         peer, envelope = example.peer, example.envelope
         return {
             "sender": _text(envelope.sender) or "<>",

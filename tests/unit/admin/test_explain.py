@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, Resolved, explain
+from mailwye.admin.explain import Resolved, explain
 from mailwye.admin.explain_text import render
+from mailwye.admin.question import Question
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.model import Credential, SmartHost, SmartHostAuthMechanism
 from mailwye.connectors.selection import Route
@@ -25,7 +26,7 @@ SNAPSHOT = Snapshot(7, "contoso", CONTOSO, EXAMPLE)
 
 def told(question: Question, snapshot: Snapshot = SNAPSHOT) -> dict[str, Any]:
     """As JSON carries it."""
-    value: dict[str, Any] = json.loads(json.dumps(explain(snapshot, question).to_dict()))
+    value: dict[str, Any] = json.loads(json.dumps(explain(snapshot, question).to_dict(), default=asdict))
     return value
 
 

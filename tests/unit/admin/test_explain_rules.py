@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain import explain
+from mailwye.admin.explain_rows import ExplanationRow
 from mailwye.admin.explain_text import render
+from mailwye.admin.question import Question
 from mailwye.config.snapshot import Snapshot
 from mailwye.connectors.table import ConnectorTable
 from mailwye.policy.rules.decide import RuleTable
@@ -28,7 +30,7 @@ def snapshot(*rules: TransportRule, general: bool = True) -> Snapshot:
     return Snapshot(1, "contoso", CONTOSO, table, RuleTable(CONTOSO, rules))
 
 
-def told(now: Snapshot, to: str, **question: Any) -> dict[str, Any]:
+def told(now: Snapshot, to: str, **question: Any) -> ExplanationRow:
     return explain(now, Question("sun@customer.example", to, **question)).to_dict()
 
 

@@ -117,7 +117,10 @@ def test_metrics_have_few_labels_and_all_states() -> None:
             {"use": "[tls]", "not_after": 7.0},
         ],
     }
+    assert "openid" not in render(status, release="1.2")
+    status["openid"] = {"issuer": "https://id.example", "keys": ["k1"], "keys_fetched": 8.5, "error": ""}
     lines = render(status, release="1.2").splitlines()
+    assert "mailwye_openid_keys_fetched_timestamp_seconds 8" in lines
     assert 'mailwye_build_info{version="1.2"} 1' in lines
     assert "mailwye_config_generation 7" in lines
     assert "mailwye_worker_restarts_total 2" in lines

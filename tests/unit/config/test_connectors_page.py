@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mailwye.admin.explain import Question, explain
+from mailwye.admin.explain import explain
 from mailwye.admin.explain_text import render
+from mailwye.admin.question import Question
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.installation.file import read_installation

@@ -10,7 +10,7 @@ import pytest
 
 from mailwye.config.check_files import check_files
 from mailwye.config.checks import check_organization
-from mailwye.config.installation import Installation, ListenerSettings
+from mailwye.config.installation import Installation, ListenerSettings, OidcSettings
 from mailwye.config.installation.schema import FILE, TABLES
 from mailwye.config.parse import read_organization
 from mailwye.config.problem import Problem
@@ -55,6 +55,8 @@ def _written(value: Any) -> str:
     match value:
         case "" | ():
             return '""' if value == "" else "[]"
+        case dict() if not value:
+            return "{}"
         case bool():
             return str(value).lower()
         case float() | int():
@@ -65,7 +67,8 @@ def _written(value: Any) -> str:
             return str(value)
 
 
-SMALLEST = Installation("mx.example", Path("data"), (ListenerSettings("mx", "mx", "::", 25),))
+OIDC = OidcSettings("https://id.example", "mailwye", {})
+SMALLEST = Installation("mx.example", Path("data"), (ListenerSettings("mx", "mx", "::", 25),), oidc=OIDC)
 
 
 def test_defaults_of_the_installation_are_those_of_the_code() -> None:
@@ -74,7 +77,7 @@ def test_defaults_of_the_installation_are_those_of_the_code() -> None:
             continue
         documented = rows(f"[{name}]")
         settings = getattr(SMALLEST, name)
-        assert documented == {key: _written(getattr(settings, key)) for key in table.keys}
+        assert documented == {key: "required" if key in table.required else _written(getattr(settings, key)) for key in table.keys}
 
 
 def test_defaults_of_the_top_level_are_those_of_the_code() -> None:

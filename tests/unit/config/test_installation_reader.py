@@ -12,6 +12,7 @@ from mailwye.config.installation import (
     InboundLimits,
     Installation,
     ListenerSettings,
+    OidcSettings,
     QueueSettings,
     TlsFileSettings,
     TraceSettings,
@@ -216,6 +217,7 @@ def test_every_dataclass_field_can_be_set_in_the_file() -> None:
         (TABLES["delivery"], DeliverySettings),
         (TABLES["queue"], QueueSettings),
         (TABLES["trace"], TraceSettings),
+        (TABLES["oidc"], OidcSettings),
     )
     for table, cls in tables:
         assert set(table.keys) == {field.name for field in dataclasses.fields(cls)}

@@ -140,7 +140,10 @@ async def test_a_refusal_is_decided_again_and_says_the_same(pki: Pki) -> None:
         assert words in story
     told = again.to_dict()
     assert told["transactions"][0]["now"]["reply"] == heard
-    assert told["facts"]["tls"]["certificate"]["issuer"] == "CN=Authority b"
+    tls = told["facts"].tls
+    assert tls is not None
+    assert tls.certificate is not None
+    assert tls.certificate.issuer == "CN=Authority b"
 
 
 async def test_after_a_change_the_replay_says_so_and_answers_by_today(pki: Pki) -> None:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mailwye.admin.explain import Explanation, Question, explain_facts
+from mailwye.admin.explain import Explanation, explain_facts
+from mailwye.admin.question import Question
 from mailwye.config.checks import check_organization
 from mailwye.config.compile import compile_snapshot
 from mailwye.config.parse import read_organization

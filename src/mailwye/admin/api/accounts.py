@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, check_password, user_name
+from mailwye.access.accounts import TOKEN_DAYS, AccountError, NoSuchAccount, Token, User, UserRow, check_password, new_user_name, user_name
 from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role, permissions_of
 from mailwye.access.second_factor import SECRET_CHARACTERS, SecondFactor, app_address, new_secret, owner_of, step_of
+from mailwye.admin.api.answers import NO_CONTENT, Answer, Page, no_content
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body
@@ -51,7 +52,9 @@ class NewFactor(Body):
 
 
 class NewToken(Body):
-    """`scopes`: none given means all that the caller may. `user`: oneself where left out."""
+    """`scopes`: none given means all that the caller may. `user`: oneself where left out. A token that is made with a token ends with that
+    one at the latest.
+    """
 
     comment: Annotated[str, Field(max_length=256)] = ""
     scopes: Annotated[tuple[Permission, ...], Field(max_length=len(Permission))] = ()
@@ -59,14 +62,46 @@ class NewToken(Body):
     user: Annotated[str, Field(max_length=64)] = ""
 
 
+class Me(TypedDict):
+    """`token`: its id, "" where the password was given."""
+
+    name: str
+    token: str
+    permissions: list[str]
+
+
+class TokenRow(TypedDict):
+    """Times in Unix seconds."""
+
+    id: str
+    user: str
+    comment: str
+    scopes: list[str]
+    created: float
+    expires: float
+
+
+class MadeToken(TokenRow):
+    """`secret`: the token itself, shown this once."""
+
+    secret: str
+
+
+class ProposedFactor(TypedDict):
+    """Both are shown this once. `address`: otpauth://, for the app."""
+
+    secret: str
+    address: str
+
+
 def accounts() -> APIRouter:
     """The routes."""
     api = router("accounts")
 
     @api.get("/me", summary="Who the caller is, and what he may")
-    async def me(context: Ctx) -> Response:
+    async def me(context: Ctx) -> Answer[Me]:
         caller = context.caller
-        return JSONResponse({"name": caller.name, "token": caller.token, "permissions": sorted(one.value for one in caller.permissions)})
+        return Answer({"name": caller.name, "token": caller.token, "permissions": sorted(one.value for one in caller.permissions)})
 
     _users(api)
     _second_factors(api)
@@ -76,14 +111,14 @@ def accounts() -> APIRouter:
 
 def _users(api: APIRouter) -> None:
     @api.get("/users", summary="List users")
-    async def list_users(context: Ctx) -> Response:
-        return JSONResponse({"items": [user.to_dict() for user in context.services.accounts.users()], "next": None})
+    async def list_users(context: Ctx) -> Answer[Page[UserRow]]:
+        return Answer({"items": [user.to_dict() for user in context.services.accounts.users()], "next": None})
 
     @api.post("/users", summary="Add a user", status_code=201)
-    async def add(context: Ctx, new: NewUser) -> Response:
+    async def add(context: Ctx, new: NewUser) -> Answer[UserRow]:
         services = context.services
         _grant(context, new.roles)
-        name = _checked(user_name, new.name)
+        name = _checked(new_user_name, new.name)
         hashed = await asyncio.to_thread(services.hash_password, _checked(check_password, new.password))
         user = User(name, tuple(dict.fromkeys(new.roles)), services.clock.now())
         try:
@@ -91,41 +126,41 @@ def _users(api: APIRouter) -> None:
         except AccountError as error:
             raise ApiError(409, str(error)) from error
         context.audit("user.add", name, ", ".join(role.value for role in user.roles) or "no role")
-        return JSONResponse(user.to_dict(), 201)
+        return Answer(user.to_dict(), 201)
 
-    @api.put("/users/{name}/roles", summary="Give a user other roles", status_code=204)
+    @api.put("/users/{name}/roles", summary="Give a user other roles", status_code=NO_CONTENT)
     async def set_roles(context: Ctx, name: Name, new: Roles) -> Response:
         _outrank(context, name)
         _grant(context, new.roles)
         context.services.accounts.set_roles(name.lower(), tuple(dict.fromkeys(new.roles)))
         context.audit("user.roles", name, ", ".join(role.value for role in new.roles) or "no role")
-        return Response(status_code=204)
+        return no_content()
 
-    @api.put("/users/{name}/password", summary="Set a user's password", status_code=204)
+    @api.put("/users/{name}/password", summary="Set a user's password", status_code=NO_CONTENT)
     async def set_password(context: Ctx, name: Name, new: Password) -> Response:
         _outrank(context, name)
         hashed = await asyncio.to_thread(context.services.hash_password, _checked(check_password, new.password))
         context.services.accounts.set_password(name.lower(), hashed)
         context.audit("user.password", name, "set")
-        return Response(status_code=204)
+        return no_content()
 
-    @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=204)
+    @api.delete("/users/{name}", summary="Remove a user, with his tokens", status_code=NO_CONTENT)
     async def remove(context: Ctx, name: Name) -> Response:
         _outrank(context, name)
         context.services.accounts.remove_user(name.lower())
         context.audit("user.remove", name, "gone")
-        return Response(status_code=204)
+        return no_content()
 
 
 def _second_factors(api: APIRouter) -> None:
     @api.post("/users/{name}/totp", summary="Propose a second factor: its secret is shown once and not kept")
-    async def propose_factor(context: Ctx, name: Name) -> Response:
+    async def propose_factor(context: Ctx, name: Name) -> Answer[ProposedFactor]:
         user, services = _outrank(context, name), context.services
         secret = new_secret(services.secret)
         address = app_address(secret, user.name, services.installation.hostname)
-        return JSONResponse({"secret": secret, "address": address}, headers={"Cache-Control": "no-store"})
+        return Answer({"secret": secret, "address": address}, headers={"Cache-Control": "no-store"})
 
-    @api.put("/users/{name}/totp", summary="Give a user the second factor whose code fits", status_code=204)
+    @api.put("/users/{name}/totp", summary="Give a user the second factor whose code fits", status_code=NO_CONTENT)
     async def set_factor(context: Ctx, name: Name, new: NewFactor) -> Response:
         user, services = _outrank(context, name), context.services
         step = step_of(new.secret, new.code, services.clock.now())
@@ -133,45 +168,52 @@ def _second_factors(api: APIRouter) -> None:
             raise ApiError(422, "this is no code of that secret; look at the clocks of both")
         await services.with_settings(_keep_factor, context, user.name, new.secret, step)
         context.audit("user.totp", user.name, "enabled")
-        return Response(status_code=204)
+        return no_content()
 
-    @api.delete("/users/{name}/totp", summary="Ask a user for his password alone again", status_code=204)
+    @api.delete("/users/{name}/totp", summary="Ask a user for his password alone again", status_code=NO_CONTENT)
     async def remove_factor(context: Ctx, name: Name) -> Response:
         user = _outrank(context, name)
         context.services.accounts.remove_second_factor(user.name)
         context.audit("user.totp", user.name, "disabled")
-        return Response(status_code=204)
+        return no_content()
 
 
 def _tokens(api: APIRouter) -> None:
     @api.get("/tokens", summary="List one's tokens, or all where one may")
-    async def list_tokens(context: Ctx) -> Response:
+    async def list_tokens(context: Ctx) -> Answer[Page[TokenRow]]:
         whose = "" if context.caller.may(Permission.ACCOUNTS_WRITE) else context.caller.name
-        return JSONResponse({"items": [_token(token) for token in context.services.accounts.tokens(whose)], "next": None})
+        return Answer({"items": [_token(token) for token in context.services.accounts.tokens(whose)], "next": None})
 
     @api.post("/tokens", summary="Make a token: it is shown once", status_code=201)
-    async def new(context: Ctx, wish: NewToken) -> Response:
+    async def new(context: Ctx, wish: NewToken) -> Answer[MadeToken]:
         services, caller = context.services, context.caller
         owner = _checked(user_name, wish.user) if wish.user else caller.name
+        if caller.person is not None and owner == caller.name:
+            raise ApiError(409, f"{owner} is no user of ours: his tokens are his issuer's; name a user whose token it shall be")
         if owner != caller.name:
             caller.need(Permission.ACCOUNTS_WRITE, "this for another user")
             _outrank(context, owner)
         scopes = frozenset(wish.scopes) or caller.permissions
         if scopes - caller.permissions:
             raise ApiError(403, "a token cannot carry more than its maker may")
-        token, secret, digest = make_token(owner, scopes, wish.comment, days=wish.days, now=services.clock.now(), secret=services.secret)
+        token, secret, digest = make_token(
+            owner, scopes, wish.comment, days=wish.days, now=services.clock.now(), secret=services.secret, ends=caller.ends
+        )
         services.accounts.add_token(token, digest)
         context.audit("token.new", f"{token.id} of {owner}", ", ".join(sorted(scope.value for scope in scopes)))
-        return JSONResponse({**_token(token), "secret": secret}, 201, {"Cache-Control": "no-store"})
+        return Answer({**_token(token), "secret": secret}, 201, {"Cache-Control": "no-store"})
 
-    @api.delete("/tokens/{token_id}", summary="Revoke a token", status_code=204)
+    @api.delete("/tokens/{token_id}", summary="Revoke a token", status_code=NO_CONTENT)
     async def revoke(context: Ctx, token_id: Annotated[str, Path(max_length=64)]) -> Response:
         whose = "" if context.caller.may(Permission.ACCOUNTS_WRITE) else context.caller.name
-        if all(token.id != token_id for token in context.services.accounts.tokens(whose)):
+        found = next((token for token in context.services.accounts.tokens(whose) if token.id == token_id), None)
+        if found is None:
             raise NoSuchAccount(f"there is no token {token_id}")  # of others: as if it did not exist
+        if found.user != context.caller.name:
+            _outrank(context, found.user)
         context.services.accounts.remove_token(token_id)
         context.audit("token.revoke", token_id, "gone")
-        return Response(status_code=204)
+        return no_content()
 
 
 def _keep_factor(context: Context, name: str, secret: str, step: int) -> None:
@@ -203,7 +245,7 @@ def _outrank(context: Context, name: str) -> User:
     return user
 
 
-def _token(token: Token) -> dict[str, Any]:
+def _token(token: Token) -> TokenRow:
     scopes = sorted(scope.value for scope in token.scopes)
     return {
         "id": token.id,

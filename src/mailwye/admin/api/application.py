@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from mailwye.access.accounts import AccountError, NoSuchAccount
 from mailwye.access.audit import AuditError
 from mailwye.admin.api.accounts import accounts
+from mailwye.admin.api.answers import Answer
 from mailwye.admin.api.auditing import auditing
 from mailwye.admin.api.body_limit import BodyLimit
 from mailwye.admin.api.caller import Gatekeeper
 from mailwye.admin.api.description import describe
 from mailwye.admin.api.explaining import explaining
-from mailwye.admin.api.guarded import router
+from mailwye.admin.api.guarded import GuardedRoute, router
 from mailwye.admin.api.mail.queue import queue
 from mailwye.admin.api.mail.spool import spool
 from mailwye.admin.api.mail.traces import traces
 from mailwye.admin.api.mail.transport import transport
 from mailwye.admin.api.problems import ApiError, answer
+from mailwye.admin.api.segments import Segments, readable
 from mailwye.admin.api.service import service
 from mailwye.admin.api.services import NotAllowedYet, Services
 from mailwye.admin.api.settings.drafts import drafts
@@ -48,6 +51,7 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
     app = FastAPI(title="Mailwye", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.gatekeeper = Gatekeeper(services)
+    app.state.declared = {}  # method and path → what it answers with, for the description
     _pages(app, is_ready, metrics)
     for routes in (
         objects,
@@ -65,11 +69,14 @@ def application(services: Services, *, is_ready: Callable[[], bool], metrics: Me
         service,
         accounts,
         auditing,
+        partial(_description, app),
     ):
-        app.include_router(routes())
-    app.include_router(_description(app))
+        router_ = routes()
+        app.state.declared |= {route.key: route.declared for route in router_.routes if isinstance(route, GuardedRoute)}
+        app.include_router(router_)
     _errors(app, services)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Segments)
     return app
 
 
@@ -92,14 +99,14 @@ def _pages(app: FastAPI, is_ready: Callable[[], bool], metrics: Metrics) -> None
             return PlainTextResponse(f"{error}\n", 503, SAFE)
 
 
-def _description(app: FastAPI) -> Any:
+def _description(app: FastAPI) -> APIRouter:
     api = router("description")
 
     @api.get("/openapi.json", summary="This description")
-    async def document() -> Response:
+    async def document() -> Answer[dict[str, Any]]:
         if not hasattr(app.state, "description"):
             app.state.description = describe(app)
-        return JSONResponse(app.state.description)
+        return Answer(app.state.description)
 
     return api
 
@@ -135,7 +142,7 @@ def _errors(app: FastAPI, services: Services) -> None:
 
     @app.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> Response:
-        services.log.error("internal error", path=request.url.path, error=repr(error))
+        services.log.error("internal error", path=readable(request.scope["path"]), error=repr(error))
         return answer(ApiError(500, "internal error: the log says more. Please report it"))
 
 

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from mailwye import __version__
+from mailwye.admin.api.answers import NO_CONTENT, Declared, schemas_of
 from mailwye.admin.api.guarded import PREFIX
 from mailwye.admin.api.permissions import ROUTES, path_of
-from mailwye.admin.api.problems import Finding, ProblemDocument
+from mailwye.admin.api.problems import ProblemDocument
 from mailwye.config.schema import KINDS, ConfigObject, OrganizationSettings
 from mailwye.config.schema.json_schema import json_schema
 
@@ -25,19 +26,55 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(title="Mailwye", version=__version__, openapi_version="3.1.0", routes=app.routes)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for document_model in (ProblemDocument, Finding):
-        _add(schemas, document_model.__name__, document_model.model_json_schema(ref_template=_REFERENCE))
     kinds: dict[str, type[ConfigObject]] = {OrganizationSettings.kind: OrganizationSettings}
     kinds |= {kind: entry.model for kind, entry in KINDS.items()}
     for kind, model in kinds.items():
         _add(schemas, kind, _object_schema(model))
         _add(schemas, f"{kind}Patch", _patch_schema(schemas[kind]))
+    bodies = _bodies(app, schemas)
     components["securitySchemes"] = {_BASIC: {"type": "http", "scheme": "basic"}, _BEARER: {"type": "http", "scheme": "bearer"}}
     document["security"] = [{_BASIC: []}, {_BEARER: []}]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
+            route = f"{method.upper()} {path.removeprefix(PREFIX)}"
+            _answers(operation, app.state.declared.get(route, Declared()), bodies.get(route, []))
             _operation(path, method, operation)
     return document
+
+
+def _bodies(app: FastAPI, schemas: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The schemas of what each route answers with, and those of problems; what they refer to is in `schemas` then."""
+    each = [(route, body) for route, declared in app.state.declared.items() for body in declared.bodies]
+    found, named = schemas_of([ProblemDocument, *(body for _, body in each)], _REFERENCE.format(model="{name}"))
+    for name, schema in named.items():
+        assert name not in schemas, f"two schemas are called {name}: give one of the types another name"
+        schemas[name] = schema
+    bodies: dict[str, list[dict[str, Any]]] = {}
+    for (route, _), schema in zip(each, found[1:], strict=True):
+        bodies.setdefault(route, []).append(schema)
+    return bodies
+
+
+def _answers(operation: dict[str, Any], declared: Declared, bodies: list[dict[str, Any]]) -> None:
+    """What comes where the route does what it was asked for."""
+    for status, response in operation["responses"].items():
+        if not status.startswith("2") or status == str(NO_CONTENT):
+            continue
+        if bodies:
+            schema = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
+            response["content"] = {"application/json": {"schema": schema}}
+        if declared.etag is not None:
+            response.setdefault("headers", {})["ETag"] = {
+                "schema": {"type": "string"},
+                "required": declared.etag,
+                "description": "The version of the settings, or the revision of the draft, for If-Match.",
+            }
+        if declared.location:
+            response.setdefault("headers", {})["Location"] = {
+                "schema": {"type": "string", "format": "uri-reference"},
+                "required": True,
+                "description": "Where it is from now on.",
+            }
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -62,23 +99,16 @@ def _kind_of(path: str) -> str:
 
 
 def _object_operation(kind: str, path: str, method: str, operation: dict[str, Any]) -> None:
+    """Objects of a kind are described by its class of the settings' schema."""
     reference = {"$ref": _REFERENCE.format(model=kind)}
-    one = path.endswith(("{identity}", "/organization"))
-    ok = operation["responses"]["200"]
-    ok["headers"] = {"ETag": {"schema": {"type": "string"}, "required": True, "description": "The version, for If-Match."}}
-    if method == "get":
-        items = {"type": "object", "required": ["items", "next"], "additionalProperties": False}
-        items["properties"] = {"items": {"type": "array", "items": reference}, "next": {"type": ["string", "null"]}}
-        ok["content"] = {"application/json": {"schema": reference if one else items}}
-        if one:
-            operation["responses"]["304"] = {"description": "It is still the version of If-None-Match"}
-        return
-    change = {"type": "object", "required": ["changes", "problems"]}
-    ok["content"] = {"application/json": {"schema": change}}
-    del ok["headers"]
-    if method == "put":
-        operation["responses"]["201"] = {**ok, "description": "It is new"}
-    if method in ("put", "patch"):
+    if method == "get" and path.endswith(("{identity}", "/organization")):
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": reference}}
+        operation["responses"]["304"] = {"description": "It is still the version of If-None-Match"}
+    elif method == "get":
+        page = {"type": "object", "required": ["items", "next"], "additionalProperties": False}
+        page["properties"] = {"items": {"type": "array", "items": reference}, "next": {"type": ["string", "null"]}}
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": page}}
+    elif method in ("put", "patch"):
         schema = reference if method == "put" else {"$ref": _REFERENCE.format(model=f"{kind}Patch")}
         kinds = ("application/json",) if method == "put" else ("application/merge-patch+json", "application/json")
         operation["requestBody"] = {"required": True, "content": {media: {"schema": schema} for media in kinds}}

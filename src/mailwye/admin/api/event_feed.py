@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 KEPT = 1_000  # events
 LISTENERS = 100
+LISTENERS_OF_ONE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class EventFeed:
         self._next = begin
         self._changed = asyncio.Event()
         self._closed = False
-        self.listeners = 0
+        self._listening: Counter[str] = Counter()
 
     def publish(self, kind: str, data: dict[str, Any]) -> None:
         """Tell everybody who listens."""
@@ -43,16 +44,23 @@ class EventFeed:
         return self._next - 1
 
     @property
-    def is_full(self) -> bool:
-        """More listeners would cost more than they are worth."""
-        return self.listeners >= LISTENERS
+    def listeners(self) -> int:
+        """How many listen."""
+        return self._listening.total()
 
-    async def after(self, number: int) -> AsyncIterator[FeedEvent]:
-        """What came after `number` and what comes. Begins with a "missed" where some of it is not kept any more. Ends with `close`."""
+    def is_full_for(self, who: str) -> bool:
+        """More listeners would cost more than they are worth, and nobody takes all places."""
+        return self.listeners >= LISTENERS or self._listening[who] >= LISTENERS_OF_ONE
+
+    async def after(self, number: int, who: str = "") -> AsyncIterator[FeedEvent]:
+        """For the listener `who`: what came after `number` and what comes. Begins with a "missed" where some of it is not kept any more.
+        Ends with `close`.
+        """
         first = self._events[0].number if self._events else self._next
         if number < first - 1:
             yield FeedEvent(first - 1, "missed", {"after": number})
-        self.listeners += 1
+            number = first - 1
+        self._listening[who] += 1
         try:
             while True:
                 for event in [event for event in self._events if event.number > number]:
@@ -63,7 +71,9 @@ class EventFeed:
                 if self.latest <= number:
                     await self._changed.wait()
         finally:
-            self.listeners -= 1
+            self._listening[who] -= 1
+            if not self._listening[who]:
+                del self._listening[who]
 
     def close(self) -> None:
         """Let all listeners go."""

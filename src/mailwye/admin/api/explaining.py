@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
 
 from mailwye.access.roles import Permission
+from mailwye.admin.api.answers import Answer
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body
 from mailwye.admin.api.settings.chosen import DraftName, VersionNumber, chosen, expect_one
-from mailwye.admin.api.settings.saving import conflict_for
-from mailwye.admin.explain import Question, explain, listener_of
+from mailwye.admin.api.settings.saving import conflict_for, queue_for
+from mailwye.admin.explain import explain, listener_of
+from mailwye.admin.explain_rows import ExplanationRow
+from mailwye.admin.question import Question
+from mailwye.admin.replay import ReplayRow
 from mailwye.admin.replay import replay as decide_again
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import Plan, plan_draft, plan_file
@@ -24,6 +27,7 @@ from mailwye.config.schema import Organization
 from mailwye.config.snapshot import Snapshot
 from mailwye.config.store import StoredVersion
 from mailwye.smtp.address import AddressError
+from mailwye.whatif.rows import ReplayedTraffic, TrafficGroupRow
 
 LOOKUPS = 2  # questions that wait for the DNS at once: each keeps a thread of all
 
@@ -73,32 +77,40 @@ def explaining() -> APIRouter:
     lookups = asyncio.Semaphore(LOOKUPS)
 
     @api.post("/explain", summary="Say what would happen to a message, and why")
-    async def ask(context: Ctx, message: Message) -> Response:
+    async def ask(context: Ctx, message: Message) -> Answer[ExplanationRow]:
         expect_one(message.version, message.draft)
         snapshot = await context.services.with_settings(_snapshot, context, message)
         async with lookups if message.resolve else nullcontext():
-            return JSONResponse(await asyncio.to_thread(_answer, context, message, snapshot))
+            return Answer(await asyncio.to_thread(_answer, context, message, snapshot))
 
     @api.post("/explain/session", summary="Decide again about a session that is in the trace, and say what differs")
-    async def ask_again(context: Ctx, recorded: Recorded) -> Response:
+    async def ask_again(context: Ctx, recorded: Recorded) -> Answer[ReplayRow]:
         context.caller.need(Permission.TRACE_READ, "this")
         expect_one(recorded.version, recorded.draft)
         snapshot = await context.services.with_settings(_snapshot, context, recorded)
         await context.services.control("flush", {})
         async with lookups if recorded.resolve else nullcontext():
-            return JSONResponse(await asyncio.to_thread(_again, context, recorded, snapshot))
+            return Answer(await asyncio.to_thread(_again, context, recorded, snapshot))
 
     @api.post("/replay", summary="Say what other settings would do to recent traffic and to the queue")
-    async def replay(context: Ctx, settings: OtherSettings) -> Response:
+    async def replay(context: Ctx, settings: OtherSettings) -> Answer[ReplayedTraffic]:
         if [bool(settings.file), settings.version is not None, bool(settings.draft)].count(True) != 1:
             raise ApiError(422, "say which settings: file, draft or version, one of them")
         services = context.services
         base, organization = await services.with_settings(_candidate, context, settings)
         since = services.clock.now() - settings.seconds
         answer = await asyncio.to_thread(services.what_if.replay, base, organization, since=since, examples=settings.examples)
-        return JSONResponse(answer)
+        if not context.caller.may(Permission.TRACE_READ):
+            answer = {**answer, "groups": _without_examples(answer["groups"])}
+            answer["undecidable_groups"] = _without_examples(answer["undecidable_groups"])
+        answer["queue"] = queue_for(context, answer["queue"])
+        return Answer(answer)
 
     return api
+
+
+def _without_examples(groups: list[TrafficGroupRow]) -> list[TrafficGroupRow]:
+    return [{**group, "examples": []} for group in groups]
 
 
 def _snapshot(context: Context, message: Message | Recorded) -> Snapshot:
@@ -106,7 +118,7 @@ def _snapshot(context: Context, message: Message | Recorded) -> Snapshot:
     return context.services.tables.compiled(stored.organization, stored.version)
 
 
-def _answer(context: Context, message: Message, snapshot: Snapshot) -> dict[str, Any]:
+def _answer(context: Context, message: Message, snapshot: Snapshot) -> ExplanationRow:
     try:
         kind, local = listener_of(context.services.installation, "submission" if message.auth else "mx", message.listener)
         question = Question(
@@ -127,7 +139,7 @@ def _answer(context: Context, message: Message, snapshot: Snapshot) -> dict[str,
         raise ApiError(422, str(error)) from error
 
 
-def _again(context: Context, recorded: Recorded, snapshot: Snapshot) -> dict[str, Any]:
+def _again(context: Context, recorded: Recorded, snapshot: Snapshot) -> ReplayRow:
     services, trace = context.services, context.services.trace
     events = trace.events(recorded.session)
     if events and events[0].session not in ("", recorded.session):  # a queue ID: the session that brought it knows the certificate

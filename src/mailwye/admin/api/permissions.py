@@ -73,6 +73,7 @@ ROUTES: dict[str, frozenset[Permission]] = {
     "PUT /mailboxes/{address}/password": frozenset({_P.PASSWORDS_WRITE}),
     "DELETE /mailboxes/{address}/password": frozenset({_P.PASSWORDS_WRITE}),
     "GET /check": _READ,
+    "POST /check": _READ,
     "GET /certificates": frozenset({_P.STATUS_READ}),
     "GET /status": frozenset({_P.STATUS_READ}),
     "POST /reload": frozenset({_P.SETTINGS_WRITE}),

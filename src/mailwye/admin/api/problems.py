@@ -4,37 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from mailwye.config.problem import Problem, cut
+from mailwye.config.versions.conflict import ConflictRow
 from mailwye.runtime.printable import escaped
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class Finding(BaseModel):
-    """One finding about settings."""
+class FindingRow(TypedDict):
+    """One finding about settings, or about what was sent. `object`: `OutboundConnector "Connector 1"`. `line`: from 1 in what was sent, or
+    in `file` of the service's machine; 0: none.
+    """
 
     object: str
     field: str
     reason: str
     remedy: str
     severity: str
-    line: int = 0
+    file: str
+    line: int
 
 
-class ProblemDocument(BaseModel):
-    """What went wrong, and what to do."""
+class ProblemDocument(TypedDict):
+    """What went wrong, and what to do (RFC 9457). `conflict`: what others changed meanwhile."""
 
     type: str
     title: str
     status: int
     detail: str
-    problems: list[Finding] = []
-    conflict: dict[str, Any] | None = None
+    problems: list[FindingRow]
+    conflict: NotRequired[ConflictRow]
 
 
 class ApiError(Exception):
@@ -47,7 +50,7 @@ class ApiError(Exception):
         problems: Iterable[Problem] = (),
         *,
         headers: Mapping[str, str] | None = None,
-        conflict: dict[str, Any] | None = None,
+        conflict: ConflictRow | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -57,7 +60,7 @@ class ApiError(Exception):
         self.conflict = conflict
 
 
-def findings(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+def findings(problems: Iterable[Problem]) -> list[FindingRow]:
     """Plain values; foreign text in them is cut and escaped already, or is here."""
     return [
         {
@@ -66,6 +69,7 @@ def findings(problems: Iterable[Problem]) -> list[dict[str, Any]]:
             "reason": escaped(problem.message),
             "remedy": escaped(problem.remedy),
             "severity": problem.severity.value,
+            "file": escaped(problem.file),
             "line": problem.line,
         }
         for problem in problems
@@ -74,7 +78,7 @@ def findings(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def answer(error: ApiError) -> JSONResponse:
     """The response."""
-    content: dict[str, Any] = {
+    content: ProblemDocument = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
@@ -99,7 +103,25 @@ def not_found(what: str) -> ApiError:
 STATUSES = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 503)
 PROBLEM_REFERENCE = {"$ref": "#/components/schemas/ProblemDocument"}
 
+
+def _header(what: str) -> dict[str, Any]:
+    return {"schema": {"type": "string"}, "description": what}
+
+
+_RETRY_AFTER = {"Retry-After": _header("Seconds until it may be asked again.")}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {**_header("How to say who one is."), "required": True}},
+    415: {"Accept": _header("What may be sent.")},
+    429: {"Retry-After": {**_RETRY_AFTER["Retry-After"], "required": True}},
+    503: _RETRY_AFTER,
+}
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}} for status in STATUSES
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}},
+        **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+    }
+    for status in STATUSES
 }
 """For the OpenAPI document: any of these may come."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import HTTPException, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
@@ -31,19 +31,28 @@ class Body(BaseModel):
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object. :raises ApiError: 415, 400: no JSON, a key twice, a number or a text that JSON has no room for."""
+    """The body as a JSON object. :raises ApiError: 415, 422. :raises HTTPException: 400: see StrictRequest."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in JSON_TYPES:
         raise ApiError(415, f"send {' or '.join(JSON_TYPES)}", headers={"Accept": ", ".join(JSON_TYPES)})
-    try:
-        text = (await request.body()).decode()
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is no JSON that can be used: {error}") from error
+    value = await request.json()
     if not isinstance(value, dict):
         raise ApiError(422, "the body is JSON, but no object: begin with {")
     return value
+
+
+class StrictRequest(Request):
+    """A request whose JSON says one thing only, whoever reads it."""
+
+    async def json(self) -> Any:
+        """:raises HTTPException: 400, as FastAPI lets through: no JSON, a key twice, a number or a text that JSON has no room for."""
+        try:
+            text = (await self.body()).decode()
+            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+            json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(400, f"the body is no JSON that can be used: {error}") from error
+        return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,25 +14,30 @@ from typing import TYPE_CHECKING, Any
 from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
 from mailwye.admin.api.event_feed import EventFeed
-from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.services import Looked, NotAllowedYet, Services
 from mailwye.admin.http_server import AdminServer
+from mailwye.cli.access.openid import open_openid
 from mailwye.runtime.clock import SystemClock
 from mailwye.runtime.entropy import secret_octets
 from mailwye.runtime.passwords import hash_password, verify_password
 
 if TYPE_CHECKING:
     from mailwye.admin.api.settings.wishes import Wish
+    from mailwye.admin.openid.provider_status import ProviderStatus
+    from mailwye.cli.candidate import Gate
     from mailwye.config.installation import Installation, ListenerSettings
     from mailwye.config.schema import Organization
     from mailwye.config.store import StoredVersion
     from mailwye.queue.audit import QueueAudit
+    from mailwye.whatif.rows import ReplayedTraffic
 
 
 class AdminListeners:
-    """All of them, with one application. `control`: the operations of the control socket."""
+    """All of them, with one application. `config`: mailwye.toml. `control`: the operations of the control socket."""
 
     def __init__(
         self,
+        config: Path,
         installation: Installation,
         sockets: Mapping[str, socket.socket],
         control: Callable[[str, dict[str, Any]], Awaitable[Any]],
@@ -41,9 +46,10 @@ class AdminListeners:
         metrics: Callable[[], Awaitable[str]],
         log: Any,
     ) -> None:
-        """:raises ConfigStoreError, AccountError, AuditError: a file cannot be used."""
+        """:raises ConfigStoreError, AccountError, AuditError, TlsError: a file cannot be used. :raises ExtraMissing: for [oidc]."""
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
+        from mailwye.config.check_files import check_files
         from mailwye.runtime.store_error import StoreError
         from mailwye.stores import (
             export_content,
@@ -57,6 +63,7 @@ class AdminListeners:
         )
 
         clock = SystemClock()
+        self._openid = open_openid(installation, lambda text: log.error("the keys of the OpenID provider cannot be fetched", error=text))
         self.feed = EventFeed(int(clock.now() * 1000))
         self._services = Services(
             installation=installation,
@@ -74,11 +81,14 @@ class AdminListeners:
             log=log,
             resolve=partial(resolve_route, installation),
             tls_results=partial(open_result_store, installation),
+            check_files=lambda: check_files(config, now=clock.now()),
+            vault_of_file=partial(open_vault, installation),
             fsck=partial(_fsck, installation),
             export_content=partial(export_content, installation),
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,
+            openid=self._openid.gate if self._openid is not None else None,
             errors=(StoreError,),
         )
         app = application(self._services, is_ready=is_ready, metrics=metrics)
@@ -90,6 +100,12 @@ class AdminListeners:
         """Answer from now on."""
         for server in self._servers:
             await server.start()
+        if self._openid is not None:
+            self._openid.start()
+
+    def openid_status(self) -> ProviderStatus | None:
+        """What is known of the issuer's keys; None where there is no [oidc]."""
+        return self._openid.gate.status() if self._openid is not None else None
 
     def reload_tls(self) -> None:
         """Take renewed certificates; where they are bad, the old ones stay."""
@@ -103,6 +119,8 @@ class AdminListeners:
         """Finish what is being answered."""
         self.feed.close()
         await asyncio.gather(*(server.close() for server in self._servers))
+        if self._openid is not None:
+            await self._openid.close()
         self._services.store.close()
         self._services.accounts.close()
         self._services.audit.close()
@@ -126,7 +144,7 @@ class CommandLineWhatIf:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
 
-    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> dict[str, Any]:
+    def replay(self, base: StoredVersion, organization: Organization, *, since: float, examples: int) -> ReplayedTraffic:
         """See WhatIf."""
         from mailwye.cli.candidate import Candidate, queue_preview, replay_report
         from mailwye.cli.replay import as_plain
@@ -138,16 +156,9 @@ class CommandLineWhatIf:
 
     def check(self, base: StoredVersion, organization: Organization, wish: Wish) -> Callable[[], int]:
         """See WhatIf."""
-        from mailwye.cli.candidate import Candidate, Gate
+        from mailwye.cli.candidate import Candidate
 
-        gate = Gate.of(
-            self._installation,
-            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
-            acknowledge=wish.acknowledge,
-            since=f"{wish.seconds}s",
-            pin_queued=wish.pin_queued,
-            goes_back=wish.goes_back,
-        )
+        gate = self._gate(wish)
         said: list[str] = []
         with _as_error(said):
             found = gate.check(Candidate(base, organization), dry_run=False, say=said.append, warn=said.append)
@@ -157,6 +168,36 @@ class CommandLineWhatIf:
                 return gate.pin(found)
 
         return pin
+
+    def look(self, base: StoredVersion, organization: Organization, wish: Wish) -> Looked:
+        """See WhatIf."""
+        from mailwye.cli.candidate import Candidate
+        from mailwye.whatif.queued import QueuePreview
+        from mailwye.whatif.rows import queue_row
+
+        gate, candidate = self._gate(wish), Candidate(base, organization)
+        found, kept_back = QueuePreview([], 0), ""
+        said: list[str] = []
+        warned: list[str] = []
+        try:
+            with _as_error(said):
+                found = gate.queued(candidate, dry_run=True, warn=warned.append)
+                gate.replayed(candidate, said.append, warned.append)
+        except NotAllowedYet as error:
+            kept_back = str(error)
+        return Looked(queue_row(found), kept_back, tuple(warned))
+
+    def _gate(self, wish: Wish) -> Gate:
+        from mailwye.cli.candidate import Gate
+
+        return Gate.of(
+            self._installation,
+            require_replay=wish.require_replay.value if wish.require_replay is not None else None,
+            acknowledge=wish.acknowledge,
+            since=f"{wish.seconds}s",
+            pin_queued=wish.pin_queued,
+            goes_back=wish.goes_back,
+        )
 
 
 @contextlib.contextmanager

@@ -46,14 +46,14 @@ user.add_command(totp)
 @stdin_option
 def add(config: Path, name: str, roles: tuple[str, ...], *, password_stdin: bool) -> None:
     """Add the user NAME. Without --role he may do nothing."""
-    from mailwye.access.accounts import User, user_name
+    from mailwye.access.accounts import User, new_user_name
     from mailwye.runtime.clock import SystemClock
     from mailwye.runtime.passwords import hash_password
 
     installation = read(config)
     work_as_owner(installation)
     with account_store(installation) as store:
-        name = user_name(name)
+        name = new_user_name(name)
         given = _roles(roles)
         store.add_user(User(name, given, SystemClock().now()), hash_password(_password(name, from_stdin=password_stdin)))
     record(installation, "user.add", name, ", ".join(role.value for role in given) or "no role")

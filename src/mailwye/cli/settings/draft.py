@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mailwye.config.store import ConfigStore
     from mailwye.config.versions.drafts import StoredDraft
 
-NAME_LIMIT = 64  # characters, as names of objects
-
 
 @click.group()
 def draft() -> None:
@@ -48,8 +46,12 @@ def draft() -> None:
 @saving_options
 def new(config: Path, name: str, base: int | None, *, author: str, comment: str) -> None:
     """Begin the draft NAME from the current settings."""
-    if not name.strip() or not name.isprintable() or len(name) > NAME_LIMIT:
-        fail(f"the name of a draft has 1 to {NAME_LIMIT} printable characters", exit_codes.DATA_ERROR)
+    from mailwye.config.versions.drafts import draft_name
+
+    try:
+        draft_name(name)
+    except ValueError as error:
+        fail(str(error), exit_codes.DATA_ERROR)
     installation = read(config)
     author = author_of(author)
     work_as_owner(installation)

@@ -7,7 +7,15 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
-from mailwye.config.installation import KINDS_OF_IMPLICIT_TLS, Installation, ListenerSettings, SecretsSettings, TlsFileSettings
+from mailwye.config.installation import (
+    KINDS_OF_IMPLICIT_TLS,
+    Installation,
+    ListenerSettings,
+    OidcSettings,
+    SecretsSettings,
+    TlsFileSettings,
+)
+from mailwye.config.installation.oidc import faults_together
 from mailwye.config.installation.schema import FILE
 from mailwye.config.problem import Fault, Places, Problem, Severity, cut, shown
 from mailwye.config.problem import Path as Location
@@ -42,6 +50,7 @@ class InstallationReader:
             listeners=tuple(map(self._listener, written.listeners)),
             tls=self._tls(written.tls),
             delivery=dataclasses.replace(delivery, lmtp=str(self._path(delivery.lmtp))) if "/" in delivery.lmtp else delivery,
+            oidc=self._oidc(written.oidc),
             secrets=SecretsSettings(str(self._path(key_file)) if key_file else ""),
             source=self._source,
         )
@@ -62,6 +71,9 @@ class InstallationReader:
             authorities={name: tuple(map(self._path, files)) for name, files in written.authorities.items()},
         )
 
+    def _oidc(self, written: OidcSettings | None) -> OidcSettings | None:
+        return written and dataclasses.replace(written, authorities=tuple(map(self._path, written.authorities)))
+
     def _listener(self, written: ListenerSettings) -> ListenerSettings:
         certificate, key = written.certificate, written.private_key
         return dataclasses.replace(
@@ -79,6 +91,9 @@ class InstallationReader:
             self._add(("tls", "certificates", 0), "[[tls.certificates]] needs a default", remedy, field="certificates")
         self._check_listener_certificates(installation)
         self._check_listeners(installation)
+        for at, fault, severity in faults_together(installation):
+            field = str(at[-1]) if len(at) > 1 else ""
+            self._add(at, fault.message, fault.remedy, field=field, severity=severity)
         if installation.replay.require != "no" and not installation.replay.retention_days:
             remedy = 'Set retention_days to a week or so, or require to "no"'
             self._add(("replay", "require"), "asks for replays, but retention_days is 0: no traffic is recorded", remedy, field="require")
@@ -181,6 +196,8 @@ def _object_and_field(location: Location, data: dict[str, Any]) -> tuple[str, st
             return f"[[tls.certificates]] {index + 1}", str(rest[0]) if rest else ""
         case ("tls", "client_certificates", name, *rest):
             return f"[tls.client_certificates.{name}]", str(rest[0]) if rest else ""
+        case ("oidc", ("roles" | "required_claims") as table, name, *_):
+            return f"[oidc.{table}]", cut(str(name))
         case ("tls", "authorities", name, *_):
             return "[tls.authorities]", cut(str(name))
         case (table, field, *_) if isinstance(field, str):

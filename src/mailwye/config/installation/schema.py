@@ -20,6 +20,7 @@ from mailwye.config.installation import (
     TraceSettings,
     TransportSettings,
 )
+from mailwye.config.installation.oidc import OIDC
 from mailwye.config.installation.tables import Table, count, items, named, one_of, plain_text, seconds, table_of
 from mailwye.config.problem import Fault, shown
 from mailwye.config.reading import scalar
@@ -198,6 +199,7 @@ TABLES = {
         octets=count(16_777_216),
         require=one_of(REPLAY_REQUIREMENTS),
     ),
+    "oidc": OIDC,
 }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mailwye.value import dataclass
 
 if TYPE_CHECKING:
+    from mailwye.access.roles import Role
     from mailwye.connectors.own_server import Binding
 
 DEFAULT_WORKERS = 0
@@ -176,6 +177,25 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """[oidc]: whose access tokens open the API, and what they open. `roles`: value of the claim → roles. Seconds."""
+
+    issuer: str  # as its tokens have it, character by character
+    audience: str
+    roles: dict[str, tuple[Role, ...]]
+    roles_claim: tuple[str, ...] = ("roles",)  # the way into the claims: a name, and names within
+    name_claim: str = "preferred_username"  # shown, decides nothing
+    clients: tuple[str, ...] = ()  # that may bring tokens; empty: any of the issuer's
+    required_claims: dict[str, tuple[str | bool, ...]] = field(default_factory=dict)  # claim → values, of which one has to be there
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256")
+    authorities: tuple[Path, ...] = ()
+    leeway: float = 60.0
+    keys_refresh: float = 3_600.0
+    keys_keep: float = 86_400.0
+    timeout: float = 10.0  # for each of the issuer's documents
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """One installation. `source` is the file it was read from."""
 
@@ -193,5 +213,6 @@ class Installation:
     trace: TraceSettings = field(default_factory=TraceSettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    oidc: OidcSettings | None = None
     shutdown_timeout: float = 30.0
     source: Path | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
-from mailwye.config.diff import Change, as_dicts, as_text, changes_of, written
+from mailwye.config.diff import Change, ChangeRow, as_dicts, as_text, changes_of, written
 from mailwye.config.export import to_plain
 from mailwye.config.schema import ConfigObject, Organization
 from mailwye.config.versions.changes import ChangeSet, Key, ObjectChange
@@ -13,6 +13,25 @@ from mailwye.value import dataclass
 
 GONE = "(no such object)"
 """Stands for the value of each field of an object that one side does not have."""
+
+
+class FieldConflictRow(TypedDict):
+    """One field of an object that both changed: what it was, is now, and would be. `field` "": the object as a whole."""
+
+    object: str
+    field: str
+    base: Any
+    theirs: Any
+    mine: Any
+
+
+class ConflictRow(TypedDict):
+    """A change that was made from version `base` and does not fit version `current`. `theirs`: what others changed since."""
+
+    base: int
+    current: int
+    theirs: list[ChangeRow]
+    conflicts: list[FieldConflictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +68,9 @@ class Conflict:
         lines = "".join(f"\n  {field}" for field in self.fields)
         return f"the change was made from version {self.base}; version {self.current} changed the same objects since:{lines}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ConflictRow:
         """Plain values for JSON."""
-        fields = [
+        fields: list[FieldConflictRow] = [
             {"object": each.label, "field": each.field, "base": each.base, "theirs": each.theirs, "mine": each.mine} for each in self.fields
         ]
         return {"base": self.base, "current": self.current, "theirs": as_dicts(self.theirs), "conflicts": fields}

@@ -5,6 +5,19 @@ from __future__ import annotations
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.value import dataclass
 
+DRAFT_NAME_LIMIT = 64  # characters, as names of objects
+
+
+def draft_name(text: str) -> str:
+    """The name itself, where a new draft may have it; those of earlier releases may have others. :raises ValueError: with the remedy."""
+    if not 0 < len(text) <= DRAFT_NAME_LIMIT or not text.isprintable():
+        raise ValueError(f"the name of a draft has 1 to {DRAFT_NAME_LIMIT} printable characters")
+    if text != text.strip():
+        raise ValueError("the name of a draft begins and ends with something that can be seen: leave out the spaces around it")
+    if text in (".", ".."):
+        raise ValueError(f"{text} means a folder wherever there are paths, and the draft could not be named there: call it otherwise")
+    return text
+
 
 @dataclass(frozen=True, slots=True)
 class DraftInfo:

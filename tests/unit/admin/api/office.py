@@ -14,14 +14,18 @@ from mailwye.access.new_token import make_token
 from mailwye.access.roles import Permission, Role
 from mailwye.admin.api.application import application
 from mailwye.admin.api.cursors import Cursors
+from mailwye.admin.api.description import describe
 from mailwye.admin.api.event_feed import EventFeed
-from mailwye.admin.api.services import NotAllowedYet, Services
+from mailwye.admin.api.services import Looked, NotAllowedYet, Services
 from mailwye.admin.api.settings.wishes import Wish
 from mailwye.admin.explain import Resolved
-from mailwye.admin.queue_operations import merged, run
+from mailwye.admin.openid.gate import OpenIdGate
+from mailwye.admin.openid.provider import Provider
+from mailwye.admin.queue_operations import DeliveryRow, merged, run
 from mailwye.config.installation import Installation, ListenerSettings
 from mailwye.config.parse import read_organization
 from mailwye.config.plan import plan_file
+from mailwye.config.problem import Problem
 from mailwye.connectors.selection import Route
 from mailwye.queue.audit import QueueAudit
 from mailwye.queue.memory import MemoryQueueEngine
@@ -31,6 +35,9 @@ from mailwye.storage.sqlite.access.audit import SqliteAuditLog
 from mailwye.storage.sqlite.config_store import SqliteConfigStore
 from mailwye.storage.sqlite.trace_reader import TraceReader
 from mailwye.storage.sqlite.transport.results import SqliteResultStore
+from mailwye.whatif.rows import ReplayedTraffic
+from tests.openid import Issuer, claims_at, settings
+from tests.unit.admin.api.declared import Declared
 
 PASSWORD = "correct horse battery"
 AUTHOR = "tests"
@@ -40,6 +47,30 @@ Mailbox: [{PrimarySmtpAddress: bob@contoso.com}]
 OutboundConnector:
   - {Name: To our servers, ConnectorType: OnPremises, RecipientDomains: [contoso.com], UseMXRecord: false, SmartHosts: [192.0.2.1]}
 """
+
+
+DOCUMENT: list[Declared] = []  # of all offices: they have the same routes
+
+
+def queued(message: str) -> DeliveryRow:
+    return {
+        "message": message,
+        "received_at": 1.0,
+        "size": 1,
+        "sender": "<>",
+        "recipient": "bob@contoso.com",
+        "state": "queued",
+        "next_hop": "local",
+        "rule_connector": "",
+        "pinned": "",
+        "due": 1.0,
+        "attempts": 0,
+        "last_error": "",
+        "message_id": "",
+        "subject": "",
+        "connector": "",
+        "config_version": 1,
+    }
 
 
 class Ticking:
@@ -69,15 +100,36 @@ class NoWhatIf:
     def __init__(self) -> None:
         self.refusal = ""
         self.asked: list[Wish] = []
+        self.looked = Looked({"changed": 0, "unchanged": 0, "groups": []}, "", ())
+        self.replayed: list[tuple[int, float, int]] = []
 
-    def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> dict[str, Any]:
-        return {"since": since, "examples": examples, "groups": [], "version": base.version}
+    def replay(self, base: Any, organization: Any, *, since: float, examples: int) -> ReplayedTraffic:
+        self.replayed.append((base.version, since, examples))
+        return {
+            "version": base.version,
+            "since": since,
+            "messages": 0,
+            "envelopes": 0,
+            "changed": 0,
+            "unchanged": 0,
+            "undecidable": 0,
+            "answered_otherwise_then": 0,
+            "digest": "",
+            "groups": [],
+            "undecidable_groups": [],
+            "more_groups": 0,
+            "queue": {"changed": 0, "unchanged": 0, "groups": []},
+        }
 
     def check(self, base: Any, organization: Any, wish: Wish) -> Callable[[], int]:
         self.asked.append(wish)
         if self.refusal and wish.acknowledge != self.refusal:
             raise NotAllowedYet(f"repeat it with {self.refusal}")
         return lambda: 3
+
+    def look(self, base: Any, organization: Any, wish: Wish) -> Looked:
+        self.asked.append(wish)
+        return self.looked
 
 
 class Office:
@@ -87,13 +139,16 @@ class Office:
         self.clock, self.log, self.what_if = Ticking(), Log(), NoWhatIf()
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.store = SqliteConfigStore(directory / "config.sqlite")
-        self.vault = FileVault(directory / "credentials.key", entropy=lambda count: b"k" * count, makes_key=True)
+        self._key_file = directory / "credentials.key"
+        self.vault = self.make_vault()
         self.accounts = SqliteAccounts(directory / "accounts.sqlite")
         self.audit = SqliteAuditLog(directory / "audit.sqlite")
         self.feed = EventFeed(1000)
         self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
+        self.file_problems: list[Problem] = []  # of mailwye.toml
         self.contents: dict[str, bytes] = {}  # message id → what is stored
         self.audits: Callable[[bool, bool, Callable[[], bool]], QueueAudit] = lambda _contents, _trace, _flush: QueueAudit(())
+        self.issuer, oidc = Issuer(), settings()
         self._chance = 0
         self.services = Services(
             installation=self.installation,
@@ -111,11 +166,14 @@ class Office:
             log=self.log,
             resolve=self.resolve,
             tls_results=lambda: SqliteResultStore(directory / "transport.sqlite", failures_per_domain=100),
+            check_files=lambda: self.file_problems,
+            vault_of_file=self.make_vault,
             fsck=self.fsck,
             export_content=self.export_content,
             secret=self._secret,
             hash_password=lambda text: f"hash of {text}",
             verify_password=lambda kept, text: kept == f"hash of {text}",
+            openid=OpenIdGate(oidc, Provider(oidc, self.issuer, self.clock, lambda _text: None), self.clock),
         )
         self.app = application(self.services, is_ready=lambda: True, metrics=self._metrics)
         self.client = TestClient(self.app, raise_server_exceptions=False)
@@ -123,6 +181,9 @@ class Office:
             plan_file(self.store.current(), read_organization(beginning), vault=self.vault).save(self.store, author=AUTHOR, at=1.0)
         for role in Role:
             self.accounts.add_user(User(name_of(role), (role,), 0.0), f"hash of {PASSWORD}")
+
+    def make_vault(self) -> FileVault:
+        return FileVault(self._key_file, entropy=lambda count: b"k" * count, makes_key=True)
 
     def resolve(self, route: Route) -> Resolved:
         return Resolved(("mail.example.com[192.0.2.7]:25",), reasons=(f"asked about {route.next_hop}",))
@@ -151,7 +212,7 @@ class Office:
                 return {"counts": {}, "missing": []}
             case "queue.list" if arguments.get("states"):  # what is corrupt
                 ids = [name for name in self.contents if arguments.get("message_id", name) == name][: arguments["limit"]]
-                return {"rows": [{"message": name, "place": "0/0", "delivery": at} for at, name in enumerate(ids)], "missing": []}
+                return {"rows": [{**queued(name), "place": "0/0", "delivery": at} for at, name in enumerate(ids)], "missing": []}
             case "queue.delete" if arguments.get("states"):
                 gone = [name for name in self.contents if arguments.get("message_id", name) == name]
                 for name in gone:
@@ -160,10 +221,11 @@ class Office:
             case "queue.list":
                 workers = enumerate(self.queues)
                 more: Any = {"clock": self.clock, "trace": None}
-                return merged([await run("list", arguments, [one], place=str(number), **more) for number, one in workers], arguments)
+                found = [await run("list", arguments, [one], place=str(number), **more) for number, one in workers]
+                return {**merged(found, arguments), "missing": []}
             case "queue.show":
-                found = arguments["message_id"] == "m1"
-                return {"rows": [{"message": "m1"}] if found else [], "header": "Subject: x" if found else "", "missing": []}
+                known = arguments["message_id"] == "m1"
+                return {"rows": [queued("m1")] if known else [], "header": "Subject: x" if known else "", "missing": []}
             case _ if operation.startswith("queue."):
                 return {"count": 2, "rows": [], "unfinished": not arguments.get("after"), "after": [["0/0", 5]], "missing": []}
             case _:
@@ -177,12 +239,24 @@ class Office:
         self.accounts.add_token(token, digest)
         return secret
 
+    def openid_token(self, role: Role | None = Role.ORGANIZATION_MANAGEMENT, **more: Any) -> str:
+        """Of a person whom the issuer gives that role."""
+        return self.issuer.sign(claims_at(self.clock.now(), role, **more))
+
     def ask(self, method: str, path: str, *, token: str = "", role: Role = Role.ORGANIZATION_MANAGEMENT, **more: Any) -> Any:
         """A request of somebody with that role."""
         token = token or self.token(role)
         headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
         prefix = "" if path.startswith("/api") else "/api/v1"
-        return self.client.request(method, prefix + path, headers=headers, **more)
+        answer = self.client.request(method, prefix + path, headers=headers, **more)
+        self.declared.check(method, prefix + path, answer.status_code, answer.headers, answer.content)
+        return answer
+
+    @property
+    def declared(self) -> Declared:
+        if not DOCUMENT:
+            DOCUMENT.append(Declared(describe(self.app)))
+        return DOCUMENT[0]
 
     def close(self) -> None:
         self.store.close()

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from mailwye.access.roles import Permission, Role
+from mailwye.admin.api.services import Looked
 from mailwye.admin.api.settings.wishes import Requirement
+from mailwye.whatif.queued import Waiting
 from tests.unit.admin.api.office import Office
 
 CONNECTOR = "/objects/outbound-connectors/to our servers"
@@ -26,8 +28,61 @@ def test_a_replay_and_pins_are_asked_for_with_the_change(office: Office) -> None
     assert "pinned" not in office.ask("PATCH", CONNECTOR + "?require_replay=clean", json={"Comment": "z"}, headers={"If-Match": "*"}).json()
 
 
-def test_a_dry_run_asks_nobody(office: Office) -> None:
-    assert office.ask("PATCH", CONNECTOR + "?dry_run=true&pin_queued=true", **CHANGE).status_code == 200
+LOOKED = Looked(
+    {
+        "changed": 2,
+        "unchanged": 1,
+        "groups": [
+            {
+                "aspects": [{"what": "way", "before": "a", "after": "b"}],
+                "deliveries": 2,
+                "waits": False,
+                "fails": False,
+                "examples": [Waiting("m1", "<>", "bob@contoso.com", "connector:a")],
+            }
+        ],
+    },
+    "1 would be refused\x1b\nnothing was saved",
+    ("what waits in the queue could not be looked at: x",),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", CONNECTOR, {"Comment": "x"}),
+        ("DELETE", CONNECTOR, None),
+        ("POST", "/apply", {"text": "AcceptedDomain: {DomainName: b.example}"}),
+        ("POST", "/import/exchange", {"files": [{"text": '{"AcceptedDomain": [{"DomainName": "b.example"}]}'}]}),
+        ("POST", "/cmdlets", {"text": "Set-OutboundConnector 'To our servers' -Comment new"}),
+        ("POST", "/mailboxes", {"address": "ann@contoso.com", "password": "correct horse"}),
+        ("DELETE", "/mailboxes/bob@contoso.com", None),
+        ("POST", "/versions/0/activate", None),
+    ],
+)
+def test_a_dry_run_tells_of_queued_mail_and_of_what_would_keep_it_back(office: Office, method: str, path: str, body: Any) -> None:
+    office.what_if.looked = LOOKED
+    answer = office.ask(method, path + "?dry_run=true&pin_queued=true", json=body, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["version"], told["queue"]["changed"], len(told["queue"]["groups"][0]["examples"])) == (None, 2, 1)
+    assert told["kept_back"] == "1 would be refused\\x1b\nnothing was saved"
+    assert told["problems"][-1]["severity"] == "warning"
+    assert [wish.pin_queued for wish in office.what_if.asked] == [True]
+    assert office.store.version() == 1
+
+
+def test_who_may_not_read_the_queue_is_told_numbers_only(office: Office) -> None:
+    office.what_if.looked = LOOKED
+    body = {"address": "ann@contoso.com", "password": "correct horse"}
+    told = office.ask("POST", "/mailboxes?dry_run=true", json=body, role=Role.RECIPIENT_MANAGEMENT).json()
+    assert (told["queue"]["changed"], told["queue"]["groups"][0]["examples"]) == (2, [])
+
+
+def test_a_dry_run_of_nothing_or_of_a_draft_looks_at_no_queue(office: Office) -> None:
+    office.ask("POST", "/drafts", json={"name": "d"})
+    assert "queue" not in office.ask("PATCH", CONNECTOR + "?dry_run=true&draft=d", **CHANGE).json()
+    assert "queue" not in office.ask("PATCH", CONNECTOR + "?dry_run=true", json={}, headers={"If-Match": "*"}).json()
     assert office.what_if.asked == []
 
 
@@ -69,7 +124,7 @@ def test_rollback_takes_the_latest_change_back(office: Office) -> None:
     back = office.ask("POST", "/versions/rollback", headers={"If-Match": '"2"'})
     assert (back.status_code, back.json()["version"]) == (200, 3)
     assert office.ask("GET", CONNECTOR).json()["Comment"] == ""
-    assert office.what_if.asked == []  # what was in force before waits for nobody
+    assert [wish.dry_run for wish in office.what_if.asked] == [True]  # what was in force before waits for nobody
     assert office.ask("POST", "/versions/1/activate?require_replay=clean", headers={"If-Match": '"3"'}).status_code == 200
 
 

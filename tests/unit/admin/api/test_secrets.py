@@ -8,6 +8,7 @@ import pytest
 
 from mailwye.access.roles import Role
 from mailwye.access.second_factor import SecondFactor, owner_of
+from mailwye.config.problem import Problem
 from mailwye.config.secrets import credentials
 from tests.unit.admin.api.office import Office
 
@@ -140,8 +141,30 @@ def test_a_key_that_is_lost_is_not_replaced(office: Office) -> None:
     prepare(office)
     put(office)
     (office.installation.data_directory / "credentials.key").write_text("ab" * 32 + "\n")
-    office.vault._keys.clear()
+    assert opened(office) == [SECRET], "the service still knows the key"
     answer = office.ask("POST", "/secrets/rotation", json={})
     assert (answer.status_code, len(answer.json()["problems"])) == (409, 1)
     assert office.ask("GET", "/secrets").json()["items"][0]["problem"]
     assert office.ask("GET", "/check").json()["problems"][0]["field"] == "AuthenticationCredential"
+
+
+def test_findings_of_the_installation_file_are_told_with_their_place(office: Office) -> None:
+    office.file_problems = [Problem("has expired", "Renew it", "/etc/mailwye.toml", 3, 1, "[tls]", "certificate")]
+    (found,) = office.ask("GET", "/check").json()["problems"]
+    assert found == {
+        "object": "[tls]",
+        "field": "certificate",
+        "reason": "has expired",
+        "remedy": "Renew it",
+        "severity": "error",
+        "file": "/etc/mailwye.toml",
+        "line": 3,
+    }
+
+
+def test_a_file_is_checked_and_not_saved(office: Office) -> None:
+    text = "AcceptedDomain: [{DomainName: a.com}, {DomainName: a.com}]\nMailbox: {PrimarySmtpAddress: nobody}\n"
+    found = office.ask("POST", "/check", json={"text": text}).json()["problems"]
+    assert {one["line"] for one in found} == {2}
+    assert office.ask("POST", "/check", json={"text": ": : :"}).json()["problems"][0]["severity"] == "error"
+    assert office.store.version() == 1

@@ -9,14 +9,15 @@ from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from mailwye.admin.api.answers import Answer
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.mail.one_at_a_time import OneAtATime
-from mailwye.admin.api.mail.queue import change_all, listed
+from mailwye.admin.api.mail.queue import Count, Deliveries, change_all, expect_all, listed
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, Cursor, Limit
-from mailwye.queue.audit import QueueAudit, as_dict
+from mailwye.queue.audit import QueueAudit, QueueAuditRow, as_dict
 
 MessageId = Annotated[str, Path(max_length=128)]
 CORRUPT = {"states": ["corrupt"]}
@@ -41,7 +42,7 @@ def spool() -> APIRouter:
     audits: OneAtATime[QueueAudit] = OneAtATime("an audit of the queue")
 
     @api.post("/queue/fsck", summary="Prove that nothing that was acknowledged is lost; changes nothing")
-    async def fsck(context: Ctx, audit: Audit) -> Response:
+    async def fsck(context: Ctx, audit: Audit) -> Answer[QueueAuditRow]:
         services, loop = context.services, asyncio.get_running_loop()
 
         async def flushed() -> None:
@@ -56,7 +57,7 @@ def spool() -> APIRouter:
             raise not_found("queue file: has the service ever run?")
         verdict = "clean" if found.is_clean else "not clean"
         context.audit("queue.fsck", "all queues", verdict)
-        return JSONResponse(as_dict(found))
+        return Answer(as_dict(found))
 
     _corrupt(api)
     return api
@@ -64,8 +65,8 @@ def spool() -> APIRouter:
 
 def _corrupt(api: APIRouter) -> None:
     @api.get("/queue/corrupt", summary="List what was set aside as corrupt")
-    async def list_corrupt(context: Ctx, limit: Limit = 100, cursor: Cursor = "") -> Response:
-        return JSONResponse(await listed(context, CORRUPT, limit, cursor))
+    async def list_corrupt(context: Ctx, limit: Limit = 100, cursor: Cursor = "") -> Answer[Deliveries]:
+        return Answer(await listed(context, CORRUPT, limit, cursor))
 
     @api.get(
         "/queue/corrupt/{message_id}",
@@ -90,23 +91,25 @@ def _corrupt(api: APIRouter) -> None:
         return StreamingResponse(_pieces(file), media_type="message/rfc822", headers=headers)
 
     @api.delete("/queue/corrupt/{message_id}", summary="Delete a corrupt message; nobody is notified")
-    async def delete(context: Ctx, message_id: MessageId) -> Response:
+    async def delete(context: Ctx, message_id: MessageId) -> Answer[Count]:
         content = await change_all(context, "delete", {"message_id": message_id, **CORRUPT})
         if not content["count"]:
+            expect_all(content["missing"])
             raise not_found(f"corrupt message {message_id}")
-        return JSONResponse(content)
+        return Answer(content)
 
     @api.delete("/queue/corrupt", summary="Delete all that is corrupt; nobody is notified")
-    async def delete_all(context: Ctx, all: Annotated[bool, Query(description="All of it is meant.")] = False) -> Response:  # noqa: A002
+    async def delete_all(context: Ctx, all: Annotated[bool, Query(description="All of it is meant.")] = False) -> Answer[Count]:  # noqa: A002
         if not all:
             raise ApiError(422, "say all=true to delete everything that is corrupt, or name one message in the path")
-        return JSONResponse(await change_all(context, "delete", CORRUPT))
+        return Answer(await change_all(context, "delete", CORRUPT))
 
 
 async def _expect_corrupt(context: Context, message_id: str) -> None:
     """Nobody reads mail that is whole this way. :raises ApiError: 404."""
     answer = await context.services.control("queue.list", {"message_id": message_id, "limit": 1, **CORRUPT})
     if not answer["rows"]:
+        expect_all(answer["missing"])
         raise not_found(f"corrupt message {message_id}")
 
 

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from mailwye.admin.api.guarded import Ctx, router
-from mailwye.admin.api.problems import ApiError, findings, not_found
+from mailwye.admin.api.answers import NO_CONTENT, Answer, Done, Made, Page, Tagged, no_content
+from mailwye.admin.api.guarded import PREFIX, Ctx, router
+from mailwye.admin.api.problems import ApiError, FindingRow, findings, not_found
 from mailwye.admin.api.reading import NUMBER_LIMIT, Body, etag, precondition
-from mailwye.admin.api.settings.saving import conflict_for, permitted, save
+from mailwye.admin.api.segments import segment
+from mailwye.admin.api.settings.saving import Saved, changes_for, conflict_for, permitted, problems_for, save
 from mailwye.admin.api.settings.wishes import Wished
-from mailwye.config.diff import as_dicts, changes_of
+from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
-from mailwye.config.versions.conflict import Conflict
+from mailwye.config.versions.conflict import Conflict, ConflictRow
+from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftSave, draft_name
 
-Name = Annotated[str, Path(min_length=1, max_length=64)]
+Name = Annotated[str, Path(min_length=1, max_length=DRAFT_NAME_LIMIT)]
 
 
 class NewDraft(Body):
     """`base`: the version to begin from; the current one otherwise."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
+    name: Annotated[str, Field(min_length=1, max_length=DRAFT_NAME_LIMIT)]
     base: Annotated[int | None, Field(ge=0, le=NUMBER_LIMIT)] = None
     comment: Annotated[str, Field(max_length=1024)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftShown(DraftInfo):
+    """A draft, with what it changes of the version that it was begun from. `problems`, `conflict`: what activating it now would meet."""
+
+    saves: Sequence[DraftSave]
+    changes: Sequence[ChangeRow]
+    problems: Sequence[FindingRow]
+    conflict: ConflictRow | None
 
 
 def drafts() -> APIRouter:
@@ -35,51 +49,48 @@ def drafts() -> APIRouter:
     api = router("drafts")
 
     @api.get("/drafts", summary="List drafts")
-    async def list_drafts(context: Ctx) -> Response:
+    async def list_drafts(context: Ctx) -> Answer[Page[DraftInfo]]:
         found = await context.services.with_settings(context.services.store.drafts)
-        return JSONResponse({"items": [asdict(info) for info in found], "next": None})
+        return Answer({"items": list(found), "next": None})
 
     @api.post("/drafts", summary="Begin a draft", status_code=201)
-    async def new(context: Ctx, draft: NewDraft) -> Response:
+    async def new(context: Ctx, draft: NewDraft) -> Made[DraftInfo]:
         services = context.services
+        try:
+            name = draft_name(draft.name)
+        except ValueError as error:
+            raise ApiError(422, str(error)) from error
 
-        def work() -> Any:
+        def work() -> DraftInfo:
             base = services.store.version() if draft.base is None else draft.base
             author, at = context.caller.who, services.clock.now()
-            return services.store.new_draft(draft.name, base=base, author=author, at=at, comment=draft.comment)
+            return services.store.new_draft(name, base=base, author=author, at=at, comment=draft.comment)
 
         info = await services.with_settings(work)
-        context.audit("draft.new", draft.name, f"from version {info.base}")
-        return JSONResponse(asdict(info), 201, {"ETag": etag(info.revision, draft=True)})
+        context.audit("draft.new", name, f"from version {info.base}")
+        return Made(info, etag(info.revision, draft=True), f"{PREFIX}/drafts/{segment(info.name)}")
 
     @api.get("/drafts/{name}", summary="What a draft changes, who saved into it, and what speaks against activating it")
-    async def show(context: Ctx, name: Name) -> Response:
+    async def show(context: Ctx, name: Name) -> Tagged[DraftShown]:
         services = context.services
 
-        def work() -> tuple[dict[str, Any], int]:
+        def work() -> DraftShown:
             stored = services.store.draft(name)
             found = plan_draft(services.store, stored, **services.planning)
             conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
-            problems = findings(found.problems) if isinstance(found, Plan) else []
-            saves = [asdict(one) for one in stored.saves]
-            changes = as_dicts(changes_of(stored.changes))
-            return {
-                **asdict(stored.info),
-                "saves": saves,
-                "changes": changes,
-                "problems": problems,
-                "conflict": conflict,
-            }, stored.info.revision
+            problems = findings(problems_for(context, found.problems)) if isinstance(found, Plan) else []
+            changes = changes_for(context, stored.changes)
+            return DraftShown(**asdict(stored.info), saves=stored.saves, changes=changes, problems=problems, conflict=conflict)
 
-        content, revision = await services.with_settings(work)
-        return JSONResponse(content, headers={"ETag": etag(revision, draft=True)})
+        shown = await services.with_settings(work)
+        return Tagged(shown, etag(shown.revision, draft=True))
 
     _ending(api)
     return api
 
 
 def _ending(api: APIRouter) -> None:
-    @api.delete("/drafts/{name}", summary="Forget a draft", status_code=204)
+    @api.delete("/drafts/{name}", summary="Forget a draft", status_code=NO_CONTENT)
     async def discard(context: Ctx, name: Name) -> Response:
         services = context.services
 
@@ -90,10 +101,10 @@ def _ending(api: APIRouter) -> None:
         if not await services.with_settings(work):
             raise not_found(f"draft {name}")
         context.audit("draft.discard", name, "gone")
-        return Response(status_code=204)
+        return no_content()
 
     @api.post("/drafts/{name}/activate", summary="Put a draft in force")
-    async def activate(context: Ctx, name: Name, wish: Wished) -> Response:
+    async def activate(context: Ctx, name: Name, wish: Wished) -> Done[Saved]:
         condition, services = precondition(context.request, draft=True), context.services
 
         def plan() -> tuple[Plan | Conflict, ChangeSet]:

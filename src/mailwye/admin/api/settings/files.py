@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from mailwye.access.roles import Permission
+from mailwye.admin.api.answers import Done
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body, Precondition, precondition
 from mailwye.admin.api.settings.chosen import OfDraft, OfVersion, chosen, expect_one
-from mailwye.admin.api.settings.saving import save, save_into_draft
+from mailwye.admin.api.settings.saving import Saved, SavedInDraft, save, save_into_draft
 from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.write import write as to_cmdlets
 from mailwye.config.export import objects_to_yaml, to_json, to_yaml
@@ -32,7 +34,7 @@ from mailwye.importing.dsc.files import import_dsc
 from mailwye.importing.exchange.json_files import import_exchange
 from mailwye.importing.exchange.write import to_exchange_json
 from mailwye.importing.postfix.files import import_postfix, wanted_files
-from mailwye.importing.report import as_dicts, is_complete
+from mailwye.importing.report import Entry, EntryRow, as_dicts, is_complete
 from mailwye.importing.source import ImportRefused, Source, decode
 from mailwye.runtime.printable import escaped
 
@@ -97,7 +99,29 @@ _WRITERS: dict[Form, Callable[[Organization], str]] = {
     Form.EXCHANGE: to_exchange_json,
     Form.CMDLETS: to_cmdlets,
 }
-_TEXTS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
+_ETAG = {"schema": {"type": "string"}, "required": True, "description": "The version of the settings, or the revision of the draft."}
+_TEXTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "object"}}},
+        "headers": {"ETag": _ETAG},
+    }
+}
+
+
+class CarriedOver(TypedDict):
+    """What an import found. `complete`: all of it was carried over and means the same here. `file`: for `/apply`."""
+
+    report: list[EntryRow]
+    complete: bool
+    file: str
+
+
+class ImportedAtOnce(Saved, CarriedOver):
+    """What an import did."""
+
+
+class ImportedIntoDraft(SavedInDraft, CarriedOver):
+    """What an import did to a draft."""
 
 
 def files() -> APIRouter:
@@ -114,7 +138,7 @@ def files() -> APIRouter:
         return Response(text, media_type=media, headers={"ETag": tag})
 
     @api.post("/apply", summary="Save the objects of a file")
-    async def apply(context: Ctx, file: File, wish: WishedMaybeInDraft) -> Response:
+    async def apply(context: Ctx, file: File, wish: WishedMaybeInDraft) -> Done[Saved | SavedInDraft]:
         condition = precondition(context.request, draft=bool(wish.draft))
         parsed = await asyncio.to_thread(read_organization, file.text, "request")
         return await _save(context, condition, parsed, wish, prune=file.prune)
@@ -125,15 +149,15 @@ def files() -> APIRouter:
 
 def _importing(api: APIRouter) -> None:
     @api.post("/import/exchange", summary="Carry over objects that Exchange's cmdlets printed as JSON")
-    async def exchange(context: Ctx, body: ForeignFiles, wish: WishedMaybeInDraft) -> Response:
+    async def exchange(context: Ctx, body: ForeignFiles, wish: WishedMaybeInDraft) -> Done[ImportedAtOnce | ImportedIntoDraft]:
         return await _import(context, lambda: import_exchange(_sources(body)), wish, prune=body.prune)
 
     @api.post("/import/dsc", summary="Carry over blocks of Microsoft365DSC")
-    async def dsc(context: Ctx, body: DscFiles, wish: WishedMaybeInDraft) -> Response:
+    async def dsc(context: Ctx, body: DscFiles, wish: WishedMaybeInDraft) -> Done[ImportedAtOnce | ImportedIntoDraft]:
         return await _import(context, lambda: import_dsc(_sources(body), body.variables), wish, prune=body.prune)
 
     @api.post("/import/postfix", summary="Carry over main.cf, master.cf and the tables that they name")
-    async def postfix(context: Ctx, body: PostfixFiles, wish: WishedMaybeInDraft) -> Response:
+    async def postfix(context: Ctx, body: PostfixFiles, wish: WishedMaybeInDraft) -> Done[ImportedAtOnce | ImportedIntoDraft]:
         return await _import(context, lambda: _postfix(body), wish, prune=body.prune)
 
 
@@ -146,6 +170,10 @@ def _source(text: str, name: str) -> Source:
     return decode(text.encode(), escaped(name))
 
 
+def _escaped(entry: Entry) -> Entry:
+    return replace(entry, what=escaped(entry.what), reason=escaped(entry.reason), remedy=escaped(entry.remedy), file=escaped(entry.file))
+
+
 def _postfix(body: PostfixFiles) -> Imported:
     main = _source(body.main_cf, "main.cf")
     tables: dict[str, Source | str] = {}
@@ -154,18 +182,17 @@ def _postfix(body: PostfixFiles) -> Imported:
     return import_postfix(main, tables, master=_source(body.master_cf, "master.cf") if body.master_cf else None)
 
 
-async def _import(context: Context, read: Callable[[], Imported], wish: Wish, *, prune: bool) -> Response:
+async def _import(context: Context, read: Callable[[], Imported], wish: Wish, *, prune: bool) -> Done[Any]:
     """As `mailwye import` and `mailwye apply` one after the other; what could not be carried over is in `report`. A dry run asks for no
     condition: nothing is changed, and the file may be wanted for later.
     """
     asks = not wish.dry_run or "if-match" in context.request.headers
     condition = precondition(context.request, draft=bool(wish.draft)) if asks else Precondition(None, None)
 
-    def carry_over() -> tuple[dict[str, Any], Parsed[Organization]]:
+    def carry_over() -> tuple[CarriedOver, Parsed[Organization]]:
         imported = read()
-        text, entries = objects_to_yaml(imported.organization), as_dicts(imported.entries)
-        report = [{key: escaped(value) if isinstance(value, str) else value for key, value in one.items()} for one in entries]
-        return {"report": report, "complete": is_complete(imported.entries), "file": text}, read_organization(text, "import")
+        text, entries = objects_to_yaml(imported.organization), as_dicts(_escaped(one) for one in imported.entries)
+        return {"report": entries, "complete": is_complete(imported.entries), "file": text}, read_organization(text, "import")
 
     try:
         more, parsed = await asyncio.to_thread(carry_over)
@@ -176,7 +203,7 @@ async def _import(context: Context, read: Callable[[], Imported], wish: Wish, *,
 
 async def _save(
     context: Context, condition: Precondition, parsed: Parsed[Organization], wish: Wish, *, prune: bool, **more: Any
-) -> JSONResponse:
+) -> Done[Any]:
     """`more`: for the answer."""
     if parsed.value is None:
         raise ApiError(422, "nothing was saved: see the problems", parsed.problems)

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
-
-from starlette.responses import JSONResponse
+from typing import Any, NotRequired, TypedDict
 
 from mailwye.access.roles import Permission, to_write
+from mailwye.admin.api.answers import Done
 from mailwye.admin.api.guarded import Context
-from mailwye.admin.api.problems import ApiError, findings
+from mailwye.admin.api.problems import ApiError, FindingRow, findings, printable
 from mailwye.admin.api.reading import etag
 from mailwye.admin.api.services import NotAllowedYet
 from mailwye.admin.api.settings.wishes import Wish
-from mailwye.config.diff import as_dicts, summary
+from mailwye.config.diff import ChangeRow, as_dicts, changes_of, summary
 from mailwye.config.plan import Plan, draft_version, plan_changes
-from mailwye.config.problem import Problem
+from mailwye.config.problem import Problem, Severity
 from mailwye.config.schema import Organization
 from mailwye.config.secrets import all_sealed
 from mailwye.config.store import DraftConflict, VersionConflict
 from mailwye.config.versions.changes import ChangeSet
-from mailwye.config.versions.conflict import Conflict
+from mailwye.config.versions.conflict import Conflict, ConflictRow
 from mailwye.runtime.channel import ChannelError
+from mailwye.whatif.rows import QueuePreviewRow
 
 TRIES = 5  # where others save between our plan and our save
+
+
+class Saved(TypedDict):
+    """What a change of the settings did, or would do. `version`: that it became, or that says it already; null: nothing was saved. `base`:
+    the version that it was made from. `in_force`: all workers use it. `pinned`: queued deliveries that stay on their ways. With dry_run,
+    where something changes: `queue`, what waits and would go another way; `kept_back`, why it would not be put in force, "": it would.
+    """
+
+    version: int | None
+    base: int
+    in_force: bool
+    changes: list[ChangeRow]
+    problems: list[FindingRow]
+    pinned: NotRequired[int]
+    queue: NotRequired[QueuePreviewRow]
+    kept_back: NotRequired[str]
+
+
+class SavedInDraft(TypedDict):
+    """What a change of a draft did, or would do. `revision`: the draft's, now."""
+
+    draft: str
+    revision: int
+    changes: list[ChangeRow]
+    problems: list[FindingRow]
 
 
 def permitted(context: Context, changes: ChangeSet) -> None:
@@ -34,10 +60,22 @@ def permitted(context: Context, changes: ChangeSet) -> None:
         context.caller.need(to_write(change.kind), f"this change of {change.kind}")
 
 
-def conflict_for(context: Context, conflict: Conflict) -> dict[str, Any]:
+def conflict_for(context: Context, conflict: Conflict) -> ConflictRow:
     """What the caller hears of a conflict: of what others changed only the objects that he may read."""
     theirs = tuple(change for change in conflict.theirs if context.caller.sees(change.object))
     return replace(conflict, theirs=theirs).to_dict()
+
+
+def changes_for(context: Context, changes: ChangeSet) -> list[ChangeRow]:
+    """What the caller hears of changes that others made: of objects that he may read."""
+    return as_dicts([change for change in changes_of(changes) if context.caller.sees(change.object)])
+
+
+def queue_for(context: Context, queue: QueuePreviewRow) -> QueuePreviewRow:
+    """What the caller hears of queued mail: numbers only, where he may not read the queue."""
+    if context.caller.may(Permission.QUEUE_READ):
+        return queue
+    return {**queue, "groups": [{**group, "examples": []} for group in queue["groups"]]}
 
 
 def problems_for(context: Context, problems: Iterable[Problem]) -> list[Problem]:
@@ -57,12 +95,12 @@ def _wanted(context: Context, found: Plan | Conflict, changes: ChangeSet) -> Pla
 
 async def save(
     context: Context, plan: Callable[[], tuple[Plan | Conflict, ChangeSet]], wish: Wish, *, activates: str = "", **more: Any
-) -> JSONResponse:
+) -> Done[Any]:
     """`plan` gives the change and what was asked for; it blocks, and is called again where somebody else saved in between. `activates`: the
-    draft that is put in force, for the audit log. `more`: for the answer.
+    draft that is put in force, for the audit log. → `Saved`, and `more`.
     """
     services = context.services
-    target = f"{context.request.method} {context.request.url.path}"
+    target = f"{context.request.method} {context.path}"
     audited = ("draft.activate", activates) if activates else ("settings.save", target)
     with _refusals(context, *audited, wish):
         if wish.pin_queued:
@@ -71,11 +109,26 @@ async def save(
     if pinned is not None:
         more["pinned"] = pinned
         context.audit("queue.pin", target, f"{pinned} deliveries")
+    if wish.dry_run and found.changes:
+        found, told = await _looked_at(context, found, wish)
+        more |= told
     active = False
     if version is not None and found.changes:
         context.audit(*audited, f"version {version}: {summary(found.changes)}")
         active = await in_force(context, version)
     return answer(context, found, version, in_force=active, status=wish.status, **more)
+
+
+async def _looked_at(context: Context, found: Plan, wish: Wish) -> tuple[Plan, dict[str, Any]]:
+    """What it would do to queued mail, as `mailwye apply --dry-run` says."""
+    services = context.services
+    base = await services.with_settings(services.store.load, found.base)
+    looked = await asyncio.to_thread(services.what_if.look, base, found.organization, wish)
+    warnings = (Problem(text, severity=Severity.WARNING) for text in looked.warnings)
+    return replace(found, problems=(*found.problems, *warnings)), {
+        "queue": queue_for(context, looked.queue),
+        "kept_back": printable(looked.kept_back),
+    }
 
 
 async def in_force(context: Context, version: int) -> bool:
@@ -121,8 +174,8 @@ def _pass(context: Context, found: Plan, wish: Wish) -> int:
 
 async def save_into_draft(
     context: Context, revision: int | None, make: Callable[[Organization], ChangeSet], wish: Wish, **more: Any
-) -> JSONResponse:
-    """`more`: for the answer. A draft takes errors too: they keep it from being activated."""
+) -> Done[Any]:
+    """A draft takes errors too: they keep it from being activated. → `SavedInDraft`, and `more`."""
     services = context.services
 
     def work() -> tuple[Plan, int]:
@@ -150,27 +203,25 @@ async def save_into_draft(
             raise ApiError(409, str(error)) from error
     if not wish.dry_run and plan.changes:
         context.audit("draft.save", wish.draft, f"save {saved}: {summary(plan.changes)}")
-    content = {
+    content: SavedInDraft = {
         "draft": wish.draft,
         "revision": saved,
         "changes": as_dicts(plan.changes),
         "problems": findings(problems_for(context, plan.problems)),
-        **more,
     }
-    return JSONResponse(content, wish.status, {"ETag": etag(saved, draft=True)})
+    return Done({**content, **more}, etag(saved, draft=True), wish.status)
 
 
-def answer(context: Context, plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> JSONResponse:
+def answer(context: Context, plan: Plan, version: int | None, *, in_force: bool, status: int = 200, **more: Any) -> Done[Any]:
     """`version` None: only asked what would be."""
-    content = {
+    content: Saved = {
         "version": version,
         "base": plan.base,
         "in_force": in_force,
         "changes": as_dicts(plan.changes),
         "problems": findings(problems_for(context, plan.problems)),
-        **more,
     }
-    return JSONResponse(content, status, {} if version is None else {"ETag": etag(version)})
+    return Done({**content, **more}, None if version is None else etag(version), status)
 
 
 @contextmanager

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
 from mailwye.access.roles import Permission
+from mailwye.admin.api.answers import Done
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import Body, precondition
 from mailwye.admin.api.settings.chosen import chosen
 from mailwye.admin.api.settings.files import FileText
-from mailwye.admin.api.settings.saving import answer, save, save_into_draft
+from mailwye.admin.api.settings.saving import Saved, SavedInDraft, answer, save, save_into_draft
 from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.cmdlets.execute import Execution, execute_text
 from mailwye.cmdlets.records import Output, Style
@@ -30,19 +30,38 @@ class Script(Body):
     text: FileText
 
 
+class OutputRow(TypedDict):
+    """One piece of what a script prints: text, or rows with plain values by column."""
+
+    text: str
+    rows: list[dict[str, Any]]
+
+
+class Ran(Saved):
+    """What a script did."""
+
+    output: list[OutputRow]
+
+
+class RanInDraft(SavedInDraft):
+    """What a script did to a draft."""
+
+    output: list[OutputRow]
+
+
 def scripts() -> APIRouter:
     """The routes."""
     api = router("scripts")
 
     @api.post("/cmdlets", summary="Carry out PowerShell lines for Exchange")
-    async def cmdlets(context: Ctx, script: Script, wish: WishedMaybeInDraft) -> Response:
+    async def cmdlets(context: Ctx, script: Script, wish: WishedMaybeInDraft) -> Done[Ran | RanInDraft]:
         context.caller.need(Permission.RECIPIENTS_READ, "this")  # a script reads what it likes
         return await _carry_out(context, script.text, wish)
 
     return api
 
 
-async def _carry_out(context: Context, text: str, wish: Wish) -> Response:
+async def _carry_out(context: Context, text: str, wish: Wish) -> Done[Any]:
     services = context.services
     condition = precondition(context.request, draft=bool(wish.draft)) if "if-match" in context.request.headers else None
 
@@ -84,7 +103,7 @@ def _changes(old: Organization, text: str) -> ChangeSet:
     return ChangeSet.between(old, _executed(old, text).organization)
 
 
-def _output(output: Output) -> dict[str, Any]:
+def _output(output: Output) -> OutputRow:
     if output.style is Style.TEXT:
         return {"text": output.text, "rows": []}
     return {"text": "", "rows": [dict(row) for row in output.rows]}

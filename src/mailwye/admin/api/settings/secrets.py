@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
 
+from mailwye.admin.api.answers import Answer, Done, Page
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError, not_found
 from mailwye.admin.api.reading import Body, precondition
 from mailwye.admin.api.settings.chosen import chosen
 from mailwye.admin.api.settings.objects import Changer
-from mailwye.admin.api.settings.saving import TRIES, in_force
+from mailwye.admin.api.settings.saving import TRIES, Saved, SavedInDraft, in_force
 from mailwye.admin.api.settings.wishes import Wish, WishedMaybeInDraft
 from mailwye.config.plan import plan_organization
 from mailwye.config.schema import ConfigObject
 from mailwye.config.secrets import FIELD, SecretError, check_secrets
 from mailwye.config.secrets.changes import (
+    Login,
     NoSuchLogin,
     drafts_with_passwords,
     find_connector,
@@ -51,18 +52,26 @@ class Rotation(Body):
     drop_old_keys: bool = False
 
 
+class Rotated(TypedDict):
+    """`version`: with every password sealed anew. `dropped_keys`: how many old keys are gone."""
+
+    version: int
+    in_force: bool
+    dropped_keys: int
+
+
 def secrets() -> APIRouter:
     """The routes."""
     api = router("secrets")
 
     @api.get("/secrets", summary="Which connectors log in, as whom, and whether the saved password can be opened")
-    async def list_secrets(context: Ctx) -> Response:
+    async def list_secrets(context: Ctx) -> Answer[Page[Login]]:
         services = context.services
-        rows = await services.with_settings(lambda: logins(services.store.current().organization, services.vault))
-        return JSONResponse({"items": [asdict(one) for one in rows], "next": None})
+        rows = await services.with_settings(lambda: logins(services.store.current().organization, services.vault_of_file()))
+        return Answer({"items": rows, "next": None})
 
     @api.put("/secrets/{connector}", summary="Let a connector log in with this password")
-    async def set_secret(context: Ctx, connector: Connector, new: NewSecret, wish: WishedMaybeInDraft) -> Response:
+    async def set_secret(context: Ctx, connector: Connector, new: NewSecret, wish: WishedMaybeInDraft) -> Done[Saved | SavedInDraft]:
         def make(old: ConfigObject) -> ConfigObject:
             try:
                 return with_password(old, new.user_name, new.password)
@@ -72,7 +81,7 @@ def secrets() -> APIRouter:
         return await _change(context, connector, wish, make, "set")
 
     @api.delete("/secrets/{connector}", summary="Let a connector log in no more")
-    async def remove(context: Ctx, connector: Connector, wish: WishedMaybeInDraft) -> Response:
+    async def remove(context: Ctx, connector: Connector, wish: WishedMaybeInDraft) -> Done[Saved | SavedInDraft]:
         def make(old: ConfigObject) -> ConfigObject:
             if getattr(old, FIELD) is None:
                 raise not_found(f"password of {name_of(old)}")
@@ -81,7 +90,7 @@ def secrets() -> APIRouter:
         return await _change(context, connector, wish, make, "remove")
 
     @api.post("/secrets/rotation", summary="Make a new key and seal every saved password with it")
-    async def rotate(context: Ctx, rotation: Rotation) -> Response:
+    async def rotate(context: Ctx, rotation: Rotation) -> Answer[Rotated]:
         services = context.services
         try:
             version, changed, dropped = await services.with_settings(_rotate, context, drop_old_keys=rotation.drop_old_keys)
@@ -89,12 +98,12 @@ def secrets() -> APIRouter:
             raise ApiError(409, str(error)) from error
         context.audit("secrets.rotate", "credentials key", f"version {version}" + (f", {dropped} old keys dropped" if dropped else ""))
         active = await in_force(context, version) if changed else False
-        return JSONResponse({"version": version, "in_force": active, "dropped_keys": dropped})
+        return Answer({"version": version, "in_force": active, "dropped_keys": dropped})
 
     return api
 
 
-async def _change(context: Context, connector: str, wish: Wish, make: Callable[[ConfigObject], ConfigObject], verb: str) -> Response:
+async def _change(context: Context, connector: str, wish: Wish, make: Callable[[ConfigObject], ConfigObject], verb: str) -> Done[Any]:
     condition = precondition(context.request, draft=bool(wish.draft))
     stored, _ = await context.services.with_settings(chosen, context, None, wish.draft)
     try:
@@ -116,7 +125,7 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
     services = context.services
     store, vault = services.store, services.vault
     with vault.alone():
-        if closed := check_secrets(store.current().organization, vault):
+        if closed := check_secrets(store.current().organization, services.vault_of_file()):
             raise ApiError(409, "a saved password cannot be opened, so the key was not changed: see the problems", closed)
         drafts = drafts_with_passwords(store) if drop_old_keys else []
         if drafts:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import JSONResponse, Response
 
+from mailwye.access.roles import to_read
+from mailwye.admin.api.answers import Answer, Done, Page, Tagged
 from mailwye.admin.api.guarded import Context, Ctx, router
 from mailwye.admin.api.problems import ApiError
 from mailwye.admin.api.reading import NUMBER_LIMIT, Cursor, Limit, Text, etag, precondition
-from mailwye.admin.api.settings.saving import save
+from mailwye.admin.api.settings.objects import identity_of
+from mailwye.admin.api.settings.saving import Saved, changes_for, save
 from mailwye.admin.api.settings.wishes import Wish, Wished
-from mailwye.config.diff import as_dicts, changes_of
+from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, before_latest, plan_version
 from mailwye.config.problem import cut, did_you_mean
 from mailwye.config.schema import KINDS, OrganizationSettings
 from mailwye.config.store import ConfigStore, StoredVersion, VersionInfo
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
+from mailwye.config.versions.drafts import DraftSave
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
 Kind = Annotated[str, Query(max_length=64, description="Only versions that changed this object; a page may have fewer then.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionShown(VersionInfo):
+    """A version, and what it changed. `saves`: into the draft that became it."""
+
+    saves: Sequence[DraftSave]
+    changes: Sequence[ChangeRow]
+
+
+Difference = TypedDict("Difference", {"from": int, "to": int, "changes": list[ChangeRow]})
 
 
 def versions() -> APIRouter:
@@ -30,40 +45,40 @@ def versions() -> APIRouter:
     api = router("versions")
 
     @api.get("/versions", summary="List versions, newest first")
-    async def log(context: Ctx, limit: Limit = 100, cursor: Cursor = "", kind: Kind = "", identity: Text = "") -> Response:
-        store, before, place = context.services.store, context.position(cursor), _place(kind, identity)
+    async def log(context: Ctx, limit: Limit = 100, cursor: Cursor = "", kind: Kind = "", identity: Text = "") -> Answer[Page[VersionInfo]]:
+        store, before, place = context.services.store, context.position(cursor), _place(context, kind, identity)
 
-        def read() -> dict[str, Any]:
+        def read() -> Page[VersionInfo]:
             rows = store.history(limit + 1, before=before)
             page = context.page(rows, limit, lambda: rows[limit - 1].version)
-            return {**page, "items": [asdict(info) for info in page["items"] if place is None or _changes(store, info, place)]}
+            return {**page, "items": [info for info in page["items"] if place is None or _changes(store, info, place)]}
 
-        return JSONResponse(await context.services.with_settings(read))
+        return Answer(await context.services.with_settings(read))
 
     @api.get("/versions/{version}", summary="Show who saved a version, and what it changed")
-    async def show(context: Ctx, version: Version) -> Response:
+    async def show(context: Ctx, version: Version) -> Tagged[VersionShown]:
         store = context.services.store
 
-        def read() -> dict[str, Any]:
+        def read() -> VersionShown:
             info = store.load(version).info
-            saves = [asdict(one) for one in store.saves(version)]
-            return {**asdict(info), "saves": saves, "changes": as_dicts(changes_of(store.changes(info.parent, info.version)))}
+            changes = changes_for(context, store.changes(info.parent, info.version))
+            return VersionShown(**asdict(info), saves=store.saves(version), changes=changes)
 
-        return JSONResponse(await context.services.with_settings(read), headers={"ETag": etag(version)})
+        return Tagged(await context.services.with_settings(read), etag(version))
 
     @api.get("/versions/{version}/difference", summary="What makes a version out of another one")
     async def difference(
         context: Ctx,
         version: Version,
         to: Annotated[int | None, Query(ge=0, le=NUMBER_LIMIT, description="Default: the current one.")] = None,
-    ) -> Response:
+    ) -> Answer[Difference]:
         store = context.services.store
 
-        def read() -> dict[str, Any]:
+        def read() -> Difference:
             other = store.version() if to is None else to
-            return {"from": version, "to": other, "changes": as_dicts(changes_of(store.changes(version, other)))}
+            return {"from": version, "to": other, "changes": changes_for(context, store.changes(version, other))}
 
-        return JSONResponse(await context.services.with_settings(read))
+        return Answer(await context.services.with_settings(read))
 
     _back(api)
     return api
@@ -75,15 +90,15 @@ def _changes(store: ConfigStore, info: VersionInfo, place: tuple[str, str]) -> b
 
 def _back(api: APIRouter) -> None:
     @api.post("/versions/rollback", summary="Take the latest change back")
-    async def rollback(context: Ctx, wish: Wished) -> Response:
+    async def rollback(context: Ctx, wish: Wished) -> Done[Saved]:
         return await _activate(context, None, wish)
 
     @api.post("/versions/{version}/activate", summary="Make the content of a version current again")
-    async def activate(context: Ctx, version: Version, wish: Wished) -> Response:
+    async def activate(context: Ctx, version: Version, wish: Wished) -> Done[Saved]:
         return await _activate(context, version, wish)
 
 
-async def _activate(context: Context, version: int | None, wish: Wish) -> Response:
+async def _activate(context: Context, version: int | None, wish: Wish) -> Done[Any]:
     """`version` None: the one before the latest."""
     condition, services = precondition(context.request), context.services
 
@@ -106,7 +121,7 @@ def _before_latest(store: ConfigStore) -> StoredVersion:
     return older
 
 
-def _place(kind: str, identity: str) -> tuple[str, str] | None:
+def _place(context: Context, kind: str, identity: str) -> tuple[str, str] | None:
     """An object, by its kind in any case; None: all of them are meant."""
     if not kind:
         if identity:
@@ -116,4 +131,5 @@ def _place(kind: str, identity: str) -> tuple[str, str] | None:
     found = kinds.get(kind.lower())
     if found is None:
         raise ApiError(422, f"{cut(kind)} is no kind of object. {did_you_mean(kind, kinds.values(), otherwise=', '.join(kinds.values()))}")
-    return found, "" if found == OrganizationSettings.kind else identity.lower()
+    context.caller.need(to_read(found))
+    return found, "" if found == OrganizationSettings.kind else identity_of(found, identity)
