@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -22,6 +22,7 @@ from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
 from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftSave, draft_name
+from mailwye.value import dataclass
 
 Name = Annotated[str, Path(min_length=1, max_length=DRAFT_NAME_LIMIT)]
 

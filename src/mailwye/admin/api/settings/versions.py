@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query
@@ -24,6 +24,7 @@ from mailwye.config.store import ConfigStore, StoredVersion, VersionInfo
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
 from mailwye.config.versions.drafts import DraftSave
+from mailwye.value import dataclass
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
 Kind = Annotated[str, Query(max_length=64, description="Only versions that changed this object; a page may have fewer then.")]
