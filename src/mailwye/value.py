@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["dataclass"]
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
+    def dataclass(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
         """`frozen` and `slots` must both be True: nothing else is a value."""
         if not (frozen and slots):
             raise TypeError("a value is declared with frozen=True, slots=True")
-        return partial(_declared, kw_only=kw_only)
+        return _declared
 
 
 _WANTED = {
@@ -44,9 +43,9 @@ _WANTED = {
 """What the standard library is asked for, to write one function."""
 
 
-def _declared(cls: type[Any], *, kw_only: bool) -> type[Any]:
+def _declared(cls: type[Any]) -> type[Any]:
     own = vars(cls)
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     for name in _WANTED:
         if own.get(name) is None:  # a class that has its own __eq__ has None for its hash
             setattr(made, name, _late(made, name))

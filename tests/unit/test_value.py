@@ -46,11 +46,6 @@ class More(Given):
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worded(Given):
-    weight: int  # without a default, which only a keyword may be after fields that have one
-
-
 @dataclass(frozen=True, slots=True)
 class Named:
     name: str
@@ -93,13 +88,6 @@ def test_values_are_inherited_copied_and_pickled() -> None:
     assert (more.name, more.weight, more.seen) == ("a", 5, 7)
     assert more != Given("a", 4)
     assert copy.copy(more) == copy.deepcopy(more) == pickle.loads(pickle.dumps(more)) == more
-
-
-def test_values_that_take_words_only() -> None:
-    worded = Worded("a", 4, weight=5)
-    assert worded == Worded("a", 4, weight=5) != Worded("a", 4, weight=6)
-    with pytest.raises(TypeError, match=r"__init__\(\)"):
-        Worded("a", 4, (), {}, "", 5)  # type: ignore[call-arg]  # what the test is about
 
 
 @pytest.mark.parametrize("values", [{}, {"name": "a", "colour": 1}, {"name": "a", "seen": 1}])

@@ -234,6 +234,22 @@ def test_answers_about_queues_are_put_together() -> None:
     in_world(story)
 
 
+def test_while_all_workers_are_gone_queues_are_told_of_all_the_same() -> None:
+    async def story(world: World) -> None:
+        for number in range(2):
+            world.newest(number).gone = True
+        told = [await world.supervisor.handle(f"queue.{one}", {"message_id": "M1"}) for one in ("list", "show", "counts", "hold")]
+        changed = {"count": 0, "rows": [], "unfinished": False, "after": []}
+        assert [{name: value for name, value in one.items() if name != "missing"} for one in told] == [
+            {"rows": []},
+            {"rows": [], "header": ""},
+            {"counts": {}},
+            changed,
+        ]
+
+    in_world(story)
+
+
 def test_a_reload_reads_certificates_and_settings() -> None:
     async def story(world: World) -> None:
         version = world.save()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
 
 from mailwye.access.roles import Role
+from mailwye.admin.queue_operations import merged, nothing_of
 from mailwye.queue.audit import Finding, FindingKind, QueueAudit, SpoolAudit, Tally, TraceAudit
 from tests.unit.admin.api.office import Office
 
@@ -91,7 +93,7 @@ def test_corrupt_messages_are_listed_read_and_deleted(office: Office) -> None:
     assert content.headers["content-disposition"] == 'attachment; filename="m1.eml"'
     assert office.audit.entries(limit=1)[0].event.action == "content.read"
     odd = office.ask("GET", "/queue/corrupt/m%203%2F%0D%0A")
-    assert odd.status_code == 404  # a path has no such part
+    assert (odd.content, odd.headers["content-disposition"]) == (b"z", 'attachment; filename="m_3___.eml"')
     assert office.ask("DELETE", "/queue/corrupt/m1").json() == {"count": 1, "missing": []}
     assert office.ask("GET", "/queue/corrupt/m1").status_code == 404
     assert office.ask("DELETE", "/queue/corrupt/m1").status_code == 404
@@ -115,3 +117,18 @@ def test_mail_that_is_whole_is_not_read_this_way(office: Office) -> None:
     office.services.export_content = lambda _message_id, file: int(file.write(b"private"))
     assert office.ask("GET", "/queue/corrupt/m1").status_code == 404
     assert office.audit.entries(action="content") == []
+
+
+def test_what_may_be_with_a_worker_that_is_started_again_is_not_said_to_be_gone(office: Office) -> None:
+    """All workers are: the answer of the supervisor is that of one that has nothing."""
+
+    async def control(operation: str, arguments: dict[str, Any]) -> Any:
+        return {**merged([nothing_of(operation.removeprefix("queue."))], arguments), "missing": [0]}
+
+    office.services.control = control
+    assert office.ask("GET", "/queue").json() == {"items": [], "next": None, "missing": [0]}
+    assert office.ask("GET", "/queue/counts").json() == {"counts": {}, "missing": [0]}
+    assert office.ask("POST", "/queue/hold", json={"all": True}).json() == {"count": 0, "missing": [0]}
+    for method, path in (("GET", "/queue/m1"), ("GET", "/queue/corrupt/m1"), ("DELETE", "/queue/corrupt/m1")):
+        answer = office.ask(method, path)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -22,7 +21,6 @@ from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
 from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftSave, draft_name
-from mailwye.value import dataclass
 
 Name = Annotated[str, Path(min_length=1, max_length=DRAFT_NAME_LIMIT)]
 
@@ -35,13 +33,20 @@ class NewDraft(Body):
     comment: Annotated[str, Field(max_length=1024)] = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftShown(DraftInfo):
-    """A draft, with what it changes of the version that it was begun from. `problems`, `conflict`: what activating it now would meet."""
+class DraftShown(TypedDict):
+    """A draft as in the list, with what it changes of the version that it was begun from. `problems`, `conflict`: what activating it now
+    would meet.
+    """
 
+    name: str
+    base: int
+    revision: int
+    author: str
+    at: float
+    comment: str
     saves: Sequence[DraftSave]
-    changes: Sequence[ChangeRow]
-    problems: Sequence[FindingRow]
+    changes: list[ChangeRow]
+    problems: list[FindingRow]
     conflict: ConflictRow | None
 
 
@@ -78,13 +83,22 @@ def drafts() -> APIRouter:
         def work() -> DraftShown:
             stored = services.store.draft(name)
             found = plan_draft(services.store, stored, **services.planning)
-            conflict = conflict_for(context, found) if isinstance(found, Conflict) else None
-            problems = findings(problems_for(context, found.problems)) if isinstance(found, Plan) else []
-            changes = changes_for(context, stored.changes)
-            return DraftShown(**asdict(stored.info), saves=stored.saves, changes=changes, problems=problems, conflict=conflict)
+            info = stored.info
+            return {
+                "name": info.name,
+                "base": info.base,
+                "revision": info.revision,
+                "author": info.author,
+                "at": info.at,
+                "comment": info.comment,
+                "saves": stored.saves,
+                "changes": changes_for(context, stored.changes),
+                "problems": findings(problems_for(context, found.problems)) if isinstance(found, Plan) else [],
+                "conflict": conflict_for(context, found) if isinstance(found, Conflict) else None,
+            }
 
         shown = await services.with_settings(work)
-        return Tagged(shown, etag(shown.revision, draft=True))
+        return Tagged(shown, etag(shown["revision"], draft=True))
 
     _ending(api)
     return api

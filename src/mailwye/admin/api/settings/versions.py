@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query
@@ -24,18 +24,23 @@ from mailwye.config.store import ConfigStore, StoredVersion, VersionInfo
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
 from mailwye.config.versions.drafts import DraftSave
-from mailwye.value import dataclass
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
 Kind = Annotated[str, Query(max_length=64, description="Only versions that changed this object; a page may have fewer then.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionShown(VersionInfo):
-    """A version, and what it changed. `saves`: into the draft that became it."""
+class VersionShown(TypedDict):
+    """A version as in the list, and what it changed. `saves`: into the draft that became it."""
 
+    version: int
+    parent: int
+    author: str
+    at: float
+    comment: str
+    restores: int
+    draft: str
     saves: Sequence[DraftSave]
-    changes: Sequence[ChangeRow]
+    changes: list[ChangeRow]
 
 
 Difference = TypedDict("Difference", {"from": int, "to": int, "changes": list[ChangeRow]})
@@ -62,8 +67,17 @@ def versions() -> APIRouter:
 
         def read() -> VersionShown:
             info = store.load(version).info
-            changes = changes_for(context, store.changes(info.parent, info.version))
-            return VersionShown(**asdict(info), saves=store.saves(version), changes=changes)
+            return {
+                "version": info.version,
+                "parent": info.parent,
+                "author": info.author,
+                "at": info.at,
+                "comment": info.comment,
+                "restores": info.restores,
+                "draft": info.draft,
+                "saves": store.saves(version),
+                "changes": changes_for(context, store.changes(info.parent, info.version)),
+            }
 
         return Tagged(await context.services.with_settings(read), etag(version))
 
