@@ -245,6 +245,14 @@ def queued_rows(installation: Installation) -> Iterator[QueueRow]:
         yield from all_rows(queue_file(installation, number))
 
 
+def pinned_passwords(installation: Installation, current: StoredVersion) -> int:
+    """Deliveries that log in with a password which only their pin holds. :raises DatabaseError: a queue file cannot be read."""
+    from mailwye.whatif.queued import has_a_password_of_then
+
+    snapshot = compiled(current)
+    return sum(has_a_password_of_then(snapshot, row) for row in queued_rows(installation))
+
+
 def export_content(installation: Installation, message_id: str, to: BinaryIO) -> int:
     """Write what is stored as the content of a queued message, damaged or not; octets written. The service may run.
 

@@ -154,6 +154,28 @@ async def test_pinned_mail_stays_and_may_be_let_go(tmp_path: Path, site: tuple[P
         assert await arrived(peer, "Queued") == (JOHN,)
 
 
+async def test_old_keys_are_kept_while_pinned_mail_logs_in_with_them(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    login = "TlsSettings: CertificateValidation, SmartHostAuthMechanism: BasicAuthRequireTLS, "
+    text = ORGANIZATION.replace("OLD", nobody()).replace(
+        "Name: Old site, ", f"Name: Old site, {login}AuthenticationCredential: {{ACCOUNT}}, "
+    )
+    organization = write(tmp_path, "organization.yaml", text.replace("{ACCOUNT}", "{UserName: us, Password: secret}"))
+    other = write(tmp_path, "other.yaml", text.replace("{ACCOUNT}", "{UserName: them, Password: other}"))
+    async with serving(installed):
+        await installed.run("apply", "-f", organization)
+        await installed.send(SUN, JOHN, "Queued")
+        await until_tried(installed, 1)
+        assert "1 delivery pinned" in (await installed.run("queue", "pin", "--all")).out
+        await installed.run("secrets", "rotate", "--drop-old-keys")  # the settings hold the same password
+        await installed.run("apply", "-f", other)
+        refused = await installed.run("secrets", "rotate", "--drop-old-keys", code=65)
+        assert "the passwords with which 1 pinned deliveries log in would be lost with the old keys" in refused.err
+        assert refused.err.strip().endswith("The key was not changed")
+        await installed.run("queue", "follow", "--all")
+        assert "old keys dropped" in (await installed.run("secrets", "rotate", "--drop-old-keys")).out
+
+
 async def test_a_kill_while_the_queue_follows_loses_nothing(tmp_path: Path, site: tuple[PeerServer, str]) -> None:
     peer, host = site
     installed = Installed(tmp_path)

@@ -101,6 +101,7 @@ def rotate(config: Path, *, drop_old_keys: bool) -> None:
                 fail("\n".join(map(str, closed)) + "\nThe key was not changed", exit_codes.DATA_ERROR)
             if drop_old_keys:
                 _expect_no_drafts(store)
+                _expect_no_pins(installation, current)
             with account_store(installation) as accounts:
                 factors = open_factors(accounts, vault)
             vault.rotate()
@@ -122,6 +123,20 @@ def _expect_no_drafts(store: ConfigStore) -> None:
     if drafts := drafts_with_passwords(store):
         what = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
         fail(f"{what}. The key was not changed", exit_codes.DATA_ERROR)
+
+
+def _expect_no_pins(installation: Installation, current: StoredVersion) -> None:
+    """Neither are those that only the pins of queued deliveries hold."""
+    from mailwye.config.secrets.changes import PINNED
+    from mailwye.runtime.store_error import StoreError
+    from mailwye.stores import pinned_passwords
+
+    try:
+        count = pinned_passwords(installation, current)
+    except StoreError as error:
+        fail(f"{error}. The key was not changed", exit_codes.IO_ERROR)
+    if count:
+        fail(f"{PINNED.format(count=count)}. The key was not changed", exit_codes.DATA_ERROR)
 
 
 def _save(

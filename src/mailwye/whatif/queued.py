@@ -37,6 +37,15 @@ def route_of(snapshot: Snapshot, message: QueuedMessage, delivery: Delivery) -> 
     )
 
 
+def has_a_password_of_then(snapshot: Snapshot, row: QueueRow) -> bool:
+    """Whether the delivery is pinned to a way that logs in with a password which the settings of `snapshot` do not hold any more."""
+    if not row.delivery.pinned:
+        return False
+    route = route_of(snapshot, row.message, row.delivery)
+    connector = snapshot.connectors.outbound_by_name.get(route.connector.lower())
+    return route.credential is not None and (connector is None or connector.login != route.credential)
+
+
 def has_lost_its_way(delivery: Delivery, route: Route) -> bool:
     """It was on a way, and the settings have none for it any more: another setting may, so it waits. Who never had one hears so at once."""
     return route.kind is RouteKind.NONE and route.failure_enhanced == NO_WAY and delivery.next_hop != WITHOUT_WAY

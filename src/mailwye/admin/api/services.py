@@ -89,8 +89,8 @@ class Services:
     """`control`: the operations of the control socket. `settings_lock`: one request at a time works on the settings and with `tables`, what
     was built of them last. Blocking, for threads: `resolve` (the hosts of a route as the DNS has them), `tls_results`, `check_files`
     (mailwye.toml and what of the machine it names), `fsck` (contents, with the trace, flush: see storage/sqlite/audit/queues.py),
-    `export_content` (message id, file → octets written). `vault_of_file`: with the keys that its file holds now; `vault` opens too what it
-    could open once.
+    `export_content` (message id, file → octets written), `pinned_passwords` (deliveries whose password only their pin holds).
+    `vault_of_file`: with the keys that its file holds now; `vault` opens too what it could open once.
     """
 
     installation: Installation
@@ -111,6 +111,7 @@ class Services:
     vault_of_file: Callable[[], Vault]
     fsck: Callable[[bool, bool, Callable[[], bool]], QueueAudit]
     export_content: Callable[[str, Any], int]
+    pinned_passwords: Callable[[StoredVersion], int]
     log: Any
     secret: Callable[[int], bytes]
     hash_password: Callable[[str], str]

@@ -47,44 +47,36 @@ class AdminListeners:
         log: Any,
     ) -> None:
         """:raises ConfigStoreError, AccountError, AuditError, TlsError: a file cannot be used. :raises ExtraMissing: for [oidc]."""
+        from mailwye import stores
         from mailwye.cli.candidate import unwrap_of
         from mailwye.cli.explain import resolve_route
         from mailwye.config.check_files import check_files
         from mailwye.runtime.store_error import StoreError
-        from mailwye.stores import (
-            export_content,
-            installation_secret,
-            open_accounts,
-            open_audit_log,
-            open_config_store,
-            open_result_store,
-            open_trace,
-            open_vault,
-        )
 
         clock = SystemClock()
         self._openid = open_openid(installation, lambda text: log.error("the keys of the OpenID provider cannot be fetched", error=text))
         self.feed = EventFeed(int(clock.now() * 1000))
         self._services = Services(
             installation=installation,
-            store=open_config_store(installation),
-            vault=open_vault(installation),
-            accounts=open_accounts(installation),
-            audit=open_audit_log(installation),
-            trace=open_trace(installation),
+            store=stores.open_config_store(installation),
+            vault=stores.open_vault(installation),
+            accounts=stores.open_accounts(installation),
+            audit=stores.open_audit_log(installation),
+            trace=stores.open_trace(installation),
             clock=clock,
             control=control,
             unwrap=lambda: unwrap_of(installation),
             what_if=CommandLineWhatIf(installation),
             feed=self.feed,
-            cursors=Cursors(hmac.digest(installation_secret(installation), b"cursors of the API", "sha256")),
+            cursors=Cursors(hmac.digest(stores.installation_secret(installation), b"cursors of the API", "sha256")),
             log=log,
             resolve=partial(resolve_route, installation),
-            tls_results=partial(open_result_store, installation),
+            tls_results=partial(stores.open_result_store, installation),
             check_files=lambda: check_files(config, now=clock.now()),
-            vault_of_file=partial(open_vault, installation),
+            vault_of_file=partial(stores.open_vault, installation),
             fsck=partial(_fsck, installation),
-            export_content=partial(export_content, installation),
+            export_content=partial(stores.export_content, installation),
+            pinned_passwords=partial(stores.pinned_passwords, installation),
             secret=secret_octets,
             hash_password=hash_password,
             verify_password=verify_password,

@@ -108,6 +108,12 @@ def sealed_anew(organization: Organization, vault: Vault) -> Organization:
     return organization.changed(**update)
 
 
+PINNED = (
+    "the passwords with which {count} pinned deliveries log in would be lost with the old keys: let them follow the settings "
+    "(`mailwye queue follow`), or wait until they are delivered"
+)
+
+
 def drafts_with_passwords(store: ConfigStore) -> list[str]:
     """Drafts whose passwords would be lost with the old keys, as they are not sealed anew."""
     return [one.name for one in store.drafts() if any(getattr(each.after, FIELD, None) for each in store.draft(one.name).changes)]

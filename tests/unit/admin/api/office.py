@@ -146,6 +146,7 @@ class Office:
         self.feed = EventFeed(1000)
         self.queues = [MemoryQueueEngine(), MemoryQueueEngine()]  # what `list` tells of
         self.file_problems: list[Problem] = []  # of mailwye.toml
+        self.pinned_passwords = 0
         self.contents: dict[str, bytes] = {}  # message id → what is stored
         self.audits: Callable[[bool, bool, Callable[[], bool]], QueueAudit] = lambda _contents, _trace, _flush: QueueAudit(())
         self.issuer, oidc = Issuer(), settings()
@@ -170,6 +171,7 @@ class Office:
             vault_of_file=self.make_vault,
             fsck=self.fsck,
             export_content=self.export_content,
+            pinned_passwords=lambda _current: self.pinned_passwords,
             secret=self._secret,
             hash_password=lambda text: f"hash of {text}",
             verify_password=lambda kept, text: kept == f"hash of {text}",

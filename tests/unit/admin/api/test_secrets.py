@@ -112,6 +112,17 @@ def test_a_new_key_opens_what_was_saved(office: Office) -> None:
         assert office.ask("POST", "/secrets/rotation", json={}, role=role).status_code == 403
 
 
+def test_old_keys_are_kept_while_pinned_mail_logs_in_with_them(office: Office) -> None:
+    prepare(office)
+    put(office)
+    office.pinned_passwords = 2
+    refused = office.ask("POST", "/secrets/rotation", json={"drop_old_keys": True})
+    assert refused.status_code == 409
+    assert "2 pinned deliveries" in refused.json()["detail"]
+    assert office.store.version() == 3
+    assert office.ask("POST", "/secrets/rotation", json={}).status_code == 200
+
+
 def test_second_factors_open_with_the_new_key(office: Office) -> None:
     prepare(office)
     put(office)

@@ -21,6 +21,7 @@ from mailwye.config.plan import plan_organization
 from mailwye.config.schema import ConfigObject
 from mailwye.config.secrets import FIELD, SecretError, check_secrets
 from mailwye.config.secrets.changes import (
+    PINNED,
     Login,
     NoSuchLogin,
     drafts_with_passwords,
@@ -131,6 +132,8 @@ def _rotate(context: Context, *, drop_old_keys: bool) -> tuple[int, bool, int]:
         if drafts:
             text = f"passwords in the draft {', '.join(drafts)} would be lost with the old keys: activate or discard it first"
             raise ApiError(409, f"{text}. The key was not changed")
+        if drop_old_keys and (pinned := services.pinned_passwords(store.current())):
+            raise ApiError(409, f"{PINNED.format(count=pinned)}. The key was not changed")
         factors = open_factors(services.accounts, vault)
         vault.rotate()
         seal_factors(services.accounts, vault, factors)
