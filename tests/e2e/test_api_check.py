@@ -59,4 +59,4 @@ async def test_both_tell_the_same(tmp_path: Path) -> None:
         good = (await api.ask("POST", "/check", {"text": SETTINGS})).json["problems"]
         assert told(good) == told([one for one in found if not one["file"] and "cannot be opened" not in one["reason"]])
         await api.ask("POST", "/check", {"text": 1}, status=422)
-        assert (await installed.json("history"))[0]["version"] == 1
+        assert (await installed.json("config", "log"))[0]["version"] == 1
