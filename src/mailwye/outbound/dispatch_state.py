@@ -24,13 +24,16 @@ _REMEMBERED_MESSAGES = 10_000
 
 
 class Traffic:
-    """Counts leases under way, in all and per next hop. `saturated`: the hops at their limit."""
+    """Counts leases under way, in all and per next hop. `saturated`: the hops that were at their limit, until a quarter of it is free:
+    if they were given one lease for each that ends, each message would be read from the disk by itself.
+    """
 
-    __slots__ = ("_concurrency", "_counts", "_per_hop", "saturated", "under_way")
+    __slots__ = ("_concurrency", "_counts", "_enough", "_per_hop", "saturated", "under_way")
 
     def __init__(self, concurrency: int, per_hop: int) -> None:
         self._concurrency = concurrency
         self._per_hop = per_hop
+        self._enough = per_hop - max(1, per_hop // 4)
         self._counts: dict[str, int] = {}
         self.saturated: frozenset[str] = frozenset()
         self.under_way = 0
@@ -42,7 +45,7 @@ class Traffic:
 
     def room_of(self, hop: str) -> int:
         """How many of them may go to one next hop."""
-        return self._per_hop - self._counts.get(hop, 0)
+        return 0 if hop in self.saturated else self._per_hop - self._counts.get(hop, 0)
 
     def begin(self, hop: str) -> None:
         """One lease more."""
@@ -53,14 +56,14 @@ class Traffic:
             self.saturated |= {hop}
 
     def end(self, hop: str) -> bool:
-        """One lease less. True where the hop was at its limit: more of it may be waiting."""
+        """One lease less. True where the hop has room again: more of it may be waiting."""
         self.under_way -= 1
         count = self._counts[hop] - 1
         if count:
             self._counts[hop] = count
         else:
             del self._counts[hop]
-        if count == self._per_hop - 1:
+        if count <= self._enough and hop in self.saturated:
             self.saturated -= {hop}
             return True
         return False

@@ -32,6 +32,15 @@ def test_traffic_counts_and_saturates() -> None:
     assert (traffic.room, traffic.saturated, traffic.under_way) == (5, frozenset(), 0)
 
 
+def test_a_hop_that_was_full_is_served_again_once_a_quarter_is_free() -> None:
+    traffic = Traffic(100, 8)
+    for _ in range(8):
+        traffic.begin("a")
+    seen = [(traffic.room_of("a"), traffic.end("a"), traffic.room_of("a")) for _ in range(3)]
+    assert seen == [(0, False, 0), (0, True, 2), (2, False, 3)]
+    assert traffic.room_of("b") == 8
+
+
 def test_a_hop_rests_for_a_moment_after_a_failure() -> None:
     health = HopHealth()
     assert health.resting("a", 100.0) is None
