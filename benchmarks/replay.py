@@ -163,7 +163,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if wanted.write:
-        report.write("replay", "\n".join(lines))
+        report.write("replay", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from mailwye.access.roles import Role
 from mailwye.admin.openid.gate import OpenIdGate
 from mailwye.admin.openid.keys import read_keys
 from mailwye.admin.openid.provider import Provider
-from mailwye.admin.openid.strict_json import read_object
 from mailwye.admin.openid.verdict import Verdict
+from mailwye.admin.strict_json import read_object
 from tests.openid import EC, GROUPS, RSA, Issuer, claims_at, settings
 from tests.unit.admin.api.office import Ticking
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from starlette.requests import Request
 
 from mailwye.admin.api.cursors import LENGTH
 from mailwye.admin.api.problems import ApiError
-from mailwye.runtime.printable import escaped
+from mailwye.admin.strict_json import read_json
 
 BODY_LIMIT = 16 * 1024 * 1024  # octets
 NUMBER_LIMIT = 2**53 - 1
@@ -47,25 +46,9 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """:raises HTTPException: 400, as FastAPI lets through: no JSON, a key twice, a number or a text that JSON has no room for."""
         try:
-            text = (await self.body()).decode()
-            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-            json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
-        except (ValueError, RecursionError) as error:
+            return read_json(await self.body())
+        except ValueError as error:
             raise HTTPException(400, f"the body is no JSON that can be used: {error}") from error
-        return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{escaped(key)[:80]} is given twice")
-        found[key] = value
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 @dataclass(frozen=True, slots=True)

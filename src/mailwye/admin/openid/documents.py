@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from mailwye.admin.openid.strict_json import read_object
+from mailwye.admin.strict_json import read_object
 from mailwye.config.problem import shown
 from mailwye.runtime.dns_answer import Absent, Found, Resolver, Unknown
 from mailwye.runtime.https import HttpsError, HttpsRequest, HttpsResponse, exchange

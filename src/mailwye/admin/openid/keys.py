@@ -12,8 +12,8 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 
-from mailwye.admin.openid.strict_json import read_object
 from mailwye.admin.openid.token import KEY_NAME_LIMIT, UnprovedToken
+from mailwye.admin.strict_json import read_object
 
 KEYS_LIMIT = 100
 """Keys of one issuer that are looked at."""

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mailwye.admin.openid.strict_json import read_object
+from mailwye.admin.strict_json import read_object
 
 TOKEN_LIMIT = 16_384  # characters; looked at before anything else is
 KEY_NAME_LIMIT = 255  # characters of a kid
