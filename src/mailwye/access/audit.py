@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 TEXT_LIMIT = 1_024  # characters of each text of an entry
 BEGINNING = "0" * 64  # what the first entry follows
@@ -32,6 +32,21 @@ class Event:
     result: str
 
 
+class AuditRow(TypedDict):
+    """An Entry as JSON: who did what, from where, to what, and what came of it. `number` counts from 1. `at`: Unix seconds. `digest`: of
+    this event and the digest of the one before.
+    """
+
+    number: int
+    at: float
+    who: str
+    origin: str
+    action: str
+    target: str
+    result: str
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """`number` counts from 1. `digest`: of this event and the digest of the entry before."""
@@ -39,6 +54,20 @@ class Entry:
     number: int
     event: Event
     digest: str
+
+    def to_dict(self) -> AuditRow:
+        """For JSON."""
+        event = self.event
+        return {
+            "number": self.number,
+            "at": event.at,
+            "who": event.who,
+            "origin": event.origin,
+            "action": event.action,
+            "target": event.target,
+            "result": event.result,
+            "digest": self.digest,
+        }
 
 
 def digest_of(before: str, event: Event) -> str:

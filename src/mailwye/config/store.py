@@ -10,7 +10,7 @@ change between two versions are the same Python objects in both: comparing, chec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from mailwye.config.schema import NO_OBJECTS, Mailbox, Organization
 from mailwye.config.store_errors import (
@@ -24,6 +24,18 @@ from mailwye.config.store_errors import (
 from mailwye.config.versions.changes import ChangeSet, ObjectChange
 from mailwye.config.versions.drafts import DraftInfo, DraftSave, StoredDraft
 from mailwye.value import dataclass
+
+
+class VersionRow(TypedDict):
+    """A VersionInfo as JSON."""
+
+    version: int
+    parent: int
+    author: str
+    at: float
+    comment: str
+    restores: int
+    draft: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,18 @@ class VersionInfo:
     comment: str
     restores: int = 0
     draft: str = ""
+
+    def to_dict(self) -> VersionRow:
+        """For JSON."""
+        return {
+            "version": self.version,
+            "parent": self.parent,
+            "author": self.author,
+            "at": self.at,
+            "comment": self.comment,
+            "restores": self.restores,
+            "draft": self.draft,
+        }
 
 
 @dataclass(frozen=True, slots=True)

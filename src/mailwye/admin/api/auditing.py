@@ -8,27 +8,12 @@ from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Query
 
-from mailwye.access.audit import Entry
+from mailwye.access.audit import AuditRow
 from mailwye.admin.api.answers import Answer, Page
 from mailwye.admin.api.guarded import Ctx, router
 from mailwye.admin.api.reading import Cursor, Limit
 
 Word = Annotated[str, Query(max_length=128)]
-
-
-class AuditRow(TypedDict):
-    """Who did what, from where, to what, and what came of it. `number` counts from 1. `at`: Unix seconds. `digest`: of this event and the
-    digest of the one before.
-    """
-
-    number: int
-    at: float
-    who: str
-    origin: str
-    action: str
-    target: str
-    result: str
-    digest: str
 
 
 class Verification(TypedDict):
@@ -47,7 +32,7 @@ def auditing() -> APIRouter:
         before = context.position(cursor) or 0
         ask = partial(context.services.audit.entries, before=before, limit=limit + 1, who=who, action=action)
         entries = await asyncio.to_thread(ask)
-        items = [_row(entry) for entry in entries]
+        items = [entry.to_dict() for entry in entries]
         return Answer(context.page(items, limit, lambda: entries[limit - 1].number))
 
     @api.get("/audit/verification", summary="Whether every entry follows from the one before it")
@@ -56,17 +41,3 @@ def auditing() -> APIRouter:
         return Answer({"intact": not broken, "broken_at": broken})
 
     return api
-
-
-def _row(entry: Entry) -> AuditRow:
-    event = entry.event
-    return {
-        "number": entry.number,
-        "at": event.at,
-        "who": event.who,
-        "origin": event.origin,
-        "action": event.action,
-        "target": event.target,
-        "result": event.result,
-        "digest": entry.digest,
-    }

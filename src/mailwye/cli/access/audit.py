@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ def log(config: Path, limit: int, who: str, action: str, *, as_json: bool) -> No
     with _opened(config) as opened:
         entries = opened.entries(limit=limit, who=who, action=action)
     if as_json:
-        print_json([{"number": entry.number, **asdict(entry.event), "digest": entry.digest} for entry in entries])
+        print_json([entry.to_dict() for entry in entries])
         return
     columns = ("No", "When", "Who", "From", "Action", "On", "Result")
     rows = [(str(one.number), local_time(one.event.at), one.event.who, one.event.origin) for one in entries]

@@ -69,7 +69,7 @@ def show(config: Path, version: int | None, wanted: tuple[str, str] | None, *, a
         info, saves = stored.info, store.saves(stored.version)
         changes = changes_of(store.changes(info.parent, info.version))
     if as_json:
-        print_json({**info_dict(info), "saves": [save_dict(save) for save in saves], "changes": as_dicts(changes)})
+        print_json({**info.to_dict(), "saves": [save.to_dict() for save in saves], "changes": as_dicts(changes)})
         return
     click.echo(f"version {info.version}, made from version {info.parent}, saved {saved_line(info.author, info.at, info.comment)}")
     for line in _origin(info, saves):
@@ -153,28 +153,10 @@ def _back(path: Path, version: int | None, *, dry_run: bool, author: str, commen
 def print_versions(versions: Sequence[VersionInfo], *, as_json: bool) -> None:
     """A table, or JSON."""
     if as_json:
-        print_json([info_dict(info) for info in versions])
+        print_json([info.to_dict() for info in versions])
         return
     rows = [(str(v.version), local_time(v.at), v.author, _what(v), v.comment) for v in versions]
     print_table(("Version", "Saved", "Author", "From", "Comment"), rows)
-
-
-def info_dict(info: VersionInfo) -> dict[str, Any]:
-    """For JSON; `at` in Unix seconds."""
-    return {
-        "version": info.version,
-        "parent": info.parent,
-        "author": info.author,
-        "at": info.at,
-        "comment": info.comment,
-        "restores": info.restores,
-        "draft": info.draft,
-    }
-
-
-def save_dict(save: DraftSave) -> dict[str, Any]:
-    """For JSON."""
-    return {"revision": save.revision, "author": save.author, "at": save.at, "comment": save.comment}
 
 
 def _what(info: VersionInfo) -> str:

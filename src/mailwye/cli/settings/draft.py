@@ -13,7 +13,7 @@ from mailwye.cli.access.auditing import record
 from mailwye.cli.candidate import Gate, gate_options
 from mailwye.cli.installation import config_option, config_store, read, work_as_owner
 from mailwye.cli.output import fail, local_time, print_json, print_problems, print_table
-from mailwye.cli.settings.config import json_option, save_dict
+from mailwye.cli.settings.config import json_option
 from mailwye.cli.settings.saving import (
     author_of,
     now,
@@ -71,9 +71,7 @@ def list_(config: Path, *, as_json: bool) -> None:
     with config_store(installation) as store:
         drafts = store.drafts()
     if as_json:
-        print_json(
-            [{"name": d.name, "base": d.base, "revision": d.revision, "author": d.author, "at": d.at, "comment": d.comment} for d in drafts]
-        )
+        print_json([one.to_dict() for one in drafts])
         return
     print_table(
         ("Draft", "From version", "Saves", "Begun", "Author", "Comment"),
@@ -95,9 +93,7 @@ def show(config: Path, name: str, *, as_json: bool) -> None:
         stored = store.draft(name)
     info, changes = stored.info, changes_of(stored.changes)
     if as_json:
-        saves = [save_dict(save) for save in stored.saves]
-        head = {"name": info.name, "base": info.base, "revision": info.revision, "author": info.author, "at": info.at}
-        print_json({**head, "comment": info.comment, "saves": saves, "changes": as_dicts(changes)})
+        print_json({**info.to_dict(), "saves": [save.to_dict() for save in stored.saves], "changes": as_dicts(changes)})
         return
     click.echo(f"draft {info.name} from version {info.base}, begun {saved_line(info.author, info.at, info.comment)}")
     for save in stored.saves:

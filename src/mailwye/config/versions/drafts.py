@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.value import dataclass
 
@@ -19,6 +21,26 @@ def draft_name(text: str) -> str:
     return text
 
 
+class DraftRow(TypedDict):
+    """A DraftInfo as JSON."""
+
+    name: str
+    base: int
+    revision: int
+    author: str
+    at: float
+    comment: str
+
+
+class DraftSaveRow(TypedDict):
+    """A DraftSave as JSON."""
+
+    revision: int
+    author: str
+    at: float
+    comment: str
+
+
 @dataclass(frozen=True, slots=True)
 class DraftInfo:
     """`base`: the version that the draft was begun from. `revision`: counts its saves, 0 before the first. `at`: Unix seconds of its
@@ -32,6 +54,17 @@ class DraftInfo:
     at: float
     comment: str
 
+    def to_dict(self) -> DraftRow:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "base": self.base,
+            "revision": self.revision,
+            "author": self.author,
+            "at": self.at,
+            "comment": self.comment,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class DraftSave:
@@ -41,6 +74,10 @@ class DraftSave:
     author: str
     at: float
     comment: str
+
+    def to_dict(self) -> DraftSaveRow:
+        """For JSON."""
+        return {"revision": self.revision, "author": self.author, "at": self.at, "comment": self.comment}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -20,7 +19,7 @@ from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, plan_draft
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict, ConflictRow
-from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftSave, draft_name
+from mailwye.config.versions.drafts import DRAFT_NAME_LIMIT, DraftInfo, DraftRow, DraftSaveRow, draft_name
 
 Name = Annotated[str, Path(min_length=1, max_length=DRAFT_NAME_LIMIT)]
 
@@ -33,18 +32,12 @@ class NewDraft(Body):
     comment: Annotated[str, Field(max_length=1024)] = ""
 
 
-class DraftShown(TypedDict):
+class DraftShown(DraftRow):
     """A draft as in the list, with what it changes of the version that it was begun from. `problems`, `conflict`: what activating it now
     would meet.
     """
 
-    name: str
-    base: int
-    revision: int
-    author: str
-    at: float
-    comment: str
-    saves: Sequence[DraftSave]
+    saves: list[DraftSaveRow]
     changes: list[ChangeRow]
     problems: list[FindingRow]
     conflict: ConflictRow | None
@@ -83,15 +76,9 @@ def drafts() -> APIRouter:
         def work() -> DraftShown:
             stored = services.store.draft(name)
             found = plan_draft(services.store, stored, **services.planning)
-            info = stored.info
             return {
-                "name": info.name,
-                "base": info.base,
-                "revision": info.revision,
-                "author": info.author,
-                "at": info.at,
-                "comment": info.comment,
-                "saves": stored.saves,
+                **stored.info.to_dict(),
+                "saves": [save.to_dict() for save in stored.saves],
                 "changes": changes_for(context, stored.changes),
                 "problems": findings(problems_for(context, found.problems)) if isinstance(found, Plan) else [],
                 "conflict": conflict_for(context, found) if isinstance(found, Conflict) else None,

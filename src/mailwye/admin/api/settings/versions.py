@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
@@ -20,26 +19,19 @@ from mailwye.config.diff import ChangeRow
 from mailwye.config.plan import Plan, before_latest, plan_version
 from mailwye.config.problem import cut, did_you_mean
 from mailwye.config.schema import KINDS, OrganizationSettings
-from mailwye.config.store import ConfigStore, StoredVersion, VersionInfo
+from mailwye.config.store import ConfigStore, StoredVersion, VersionInfo, VersionRow
 from mailwye.config.versions.changes import ChangeSet
 from mailwye.config.versions.conflict import Conflict
-from mailwye.config.versions.drafts import DraftSave
+from mailwye.config.versions.drafts import DraftSaveRow
 
 Version = Annotated[int, Path(ge=0, le=NUMBER_LIMIT)]
 Kind = Annotated[str, Query(max_length=64, description="Only versions that changed this object; a page may have fewer then.")]
 
 
-class VersionShown(TypedDict):
+class VersionShown(VersionRow):
     """A version as in the list, and what it changed. `saves`: into the draft that became it."""
 
-    version: int
-    parent: int
-    author: str
-    at: float
-    comment: str
-    restores: int
-    draft: str
-    saves: Sequence[DraftSave]
+    saves: list[DraftSaveRow]
     changes: list[ChangeRow]
 
 
@@ -67,17 +59,8 @@ def versions() -> APIRouter:
 
         def read() -> VersionShown:
             info = store.load(version).info
-            return {
-                "version": info.version,
-                "parent": info.parent,
-                "author": info.author,
-                "at": info.at,
-                "comment": info.comment,
-                "restores": info.restores,
-                "draft": info.draft,
-                "saves": store.saves(version),
-                "changes": changes_for(context, store.changes(info.parent, info.version)),
-            }
+            changes = changes_for(context, store.changes(info.parent, info.version))
+            return {**info.to_dict(), "saves": [save.to_dict() for save in store.saves(version)], "changes": changes}
 
         return Tagged(await context.services.with_settings(read), etag(version))
 
