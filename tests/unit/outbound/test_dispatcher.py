@@ -278,34 +278,27 @@ def test_other_hops_go_on_while_one_is_full() -> None:
     in_world(story, delivery=DeliverySettings(concurrency_per_destination=3))
 
 
-def test_no_hop_gets_more_than_its_share_at_once() -> None:
-    """What is under way when the service dies may come twice: so much of it, and no more (docs/reliability.md)."""
-
+@pytest.mark.parametrize(
+    ("delivery", "recipient", "under_way"),
+    [
+        # What is under way when the service dies may come twice: so much of it for one hop, and no more (docs/reliability.md).
+        (DeliverySettings(concurrency_per_destination=3), "sun{}@slow.example", 3),
+        (DeliverySettings(concurrency=5), "sun@{}.example", 5),
+    ],
+    ids=["to one hop", "in all"],
+)
+def test_no_more_than_concurrency_is_under_way(delivery: DeliverySettings, recipient: str, under_way: int) -> None:
     async def story(world: World) -> None:
         world.smtp.gate = gate = asyncio.Event()
         for number in range(50):
-            await world.accept(f"sun{number}@slow.example")
+            await world.accept(recipient.format(number))
         await turns()
-        assert world.dispatcher.under_way == 3
+        assert world.dispatcher.under_way == under_way
         gate.set()
         await turns(200)
         assert await world.rows() == []
 
-    in_world(story, delivery=DeliverySettings(concurrency_per_destination=3))
-
-
-def test_no_more_than_concurrency_is_under_way() -> None:
-    async def story(world: World) -> None:
-        world.smtp.gate = gate = asyncio.Event()
-        for number in range(20):
-            await world.accept(f"sun@{number}.example")
-        await turns()
-        assert world.dispatcher.under_way == 5
-        gate.set()
-        await turns(100)
-        assert await world.rows() == []
-
-    in_world(story, delivery=DeliverySettings(concurrency=5))
+    in_world(story, delivery=delivery)
 
 
 def test_an_attempt_sees_the_configuration_of_its_time() -> None:
